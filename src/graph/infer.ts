@@ -1,0 +1,71 @@
+/** The typing rules, one for each operation: a missing rule does not compile. */
+import { UserError } from "../core/errors.ts";
+import type { Dim, Op, OpKind, Shape, Type } from "./ir.ts";
+
+type Rule = (inputs: readonly Type[], fail: (why: string) => never, declared: Type | undefined) => Type;
+
+const rules: { readonly [K in OpKind]: Rule } = {
+  input: (_, fail, declared) => declared ?? fail("it needs a declared type"),
+  weight: (_, fail, declared) => declared ?? fail("it needs a declared type"),
+  embed: ([tokens, table], fail) => {
+    if (tokens?.dtype !== "i32") fail("the first input must be i32 tokens");
+    if (table?.shape.length !== 2) fail("the table must be [V, D]");
+    return f32([tokens!.shape[0]!, table!.shape[1]!]);
+  },
+  linear: ([x, w, bias], fail) => {
+    if (x?.shape.length !== 2 || w?.shape.length !== 2) fail("it takes [T, K] and [N, K]");
+    if (x!.shape[1] !== w!.shape[1]) fail("K differs");
+    if (bias !== undefined && `${bias.shape}` !== `${w!.shape[0]}`) fail("the bias must be [N]");
+    return f32([x!.shape[0]!, w!.shape[0]!]);
+  },
+  rmsNorm: ([x, w], fail) => {
+    if (x?.shape.at(-1) !== w?.shape[0] || w?.shape.length !== 1) fail("the weight must match the last dimension");
+    return x!;
+  },
+  reshape: ([x], fail, declared) => {
+    if (declared === undefined) return fail("it needs a declared type");
+    if (`${extent(x!.shape)}` !== `${extent(declared.shape)}`)
+      fail(`[${declared.shape}] has another number of elements`);
+    return declared;
+  },
+  rope: ([x, positions], fail) => {
+    if (x?.shape.length !== 3 || positions?.dtype !== "i32") fail("it takes [T, H, C] and positions");
+    return x!;
+  },
+  attention: ([q, k, v], fail) => {
+    if (q?.shape.length !== 3 || k?.shape.length !== 3) fail("it takes [T, H, C] and twice [T, G, C]");
+    if (`${k!.shape}` !== `${v?.shape}` || q!.shape[2] !== k!.shape[2]) fail("the heads differ in width");
+    if (Number(q!.shape[1]) % Number(k!.shape[1]) !== 0) fail("H must be a multiple of G");
+    return q!;
+  },
+  add: same,
+  mul: same,
+  gelu: ([x]) => x!,
+  silu: ([x]) => x!,
+  gather: ([x, rows], fail) => {
+    if (x?.shape.length !== 2 || rows?.dtype !== "i32") fail("it takes [T, D] and rows");
+    return f32([rows!.shape[0]!, x!.shape[1]!]);
+  },
+};
+
+function same([a, b]: readonly Type[], fail: (why: string) => never): Type {
+  return `${a?.shape}` === `${b?.shape}` ? a! : fail("the shapes differ");
+}
+
+const f32 = (shape: Shape): Type => ({ dtype: "f32", shape });
+
+/** The number of elements: [product of the numbers, the named dimensions]. */
+function extent(shape: Shape): readonly [number, string] {
+  const named = shape.filter((d: Dim) => typeof d === "string");
+  return [shape.reduce<number>((n, d) => (typeof d === "number" ? n * d : n), 1), named.toSorted().join()];
+}
+
+/** The type of `op` over `inputs`. Throws a `UserError` that names the operation, the shapes and what is wrong. */
+export function infer(op: Op, inputs: readonly Type[], declared?: Type): Type {
+  const fail = (why: string): never => {
+    throw new UserError(
+      `${op.kind} over ${inputs.map((t) => `${t.dtype}[${t.shape}]`).join(", ") || "nothing"}: ${why}.`,
+    );
+  };
+  return rules[op.kind](inputs, fail, declared);
+}

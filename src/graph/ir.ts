@@ -1,0 +1,70 @@
+/**
+ * The one intermediate representation: a directed graph of tensor operations, in execution order.
+ *
+ * A node is data: an operation, the ids of its inputs, and its type. Dimensions are numbers or the name of a quantity
+ * that each step decides, so one compiled program serves every batch. Legend, used in every docstring below:
+ * T tokens in the step, S rows whose output is wanted, D width, H query heads, G key-value heads, C head width,
+ * V vocabulary.
+ */
+export type Dim = number | "T" | "S";
+export type Shape = readonly Dim[];
+export type DType = "f32" | "i32";
+
+export interface Type {
+  readonly dtype: DType;
+  readonly shape: Shape;
+}
+
+export type NodeId = number;
+
+/** Rotary position embedding; `angle(position, i) = position * frequencies[i]`, and cos and sin times `magnitude`. */
+export interface Rope {
+  /** `C / 2` angular frequencies, radians a token; scaling rules (linear, llama3, …) are already in them. */
+  readonly frequencies: readonly number[];
+  readonly magnitude: number;
+}
+
+/** Every operation, with its attributes. Inputs are listed in the comment. */
+export type Op =
+  /** `tokens` i32 [T], `positions` i32 [T], `rows` i32 [S]. */
+  | { readonly kind: "input"; readonly name: "tokens" | "positions" | "rows" }
+  /** A parameter of the checkpoint: [N, K] row-major for a matrix, [D] for a vector. */
+  | { readonly kind: "weight"; readonly name: string }
+  /** (tokens [T], table [V, D]) → [T, D], each row times `scale`. */
+  | { readonly kind: "embed"; readonly scale: number }
+  /** (x [T, K], w [N, K], bias [N]?) → [T, N] = x wᵀ + bias. */
+  | { readonly kind: "linear" }
+  /** (x [..., D], w [D]) → x / sqrt(mean(x²) + epsilon) * w over the last dimension. */
+  | { readonly kind: "rmsNorm"; readonly epsilon: number }
+  /** Splits or joins dimensions; the data stays where it is. */
+  | { readonly kind: "reshape" }
+  /** (x [T, H, C], positions [T]) → [T, H, C]; pairs element i with i + C/2. */
+  | { readonly kind: "rope"; readonly rope: Rope }
+  /**
+   * (q [T, H, C], k [T, G, C], v [T, G, C], positions [T]) → [T, H, C]. Appends k and v to the cache of `layer`, then each
+   * token attends, causally, to its own sequence: to the last `window` positions where given. Scores are times `scale`.
+   */
+  | { readonly kind: "attention"; readonly layer: number; readonly scale: number; readonly window?: number }
+  | { readonly kind: "add" }
+  | { readonly kind: "mul" }
+  /** The tanh approximation of GELU. */
+  | { readonly kind: "gelu" }
+  | { readonly kind: "silu" }
+  /** (x [T, D], rows [S]) → [S, D]. */
+  | { readonly kind: "gather" };
+
+export type OpKind = Op["kind"];
+
+export interface Node {
+  readonly id: NodeId;
+  readonly op: Op;
+  readonly inputs: readonly NodeId[];
+  readonly type: Type;
+}
+
+export interface Graph {
+  /** In an order in which each node follows its inputs; `nodes[i].id` need not be `i` after a pass. */
+  readonly nodes: readonly Node[];
+  /** What the step returns, by name: `logits` [S, V] and `hidden` [S, D] for a decoder. */
+  readonly outputs: Readonly<Record<string, NodeId>>;
+}
