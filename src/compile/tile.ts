@@ -1,0 +1,145 @@
+/**
+ * Tile programs: what every kernel is written in, once, and every renderer reads.
+ *
+ * A program is a structured list of instructions over variables of three types: `int` (an address or a count, one
+ * machine word), and `f32` and `i32`, which are vectors of `lanes` elements. The number of lanes is the target's; a
+ * kernel asks for it and emits as many vectors as it needs. Variables are assigned where they are first written and
+ * may be written again (accumulators, cursors).
+ *
+ * A kernel is called as `(args, begin, end, scratch)`: `args` points at its parameters, eight bytes each; `begin` and
+ * `end` bound the work items it must do; `scratch` is memory of its thread.
+ *
+ * Rounding is part of the contract: every f32 operation rounds once, to nearest even, and `fma` rounds once where the
+ * target has it. An i32 operation wraps.
+ */
+export type VarType = "int" | "f32" | "i32";
+
+export interface Var<T extends VarType = VarType> {
+  readonly id: number;
+  readonly type: T;
+}
+export type Int = Var<"int">;
+export type F32 = Var<"f32">;
+export type I32 = Var<"i32">;
+
+/** `base + index * scale + offset`, in bytes. */
+export interface Address {
+  readonly base: Int;
+  readonly index?: Int;
+  readonly scale?: 1 | 2 | 4 | 8;
+  readonly offset: number;
+}
+
+/** A vector read from memory where it is used: whole, or one element repeated in every lane. */
+export interface MemoryOperand {
+  readonly from: "vector" | "broadcast";
+  readonly at: Address;
+}
+
+export type IntOperand = Int | number;
+export type F32Operand = F32 | MemoryOperand;
+export type I32Operand = I32 | MemoryOperand;
+
+export type IntBinary = "add" | "sub" | "mul" | "and" | "shl" | "shr" | "div" | "rem" | "min" | "max";
+export type F32Binary = "add" | "sub" | "mul" | "div" | "min" | "max";
+/** `shr` is logical, `sar` arithmetic; `shr16` shifts each half of a lane; `madd16` is pmaddwd: two i16 products, added. */
+export type I32Binary = "add" | "sub" | "and" | "or" | "xor" | "madd16" | "min" | "max";
+export type I32Shift = "shl" | "shr" | "sar" | "shr16";
+export type Comparison = "lt" | "le" | "eq" | "ne" | "ge" | "gt";
+/** How memory becomes a vector: `lanes` elements of this type, widened to the variable's. */
+export type VectorLoad = "32" | "u8" | "i8" | "f16" | "bf16";
+
+export type Instruction =
+  | { readonly op: "int"; readonly dst: Int; readonly value: number }
+  | { readonly op: "copy"; readonly dst: Var; readonly a: Var }
+  /** Signed; `div` and `rem` truncate and take non-negative operands; shifts take a number. */
+  | { readonly op: "intBinary"; readonly kind: IntBinary; readonly dst: Int; readonly a: Int; readonly b: IntOperand }
+  | { readonly op: "intLoad"; readonly dst: Int; readonly at: Address; readonly size: "u8" | "u16" | "i32" | "word" }
+  | { readonly op: "intStore"; readonly at: Address; readonly a: Int; readonly size: "u8" | "i32" }
+  | { readonly op: "load"; readonly dst: F32 | I32; readonly at: Address; readonly as: VectorLoad }
+  | { readonly op: "broadcast"; readonly dst: F32 | I32; readonly at: Address }
+  /** Every lane the low 32 bits of `a`. */
+  | { readonly op: "splat"; readonly dst: I32; readonly a: Int }
+  /** Every lane this value; for i32 an integer, for f32 rounded to f32. */
+  | { readonly op: "constant"; readonly dst: F32 | I32; readonly value: number }
+  | { readonly op: "store"; readonly at: Address; readonly a: F32 | I32 }
+  /** Lane 0 alone, four bytes. */
+  | { readonly op: "storeLane"; readonly at: Address; readonly a: F32 | I32 }
+  /** The low byte of each lane: `lanes` bytes. The lanes hold -128 … 127. */
+  | { readonly op: "storeI8"; readonly at: Address; readonly a: I32 }
+  | { readonly op: "f32Binary"; readonly kind: F32Binary; readonly dst: F32; readonly a: F32; readonly b: F32Operand }
+  /** dst += a * b */
+  | { readonly op: "fma"; readonly dst: F32; readonly a: F32; readonly b: F32Operand }
+  | { readonly op: "f32Unary"; readonly kind: "sqrt" | "round"; readonly dst: F32; readonly a: F32 }
+  | { readonly op: "i32Binary"; readonly kind: I32Binary; readonly dst: I32; readonly a: I32; readonly b: I32Operand }
+  | { readonly op: "i32Shift"; readonly kind: I32Shift; readonly dst: I32; readonly a: I32; readonly bits: number }
+  /** dst += the four products of a's unsigned bytes and b's signed bytes, exact. Only where `Target.dot4`. */
+  | { readonly op: "dot4"; readonly dst: I32; readonly a: I32; readonly b: I32Operand }
+  /** To nearest even; the value fits. */
+  | { readonly op: "toI32"; readonly dst: I32; readonly a: F32 }
+  | { readonly op: "toF32"; readonly dst: F32; readonly a: I32 }
+  /** The same bits as the other type. */
+  | { readonly op: "bits"; readonly dst: F32 | I32; readonly a: F32 | I32 }
+  /** Folds halves: lane i with lane i + lanes/2, then i + lanes/4, …; every lane gets the result. */
+  | { readonly op: "reduce"; readonly kind: "add" | "max"; readonly dst: F32 | I32; readonly a: F32 | I32 }
+  | { readonly op: "prefetch"; readonly at: Address }
+  /** `for (i = from; i < to; i += step)`; step is positive, `to` is read once. */
+  | {
+      readonly op: "for";
+      readonly i: Int;
+      readonly from: IntOperand;
+      readonly to: IntOperand;
+      readonly step: number;
+      readonly body: readonly Instruction[];
+    }
+  | {
+      readonly op: "if";
+      readonly a: Int;
+      readonly comparison: Comparison;
+      readonly b: IntOperand;
+      readonly whenTrue: readonly Instruction[];
+      readonly whenFalse: readonly Instruction[];
+    };
+
+/** What a kernel may ask of the machine it is compiled for. */
+export interface Target {
+  readonly lanes: 4 | 8 | 16;
+  /** Vector registers a kernel may count on, after the renderer's own. */
+  readonly registers: number;
+  /** Four u8 × s8 products in one instruction (VNNI). */
+  readonly dot4: boolean;
+}
+
+export interface TileProgram {
+  readonly name: string;
+  readonly target: Target;
+  /** The four inputs, in this order. */
+  readonly inputs: { readonly args: Int; readonly begin: Int; readonly end: Int; readonly scratch: Int };
+  readonly body: readonly Instruction[];
+  readonly variables: number;
+}
+
+/** Calls `visit` on each variable an instruction (not its nested bodies) reads or writes. */
+export function operands(x: Instruction, visit: (v: Var, written: boolean) => void): void {
+  if ("dst" in x) {
+    const accumulates = x.op === "fma" || x.op === "dot4";
+    if (accumulates) visit(x.dst, false);
+  }
+  if ("at" in x) visitAddress(x.at, visit);
+  if ("a" in x) visit(x.a, false);
+  if ("b" in x && typeof x.b === "object") {
+    if ("from" in x.b) visitAddress(x.b.at, visit);
+    else visit(x.b, false);
+  }
+  if (x.op === "for") {
+    if (typeof x.from === "object") visit(x.from, false);
+    if (typeof x.to === "object") visit(x.to, false);
+    visit(x.i, true);
+  }
+  if ("dst" in x) visit(x.dst, true);
+}
+
+function visitAddress(at: Address, visit: (v: Var, written: boolean) => void): void {
+  visit(at.base, false);
+  if (at.index !== undefined) visit(at.index, false);
+}

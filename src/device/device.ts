@@ -1,0 +1,55 @@
+/**
+ * A device: memory, installed kernels, and threads that carry out a launch list.
+ *
+ * The memory of every device is addressed by numbers that its kernels understand (machine addresses, offsets into a
+ * WebAssembly memory) and is visible to JavaScript through views. A launch list is itself device memory, so that a whole
+ * model step is one call:
+ *
+ *     records ──► threads claim chunks of items from each record's counter ──► barrier ──► next record
+ */
+import type { Target, TileProgram } from "../compile/tile.ts";
+
+/** `x64-avx512` needs AVX-512 F/BW/VL and VNNI; `x64-avx2` needs AVX2, FMA and F16C. */
+export type Level = "x64-avx512" | "x64-avx2" | "wasm" | "reference";
+
+/** Zeroed memory, 64-byte aligned. Views made from it must not be used after it is freed. */
+export interface Region {
+  readonly address: number;
+  readonly bytes: number;
+  readonly buffer: ArrayBufferLike;
+  /** Where it begins in `buffer`. */
+  readonly offset: number;
+}
+
+/** One kernel launch over items [0, items), in chunks. */
+export interface Launch {
+  readonly kernel: number;
+  /** Address of the parameters. */
+  readonly args: number;
+}
+
+/** Byte layout of a launch record; each record has its own cache lines, since its counter is contended. */
+export const record = { stride: 128, kernel: 0, args: 8, items: 16, chunk: 20, barrier: 24, counter: 64 } as const;
+
+export interface Device {
+  readonly level: Level;
+  readonly target: Target;
+  readonly threads: number;
+  alloc(bytes: number): Region;
+  free(region: Region): void;
+  /** Handles for `record.kernel`, in the order of the programs. */
+  install(programs: readonly TileProgram[]): readonly number[];
+  /**
+   * Runs `count` records laid out by `record` from the start of `records`. The caller has set items, chunk and barrier, and
+   * zeroed each counter. A non-zero barrier waits for all threads before the next record. Runs do not overlap.
+   * `scratchBytes` given at creation is what each thread's kernels get.
+   */
+  run(records: Region, count: number): Promise<void>;
+  close(): Promise<void>;
+}
+
+export interface DeviceOptions {
+  readonly threads: number;
+  /** Scratch memory of each thread. */
+  readonly scratchBytes: number;
+}
