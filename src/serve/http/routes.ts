@@ -1,0 +1,62 @@
+/** What the server answers to. */
+import type { FastifyInstance, FastifyReply } from "fastify";
+import { parseBody } from "./body.ts";
+import { chat } from "./chat.ts";
+import { completions } from "./completions.ts";
+import type { Connections } from "./connections.ts";
+import { embeddings } from "./embeddings.ts";
+import type { Api } from "./exchange.ts";
+import { checkModel } from "./request.ts";
+
+const endpoints = {
+  "/v1/chat/completions": chat,
+  "/v1/completions": completions,
+  "/v1/embeddings": embeddings,
+} as const satisfies Record<string, (api: Api, body: unknown, reply: FastifyReply) => Promise<unknown>>;
+
+const pages = ["/", "/health", "/metrics", "/v1/models"];
+
+/** The methods that a path takes; none where there is no such path. */
+export function allowedMethods(path: string): readonly string[] {
+  if (Object.hasOwn(endpoints, path)) return ["POST"];
+  return pages.includes(path) || path.startsWith("/v1/models/") ? ["GET", "HEAD"] : [];
+}
+
+export function addRoutes(app: FastifyInstance, api: Api, connections: Pick<Connections, "draining">): void {
+  for (const [path, answer] of Object.entries(endpoints)) {
+    app.post(path, async (request, reply) => {
+      // A POST without a body reaches no parser; it is refused in the same words as an empty one.
+      const result = await answer(api, request.body ?? parseBody(new Uint8Array()), reply);
+      // Nobody is left to answer where the client hung up, and a stream has answered already.
+      if (reply.sent) return reply;
+      return reply.raw.destroyed ? reply.hijack() : result;
+    });
+  }
+  const model = {
+    id: api.model,
+    object: "model",
+    created: Math.floor(Date.now() / 1e3),
+    owned_by: "heddle",
+    max_model_len: api.service.context,
+  };
+  app.get("/v1/models", async () => ({ object: "list", data: [model] }));
+  app.get<{ Params: { "*": string } }>("/v1/models/*", async (request) => {
+    checkModel(api, request.params["*"]);
+    return model;
+  });
+  app.get("/health", async (_request, reply) => {
+    reply.status(connections.draining ? 503 : 200);
+    return { status: connections.draining ? "draining" : "ok" };
+  });
+  app.get("/metrics", async (_request, reply) => {
+    const text = await api.metrics.text();
+    return reply.header("content-type", api.metrics.contentType).send(text);
+  });
+  app.get("/", async () => ({
+    name: "heddle",
+    model: api.model,
+    context: api.service.context,
+    endpoints: [...Object.keys(endpoints).map((path) => `POST ${path}`), ...pages.map((path) => `GET ${path}`)],
+    use: "Point an OpenAI client's base URL at /v1 of this server.",
+  }));
+}
