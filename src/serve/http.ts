@@ -7,9 +7,9 @@
  * cancels what it asked for; a failure is an answer in OpenAI's shape, and never the end of the server.
  */
 import { createHash, randomUUID } from "node:crypto";
-import type { IncomingMessage } from "node:http";
+import type { IncomingMessage, ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
-import { type FastifyBaseLogger, type FastifyInstance, type FastifyRequest, fastify } from "fastify";
+import { type FastifyBaseLogger, type FastifyInstance, type FastifyRequest, fastify, LogController } from "fastify";
 import { WallClock } from "../time/wall-clock.ts";
 import type { Service } from "./generation.ts";
 import { checkContentType, parseBody, readBody } from "./http/body.ts";
@@ -19,7 +19,7 @@ import type { Api } from "./http/exchange.ts";
 import { answerFailures, refuseRaw } from "./http/failures.ts";
 import { keyCheck } from "./http/key.ts";
 import { createMetrics } from "./http/metrics.ts";
-import { addRoutes } from "./http/routes.ts";
+import { addRoutes, isOpen } from "./http/routes.ts";
 
 export interface ServerOptions {
   readonly service: Service;
@@ -100,8 +100,10 @@ function admit(app: FastifyInstance, connections: Connections, apiKey: string | 
   app.addHook("onRequest", async (request, reply) => {
     reply.header("x-request-id", request.id);
     connections.begin(request.raw, reply.raw);
+    logAnswer(request, reply.raw);
     if (connections.draining) reply.header("connection", "close");
-    if (!request.url.startsWith("/v1")) return;
+    // The route, not the path: a path can be written in many ways (/%76%31/models) that reach one route.
+    if (isOpen(request.routeOptions.url)) return;
     checkKey(request.headers.authorization);
     if (!connections.draining) return;
     const headers = { "retry-after": String(drainRetrySeconds) };
@@ -109,18 +111,31 @@ function admit(app: FastifyInstance, connections: Connections, apiKey: string | 
   });
 }
 
+/** One line for each answer, once its last byte has gone: its length in time is the stream's. */
+function logAnswer(request: FastifyRequest, response: ServerResponse): void {
+  const began = performance.now();
+  response.once("close", () => {
+    const seconds = Math.round(performance.now() - began) / 1e3;
+    const { method, url } = request;
+    const level = isOpen(request.routeOptions.url) ? "debug" : "info";
+    const hungUp = !response.writableFinished;
+    request.log[level]({ method, url, status: response.statusCode, seconds, hungUp }, "answered");
+  });
+}
+
 function createApp(options: ServerOptions, connections: Connections): FastifyInstance {
   const limit = options.bodyLimitBytes ?? 10 * 1024 * 1024;
+  const requestSeconds = options.requestTimeoutSeconds ?? 60;
   const app: FastifyInstance = fastify({
     ...(options.logger === undefined ? {} : { loggerInstance: options.logger }),
-    disableRequestLogging: true,
+    logController: new LogController({ disableRequestLogging: true }),
     forceCloseConnections: "idle",
     // Draining is answered by our own hook, in OpenAI's shape.
     return503OnClosing: false,
-    requestTimeout: (options.requestTimeoutSeconds ?? 60) * 1e3,
+    requestTimeout: requestSeconds * 1e3,
     keepAliveTimeout: 75e3,
     genReqId: () => randomUUID(),
-    http: { headersTimeout: 20e3, connectionsCheckingInterval: 1e3 },
+    http: { headersTimeout: Math.min(20, requestSeconds) * 1e3, connectionsCheckingInterval: 1e3 },
     clientErrorHandler: (error, socket) => refuseRaw(error, socket, connections.busy(socket)),
   });
   app.removeAllContentTypeParsers();

@@ -49,13 +49,16 @@ export async function withClient(
   }
 }
 
-/** Sends bytes as they are and reads all that comes back until the server closes. */
-export function exchangeRaw(url: string, bytes: string | Uint8Array): Promise<string> {
+/** Sends bytes as they are and reads all that comes back until the server closes, or no more than comes first. */
+export function exchangeRaw(url: string, bytes: string | Uint8Array, read: "all" | "first" = "all"): Promise<string> {
   const { hostname, port } = new URL(url);
   return new Promise((resolve, reject) => {
     const socket = net.connect(Number(port), hostname, () => socket.write(bytes));
     let text = "";
-    socket.on("data", (chunk) => (text += chunk.toString("latin1")));
+    socket.on("data", (chunk) => {
+      text += chunk.toString("latin1");
+      if (read === "first") socket.destroy();
+    });
     socket.on("error", reject);
     socket.on("close", () => resolve(text));
   });

@@ -14,7 +14,13 @@ const endpoints = {
   "/v1/embeddings": embeddings,
 } as const satisfies Record<string, (api: Api, body: unknown, reply: FastifyReply) => Promise<unknown>>;
 
-const pages = ["/", "/health", "/metrics", "/v1/models"];
+/** Routes that need no key and work while the server drains. */
+const open = ["/", "/health", "/metrics"];
+const pages = [...open, "/v1/models"];
+
+export function isOpen(route: string | undefined): boolean {
+  return route !== undefined && open.includes(route);
+}
 
 /** The methods that a path takes; none where there is no such path. */
 export function allowedMethods(path: string): readonly string[] {

@@ -1,0 +1,144 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import type OpenAI from "openai";
+import { withClient } from "../../test/http-client.ts";
+
+const weather: OpenAI.ChatCompletionFunctionTool = {
+  type: "function",
+  function: {
+    name: "weather",
+    description: "Weather of a city.",
+    parameters: {
+      type: "object",
+      properties: { city: { type: "string" } },
+      required: ["city"],
+      additionalProperties: false,
+    },
+  },
+};
+const ask = { model: "fake", messages: [{ role: "user" as const, content: "Rain in Ulm?" }], tools: [weather] };
+const call = '{"name": "weather", "arguments": {"city": "Ulm"}}';
+
+async function streamed(client: OpenAI, fields: OpenAI.ChatCompletionCreateParamsNonStreaming) {
+  let content = "";
+  let chunks = 0;
+  const calls: OpenAI.ChatCompletionChunk.Choice.Delta.ToolCall[] = [];
+  let reason: string | null = null;
+  for await (const chunk of await client.chat.completions.create({ ...fields, stream: true })) {
+    const choice = chunk.choices[0]!;
+    if (choice.delta.content) chunks++;
+    content += choice.delta.content ?? "";
+    calls.push(...(choice.delta.tool_calls ?? []));
+    reason = choice.finish_reason;
+  }
+  return { content, calls, reason, chunks };
+}
+
+test("output that is a call of a known tool becomes tool_calls, streamed or not", async () => {
+  await withClient({ reply: () => call }, async ({ client, service }) => {
+    const { message, finish_reason } = (await client.chat.completions.create(ask)).choices[0]!;
+    assert.equal(finish_reason, "tool_calls");
+    assert.equal(message.content, null);
+    const made = message.tool_calls![0]!;
+    assert.ok(made.type === "function" && made.id.startsWith("call"));
+    assert.equal(made.function.name, "weather");
+    assert.deepEqual(JSON.parse(made.function.arguments), { city: "Ulm" });
+    assert.equal(service.requests[0]!.constraint, undefined, "auto leaves the output free");
+
+    const stream = await streamed(client, ask);
+    assert.equal(stream.content, "");
+    assert.equal(stream.reason, "tool_calls");
+    assert.equal(stream.calls[0]!.index, 0);
+    assert.equal(stream.calls[0]!.function!.name, "weather");
+    const prompt = Buffer.from(service.requests[0]!.prompt.filter((t) => t < 256)).toString();
+    assert.match(prompt, /weather/, "the model is told of the tool");
+  });
+});
+
+test("prose streams at once; JSON that is no call comes as text in the end", async () => {
+  await withClient({ reply: () => "No rain." }, async ({ client }) => {
+    const stream = await streamed(client, ask);
+    assert.equal(stream.content, "No rain.");
+    assert.equal(stream.chunks, 8);
+    assert.equal(stream.reason, "stop");
+  });
+  for (const reply of ['{"name": "launch", "arguments": {}}', "{x", " {}"]) {
+    await withClient({ reply: () => reply }, async ({ client }) => {
+      const stream = await streamed(client, ask);
+      assert.deepEqual([stream.content, stream.calls.length, stream.reason], [reply, 0, "stop"]);
+      const whole = await client.chat.completions.create(ask);
+      assert.equal(whole.choices[0]!.message.content, reply);
+    });
+  }
+});
+
+test("tool_choice none forgets the tools; required and a name constrain the output", async () => {
+  await withClient({ reply: () => call }, async ({ client, service }) => {
+    const none = await client.chat.completions.create({ ...ask, tool_choice: "none" });
+    assert.equal(none.choices[0]!.message.content, call);
+    for (const choice of ["required", { type: "function", function: { name: "weather" } }] as const) {
+      const made = await client.chat.completions.create({ ...ask, tool_choice: choice, parallel_tool_calls: false });
+      assert.equal(made.choices[0]!.finish_reason, "tool_calls");
+      const constraint = service.requests.at(-1)!.constraint!;
+      const bytes = (text: string) => new TextEncoder().encode(text);
+      assert.equal(constraint.advance(bytes("No")), undefined, "prose cannot be written");
+      const end = constraint.advance(bytes('{"name":"weather","arguments":{"city":"Ulm"}}'));
+      assert.equal(end?.complete, true);
+    }
+  });
+});
+
+test("a conversation with tool results is rendered and answered", async () => {
+  await withClient({}, async ({ client, service }) => {
+    const first = await withReply(client);
+    assert.equal(first, "Hello.");
+    const prompt = Buffer.from(service.requests[0]!.prompt.filter((t) => t < 256)).toString();
+    assert.match(prompt, /Rain in Ulm\?[^]*raining/);
+  });
+});
+
+async function withReply(client: OpenAI): Promise<string | null> {
+  const answer = await client.chat.completions.create({
+    ...ask,
+    messages: [
+      { role: "system", content: "Be brief." },
+      ...ask.messages,
+      {
+        role: "assistant",
+        content: null,
+        refusal: null,
+        tool_calls: [{ id: "call-1", type: "function", function: { name: "weather", arguments: '{"city":"Ulm"}' } }],
+      },
+      { role: "tool", tool_call_id: "call-1", content: [{ type: "text", text: "raining" }] },
+    ],
+  });
+  return answer.choices[0]!.message.content;
+}
+
+test("response_format constrains the output; an unsupported schema keyword is named", async () => {
+  await withClient({ reply: () => '{"a":1}' }, async ({ client, service, post }) => {
+    const schema = {
+      type: "object",
+      properties: { a: { type: "integer" } },
+      required: ["a"],
+      additionalProperties: false,
+    };
+    const fields = { model: "fake", messages: ask.messages };
+    const format = { type: "json_schema" as const, json_schema: { name: "answer", strict: true, schema } };
+    await client.chat.completions.create({ ...fields, response_format: format });
+    const constraint = service.requests[0]!.constraint!;
+    assert.equal(constraint.advance(new TextEncoder().encode('{"b"')), undefined);
+    assert.equal(constraint.advance(new TextEncoder().encode('{"a":1}'))?.complete, true);
+    await client.chat.completions.create({ ...fields, response_format: { type: "json_object" } });
+    assert.equal(service.requests[1]!.constraint!.advance(new TextEncoder().encode("[")), undefined);
+    await client.chat.completions.create({ ...fields, response_format: { type: "text" } });
+    assert.equal(service.requests[2]!.constraint, undefined);
+    const odd = { ...schema, unevaluatedProperties: false };
+    const reply = await post("/v1/chat/completions", {
+      ...fields,
+      response_format: { type: "json_schema", json_schema: { name: "x", schema: odd } },
+    });
+    assert.equal(reply.status, 400);
+    assert.match(reply.body.error.message, /unevaluatedProperties/);
+  });
+});
