@@ -1,0 +1,109 @@
+/**
+ * Register allocation for tile programs: linear scan over live intervals of structured code (Poletto and Sarkar 1999).
+ *
+ * An interval runs from a variable's first mention to its last, widened to the end of every loop that it enters from
+ * outside. Vectors must fit: a kernel chooses its tile by the target's registers. Integers that do not fit live in stack
+ * slots, the ones least used in inner loops first.
+ */
+import { assert } from "../../core/errors.ts";
+import { type Instruction, operands, type TileProgram, type Var } from "../tile.ts";
+
+export type Location = { readonly kind: "register"; readonly register: number } | { readonly kind: "slot"; readonly slot: number };
+
+interface Interval {
+  readonly variable: Var;
+  readonly start: number;
+  end: number;
+  weight: number;
+}
+
+export interface Allocation {
+  readonly of: ReadonlyMap<number, Location>;
+  readonly slots: number;
+}
+
+export function allocate(program: TileProgram, ints: readonly number[], vectors: readonly number[]): Allocation {
+  const intervals = [...liveness(program).values()].sort((a, b) => a.start - b.start || a.variable.id - b.variable.id);
+  const of = new Map<number, Location>();
+  const slots = scan(intervals.filter((i) => i.variable.type === "int"), ints, of, true, program.name);
+  scan(intervals.filter((i) => i.variable.type !== "int"), vectors, of, false, program.name);
+  return { of, slots };
+}
+
+function liveness(program: TileProgram): Map<number, Interval> {
+  const intervals = new Map<number, Interval>();
+  const { args, begin, end, scratch } = program.inputs;
+  for (const variable of [args, begin, end, scratch]) intervals.set(variable.id, { variable, start: 0, end: 0, weight: 1 });
+  let position = 1;
+  const loops: number[] = [];
+  /** For each variable seen inside a loop, the loops (by start) it must outlive are resolved when they close. */
+  const touched: Set<number>[] = [];
+  const touch = (variable: Var): void => {
+    const weight = 8 ** Math.min(loops.length, 5);
+    const known = intervals.get(variable.id);
+    if (known === undefined) intervals.set(variable.id, { variable, start: position, end: position, weight });
+    else {
+      known.end = Math.max(known.end, position);
+      known.weight += weight;
+    }
+    for (const set of touched) set.add(variable.id);
+  };
+  const walk = (body: readonly Instruction[]): void => {
+    for (const x of body) {
+      operands(x, touch);
+      position++;
+      if (x.op === "for") {
+        loops.push(position);
+        touched.push(new Set([x.i.id, ...(typeof x.to === "object" ? [x.to.id] : [])]));
+        walk(x.body);
+        const start = loops.pop()!;
+        for (const id of touched.pop()!) {
+          const interval = intervals.get(id)!;
+          if (interval.start < start) interval.end = Math.max(interval.end, position);
+        }
+        position++;
+      } else if (x.op === "if") {
+        walk(x.whenTrue);
+        walk(x.whenFalse);
+      }
+    }
+  };
+  walk(program.body);
+  return intervals;
+}
+
+function scan(
+  intervals: readonly Interval[],
+  registers: readonly number[],
+  of: Map<number, Location>,
+  spills: boolean,
+  name: string,
+): number {
+  const free = [...registers];
+  let active: Interval[] = [];
+  let slots = 0;
+  const registerOf = (i: Interval): number => {
+    const location = of.get(i.variable.id)!;
+    assert(location.kind === "register", () => `${name}: an active interval has no register`);
+    return location.register;
+  };
+  for (const interval of intervals) {
+    // An integer's register is not reused by the instruction that reads it last: some expand into several.
+    for (const a of active) if (a.end < interval.start) free.push(registerOf(a));
+    active = active.filter((a) => a.end >= interval.start);
+    const register = free.shift();
+    if (register !== undefined) {
+      of.set(interval.variable.id, { kind: "register", register });
+      active.push(interval);
+      continue;
+    }
+    assert(spills, () => `${name} needs more than ${registers.length} vector registers`);
+    const least = active.reduce((best, a) => (a.weight < best.weight ? a : best), interval);
+    if (least !== interval) {
+      of.set(interval.variable.id, { kind: "register", register: registerOf(least) });
+      active = [...active.filter((a) => a !== least), interval];
+    }
+    of.set(least.variable.id, { kind: "slot", slot: slots++ });
+  }
+  return slots;
+}

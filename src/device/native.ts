@@ -1,0 +1,118 @@
+/** The native device: machine code in executable memory, threads made from machine code, one asynchronous call a step. */
+import { assert, UserError } from "../core/errors.ts";
+import { Assembler, reg } from "../compile/render/x64-assembler.ts";
+import { renderX64, type X64Level, x64Targets } from "../compile/render/x64.ts";
+import type { Device, DeviceOptions } from "./device.ts";
+import { type Native, openNative } from "./executable.ts";
+import { control, runCode, stopCode, threadsMax, workerCode } from "./x64-driver.ts";
+
+/** The best level that this processor and operating system support, or `undefined`. */
+export function detect(native: Native): X64Level | undefined {
+  const out = native.alloc(64);
+  const code = native.install(cpuidCode());
+  native.call(code, out.address);
+  const [ecx1 = 0, ebx7 = 0, ecx7 = 0, xcr0 = 0] = new Uint32Array(out.buffer, out.offset, 4);
+  native.free(out);
+  const has = (word: number, bit: number): boolean => ((word >>> bit) & 1) === 1;
+  const avx2 = has(ecx1, 12) && has(ecx1, 29) && has(ebx7, 5) && (xcr0 & 6) === 6;
+  if (!avx2) return undefined;
+  const foundation = has(ebx7, 16) && has(ebx7, 30) && has(ebx7, 31) && has(ebx7, 17);
+  return foundation && has(ecx7, 11) && (xcr0 & 0xe6) === 0xe6 ? "x64-avx512" : "x64-avx2";
+}
+
+/** Stores ecx of leaf 1, ebx and ecx of leaf 7, and XCR0 (0 without OSXSAVE) at the argument. */
+function cpuidCode(): Uint8Array {
+  const a = new Assembler(false);
+  const cpuid = (leaf: number): void => {
+    a.movImmediate(reg.rax, leaf);
+    a.xor32(reg.rcx, reg.rcx);
+    a.byte(0x0f, 0xa2);
+  };
+  const none = a.label();
+  a.push(reg.rbx);
+  cpuid(1);
+  a.store32({ base: reg.rdi, offset: 0 }, reg.rcx);
+  a.mov(reg.r8, reg.rcx);
+  cpuid(7);
+  a.store32({ base: reg.rdi, offset: 4 }, reg.rbx);
+  a.store32({ base: reg.rdi, offset: 8 }, reg.rcx);
+  a.immediate(4, reg.r8, 1 << 27);
+  a.jumpIf("e", none);
+  a.xor32(reg.rcx, reg.rcx);
+  a.byte(0x0f, 0x01, 0xd0);
+  a.store32({ base: reg.rdi, offset: 12 }, reg.rax);
+  a.bind(none);
+  a.pop(reg.rbx);
+  a.ret();
+  return a.code();
+}
+
+/** `undefined` where machine code cannot run here; throws a `UserError` where `level` is more than the processor has. */
+export async function openX64(level: X64Level | undefined, options: DeviceOptions): Promise<Device | undefined> {
+  const native = await openNative();
+  if (native === undefined) return undefined;
+  const best = detect(native);
+  if (best === undefined) return undefined;
+  if (level === "x64-avx512" && best !== level) {
+    throw new UserError("Level x64-avx512 was asked for; this processor has no AVX-512 with VNNI.", "Use --level x64-avx2.");
+  }
+  return start(native, level ?? best, options);
+}
+
+function start(native: Native, level: X64Level, { threads, scratchBytes }: DeviceOptions): Device {
+  assert(threads >= 1 && threads <= threadsMax, () => `${threads} threads`);
+  const block = native.alloc(control.bytes);
+  const scratch = Array.from({ length: threads }, () => native.alloc(scratchBytes));
+  const words = new DataView(block.buffer, block.offset);
+  words.setInt32(control.threads, threads, true);
+  for (const [i, region] of scratch.entries()) {
+    words.setBigUint64(control.scratch + 8 * i, BigInt(region.address), true);
+  }
+  const run = native.install(runCode());
+  const stop = native.install(stopCode());
+  const worker = native.install(workerCode());
+  const others = Array.from({ length: threads - 1 }, () => native.thread(worker, block.address));
+  let running = false;
+  let closed = false;
+  return {
+    level,
+    target: x64Targets[level],
+    threads,
+    alloc: native.alloc,
+    free: native.free,
+    install(programs) {
+      const codes = programs.map(renderX64);
+      const offsets: number[] = [];
+      let length = 0;
+      for (const code of codes) {
+        offsets.push(length);
+        length += Math.ceil(code.length / 64) * 64;
+      }
+      const all = new Uint8Array(length);
+      for (const [i, code] of codes.entries()) all.set(code, offsets[i]!);
+      const base = native.install(all);
+      return offsets.map((o) => base + o);
+    },
+    async run(records, count) {
+      assert(!running && !closed, () => "runs of a device must not overlap");
+      running = true;
+      words.setBigUint64(control.records, BigInt(records.address), true);
+      words.setBigUint64(control.count, BigInt(count), true);
+      try {
+        await native.callAsync(run, block.address);
+      } finally {
+        running = false;
+      }
+    },
+    async close() {
+      if (closed) return;
+      assert(!running, () => "a device was closed while it ran");
+      closed = true;
+      words.setInt32(control.exit, 1, true);
+      native.call(stop, block.address);
+      for (const thread of others) native.join(thread);
+      native.release();
+      for (const region of [block, ...scratch]) native.free(region);
+    },
+  };
+}

@@ -1,0 +1,189 @@
+/**
+ * The launch loop in machine code: what every thread of a native device runs.
+ *
+ * Thread 0 is the caller; the others wait on `epoch`. All of them walk the launch records (`device.ts`), claiming chunks of
+ * items from each record's counter. Waiting spins for a bounded time and then sleeps in a futex, so that threads do not
+ * starve the JavaScript that shares their cores.
+ */
+import { Assembler, type Memory, reg } from "../compile/render/x64-assembler.ts";
+import { record } from "./device.ts";
+
+/** Byte offsets in the control block; contended words have cache lines of their own. */
+export const control = {
+  epoch: 0,
+  arrived: 64,
+  generation: 128,
+  barrierSleepers: 192,
+  records: 256,
+  count: 264,
+  threads: 272,
+  exit: 276,
+  epochSleepers: 320,
+  nextThread: 384,
+  /** One address a thread. */
+  scratch: 448,
+  bytes: 4096,
+} as const;
+
+export const threadsMax = (control.bytes - control.scratch) / 8;
+
+/** Spins before sleeping: some 30 µs between records, where work is about to come, and 50 µs between steps. */
+const spins = { barrier: 2000, epoch: 3000 };
+const futex = { call: 202, wait: 128, wake: 129 };
+const saved = [reg.rbx, reg.rbp, reg.r12, reg.r13, reg.r14, reg.r15];
+const ctl = (offset: number): Memory => ({ base: reg.rbx, offset });
+
+/** `run(control)`: publishes the list, works on it, returns when all threads are done. */
+export function runCode(): Uint8Array {
+  return routine((a) => {
+    announce(a);
+    a.mov(reg.r15, ctl(control.scratch));
+    walk(a);
+  });
+}
+
+/** `stop(control)`: wakes the threads so that they see `exit`. */
+export const stopCode = (): Uint8Array => routine(announce);
+
+/** `worker(control)`: the entry of each further thread. */
+export function workerCode(): Uint8Array {
+  return routine((a) => {
+    a.movImmediate(reg.rax, 1);
+    a.fetchAdd32(ctl(control.nextThread), reg.rax);
+    a.mov(reg.r15, { base: reg.rbx, index: reg.rax, scale: 8, offset: control.scratch + 8 });
+    const last: Memory = { base: reg.rsp, offset: 0 };
+    a.storeImmediate32(last, 0);
+    const top = a.here();
+    const out = a.label();
+    a.mov32(reg.rbp, last);
+    waitWhileEqual(a, control.epoch, control.epochSleepers, spins.epoch);
+    a.mov32(reg.rax, ctl(control.epoch));
+    a.store32(last, reg.rax);
+    a.immediate(7, ctl(control.exit), 0, 0);
+    a.jumpIf("ne", out);
+    walk(a);
+    a.jump(top);
+    a.bind(out);
+  });
+}
+
+/** Saves registers, puts the argument in rbx, leaves 8 bytes of stack, keeps the stack aligned. */
+function routine(write: (a: Assembler) => void): Uint8Array {
+  const a = new Assembler(false);
+  for (const r of saved) a.push(r);
+  a.immediate(5, reg.rsp, 8);
+  a.mov(reg.rbx, reg.rdi);
+  write(a);
+  a.immediate(0, reg.rsp, 8);
+  for (const r of saved.toReversed()) a.pop(r);
+  a.xor32(reg.rax, reg.rax);
+  a.ret();
+  return a.code();
+}
+
+function announce(a: Assembler): void {
+  const done = a.label();
+  a.movImmediate(reg.rax, 1);
+  a.fetchAdd32(ctl(control.epoch), reg.rax);
+  a.immediate(7, ctl(control.epochSleepers), 0, 0);
+  a.jumpIf("e", done);
+  wake(a, control.epoch);
+  a.bind(done);
+}
+
+function wake(a: Assembler, offset: number): void {
+  a.movImmediate(reg.rax, futex.call);
+  a.lea(reg.rdi, ctl(offset));
+  a.movImmediate(reg.rsi, futex.wake);
+  a.movImmediate(reg.rdx, 0x7fffffff);
+  a.syscall();
+}
+
+/** Returns once the word at `offset` differs from ebp. The sleeper counts itself before the kernel compares again. */
+function waitWhileEqual(a: Assembler, offset: number, sleepers: number, spinsMax: number): void {
+  const done = a.label();
+  a.movImmediate(reg.rcx, spinsMax);
+  const spin = a.here();
+  a.cmp32(reg.rbp, ctl(offset));
+  a.jumpIf("ne", done);
+  a.pause();
+  a.decrement(reg.rcx);
+  a.jumpIf("ne", spin);
+  const sleep = a.here();
+  a.movImmediate(reg.rax, 1);
+  a.fetchAdd32(ctl(sleepers), reg.rax);
+  a.movImmediate(reg.rax, futex.call);
+  a.lea(reg.rdi, ctl(offset));
+  a.movImmediate(reg.rsi, futex.wait);
+  a.mov(reg.rdx, reg.rbp);
+  a.xor32(reg.r10, reg.r10);
+  a.syscall();
+  a.movImmediate(reg.rax, -1);
+  a.fetchAdd32(ctl(sleepers), reg.rax);
+  a.cmp32(reg.rbp, ctl(offset));
+  a.jumpIf("e", sleep);
+  a.bind(done);
+}
+
+/** All threads wait for the last; the generation is read before arriving, so a fast successor cannot be missed. */
+function barrier(a: Assembler): void {
+  const wait = a.label();
+  const done = a.label();
+  a.mov32(reg.rbp, ctl(control.generation));
+  a.movImmediate(reg.rax, 1);
+  a.fetchAdd32(ctl(control.arrived), reg.rax);
+  a.immediate(0, reg.rax, 1, 0);
+  a.cmp32(reg.rax, ctl(control.threads));
+  a.jumpIf("ne", wait);
+  a.storeImmediate32(ctl(control.arrived), 0);
+  a.movImmediate(reg.rax, 1);
+  a.fetchAdd32(ctl(control.generation), reg.rax);
+  a.immediate(7, ctl(control.barrierSleepers), 0, 0);
+  a.jumpIf("e", done);
+  wake(a, control.generation);
+  a.jump(done);
+  a.bind(wait);
+  waitWhileEqual(a, control.generation, control.barrierSleepers, spins.barrier);
+  a.bind(done);
+}
+
+/** r12 the record, r13 how many are left, r15 this thread's scratch. */
+function walk(a: Assembler): void {
+  const of = (offset: number): Memory => ({ base: reg.r12, offset });
+  const finished = a.label();
+  const exhausted = a.label();
+  const next = a.label();
+  const whole = a.label();
+  a.mov(reg.r12, ctl(control.records));
+  a.mov(reg.r13, ctl(control.count));
+  const top = a.here();
+  a.test(reg.r13, reg.r13);
+  a.jumpIf("e", finished);
+  const claim = a.here();
+  a.mov32(reg.rsi, of(record.chunk));
+  a.mov(reg.rdx, reg.rsi);
+  a.fetchAdd32(of(record.counter), reg.rsi);
+  a.mov32(reg.rcx, of(record.items));
+  a.cmp(reg.rsi, reg.rcx);
+  a.jumpIf("ge", exhausted);
+  a.add(reg.rdx, reg.rsi);
+  a.cmp(reg.rdx, reg.rcx);
+  a.jumpIf("le", whole);
+  a.mov(reg.rdx, reg.rcx);
+  a.bind(whole);
+  a.mov(reg.rdi, of(record.args));
+  a.mov(reg.rcx, reg.r15);
+  a.mov(reg.rax, of(record.kernel));
+  a.call(reg.rax);
+  a.jump(claim);
+  a.bind(exhausted);
+  a.immediate(7, of(record.barrier), 0, 0);
+  a.jumpIf("e", next);
+  barrier(a);
+  a.bind(next);
+  a.immediate(0, reg.r12, record.stride);
+  a.decrement(reg.r13);
+  a.jump(top);
+  a.bind(finished);
+  barrier(a);
+}
