@@ -10,6 +10,7 @@ import { createHash, randomUUID } from "node:crypto";
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 import { type FastifyBaseLogger, type FastifyInstance, type FastifyRequest, fastify, LogController } from "fastify";
+import { UserError } from "../core/errors.ts";
 import { WallClock } from "../time/wall-clock.ts";
 import type { Service } from "./generation.ts";
 import { checkContentType, parseBody, readBody } from "./http/body.ts";
@@ -76,7 +77,9 @@ export function createServer(options: ServerOptions): Server {
       return url;
     },
     async listen(host, port) {
-      await app.listen({ host, port });
+      await app.listen({ host, port }).catch((failure: unknown) => {
+        throw listenFailure(host, port, failure);
+      });
       const { port: bound } = app.server.address() as AddressInfo;
       url = `http://${host.includes(":") ? `[${host}]` : host}:${bound}`;
       return url;
@@ -92,6 +95,20 @@ export function createServer(options: ServerOptions): Server {
       await closeApp();
     },
   };
+}
+
+function listenFailure(host: string, port: number, failure: unknown): unknown {
+  const code = failure instanceof Error && "code" in failure ? failure.code : undefined;
+  const where = `Cannot listen on ${host}:${port}`;
+  if (code === "EADDRINUSE") return new UserError(`${where}: the port is in use.`, "Choose another with --port.");
+  if (code === "EACCES") return new UserError(`${where}: no permission.`, "Choose a port above 1023 with --port.");
+  if (code === "EADDRNOTAVAIL" || code === "ENOTFOUND") {
+    return new UserError(
+      `${where}: this machine has no such address.`,
+      "Use 127.0.0.1, or 0.0.0.0 for all, with --host.",
+    );
+  }
+  return failure;
 }
 
 /** Runs before a body is read: strangers and latecomers are refused without it. */

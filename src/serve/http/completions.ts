@@ -2,6 +2,7 @@
 import type { FastifyReply } from "fastify";
 import type { GenerationEvent } from "../generation.ts";
 import { type CompletionsFields, completionsFields } from "./completions-fields.ts";
+import { badRequest } from "./errors.ts";
 import { type Api, type Exchange, newId, startExchange } from "./exchange.ts";
 import { appendLegacyLogprobs, emptyLegacyLogprobs, LegacyLogprobCollector, type LegacyLogprobs } from "./logprobs.ts";
 import { promptList } from "./prompt-list.ts";
@@ -10,6 +11,7 @@ import { streamAnswer } from "./stream-answer.ts";
 import { validate } from "./validate.ts";
 
 const promptsMax = 128;
+const choicesMax = 128;
 /** OpenAI's default of this endpoint. */
 const tokensDefault = 16;
 
@@ -19,6 +21,10 @@ export async function completions(api: Api, body: unknown, reply: FastifyReply):
   checkShared(fields);
   checkLogitBias(fields, api.service.checkpoint.tokenizer.vocabulary);
   const prompts = await promptList(api.service, fields.prompt, "prompt", promptsMax);
+  const choices = prompts.length * (fields.n ?? 1);
+  if (choices > choicesMax) {
+    throw badRequest(`'n' times the prompts makes ${choices} choices; at most ${choicesMax} are made at once.`, "n");
+  }
   const seed = seedOf(fields);
   const requests = prompts.map((prompt) => {
     const tokensMax = tokensToGenerate(api.service, prompt.length, fields.max_tokens, tokensDefault, "prompt");
@@ -33,7 +39,7 @@ export async function completions(api: Api, body: unknown, reply: FastifyReply):
     system_fingerprint: api.fingerprint,
   };
   const collectors = Array.from(
-    { length: prompts.length * (fields.n ?? 1) },
+    { length: choices },
     () => new LegacyLogprobCollector(api.service.checkpoint.tokenizer),
   );
   return fields.stream === true

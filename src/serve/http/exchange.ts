@@ -30,11 +30,11 @@ export interface Usage {
   readonly prompt_tokens_details: { readonly cached_tokens: number };
 }
 
+type Each = (choice: number, event: GenerationEvent) => Promise<void> | undefined;
+
 export interface Exchange {
-  /** True once the client has hung up: nobody reads what would be written. */
-  readonly gone: boolean;
   /** Hands over every event as it comes; `choice` counts over all requests. Throws what a generation throws. */
-  consume(each: (choice: number, event: GenerationEvent) => Promise<void> | undefined): Promise<void>;
+  consume(each: Each): Promise<void>;
   usage(): Usage;
 }
 
@@ -42,77 +42,74 @@ export function newId(prefix: string): string {
   return `${prefix}-${randomBytes(12).toString("hex")}`;
 }
 
-/** Starts them all or none. */
+/** Starts them all or none; a client that hangs up cancels them. */
 export function startExchange(api: Api, requests: readonly GenerationRequest[], response: ServerResponse): Exchange {
   const arrived = api.clock.now();
-  const generations: Generation[] = [];
+  const runs: Run[] = [];
   const cancel = () => {
-    for (const generation of generations) generation.cancel();
+    for (const run of runs) run.generation.cancel();
   };
+  let base = 0;
   try {
-    for (const request of requests) generations.push(api.service.generate(request));
+    for (const request of requests) {
+      const generation = api.service.generate(request);
+      runs.push({ generation, meter: new Meter(api, request, generation, arrived), base });
+      base += request.choices;
+    }
   } catch (failure) {
     cancel();
     throw failure;
   }
-  let done = false;
-  let gone = response.destroyed;
+  let gone = false;
   const hangUp = () => {
-    if (done) return;
     gone = true;
     cancel();
   };
-  if (gone) cancel();
+  if (response.destroyed) hangUp();
   else response.once("close", hangUp);
-
-  const meters = requests.map((request, i) => new Meter(api, request, generations[i]!, arrived));
   return {
-    get gone() {
-      return gone;
-    },
+    usage: () => usageOf(runs.map((run) => run.meter)),
     async consume(each) {
-      let base = 0;
-      const pumps = requests.map((request, i) => {
-        const first = base;
-        base += request.choices;
-        return pump(generations[i]!, meters[i]!, (event) => each(first + event.choice, event));
-      });
+      const pumps = runs.map((run) => pump(run, each));
       try {
         await Promise.all(pumps);
-        done = true;
-        const ended = meters.every((meter) => meter.complete);
+        const ended = runs.every((run) => run.meter.complete);
         if (!ended && !gone) throw new ApiError(503, "The server is shutting down.", { code: "shutting_down" });
       } finally {
+        response.off("close", hangUp);
         // Where one generation fails, the others are not left running for nobody.
-        done = true;
         cancel();
         await Promise.allSettled(pumps);
-        for (const meter of meters) meter.finish();
+        for (const run of runs) run.meter.finish();
       }
-    },
-    usage() {
-      const sum = (read: (meter: Meter) => number) => meters.reduce((total, meter) => total + read(meter), 0);
-      const prompt = sum((m) => m.promptTokens);
-      const completion = sum((m) => m.tokens);
-      return {
-        prompt_tokens: prompt,
-        completion_tokens: completion,
-        total_tokens: prompt + completion,
-        prompt_tokens_details: { cached_tokens: sum((m) => m.cachedTokens) },
-      };
     },
   };
 }
 
-async function pump(
-  generation: Generation,
-  meter: Meter,
-  each: (event: GenerationEvent) => Promise<void> | undefined,
-): Promise<void> {
+/** One generation; its first choice is the exchange's choice `base`. */
+interface Run {
+  readonly generation: Generation;
+  readonly meter: Meter;
+  readonly base: number;
+}
+
+function usageOf(meters: readonly Meter[]): Usage {
+  const sum = (read: (meter: Meter) => number) => meters.reduce((total, meter) => total + read(meter), 0);
+  const prompt = sum((m) => m.promptTokens);
+  const completion = sum((m) => m.tokens);
+  return {
+    prompt_tokens: prompt,
+    completion_tokens: completion,
+    total_tokens: prompt + completion,
+    prompt_tokens_details: { cached_tokens: sum((m) => m.cachedTokens) },
+  };
+}
+
+async function pump({ generation, meter, base }: Run, each: Each): Promise<void> {
   for await (const event of generation) {
     meter.see(event);
     // Awaiting nothing would still cost a turn of the microtask queue for each token.
-    const pause = each(event);
+    const pause = each(base + event.choice, event);
     if (pause !== undefined) await pause;
   }
 }

@@ -20,6 +20,9 @@ const logitBias = z
 
 export const streamOptions = z.strictObject({ include_usage: optional(z.boolean()) });
 
+/** Every token's text is held against every stop string, so their length is bounded. */
+const stopString = z.string().min(1).max(1024);
+
 export const sharedFields = {
   model: z.string(),
   stream: optional(z.boolean()),
@@ -29,7 +32,7 @@ export const sharedFields = {
   top_k: optional(z.int().min(-1)),
   min_p: bounded(0, 1),
   seed: optional(z.int()),
-  stop: optional(z.union([z.string().min(1), list(z.string().min(1), 16)])),
+  stop: optional(z.union([stopString, list(stopString, 16)])),
   presence_penalty: bounded(-2, 2),
   frequency_penalty: bounded(-2, 2),
   repetition_penalty: optional(z.number().positive().max(100)),

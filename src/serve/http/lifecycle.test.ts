@@ -105,7 +105,7 @@ test("a request on a kept connection of a draining server is a 503 that says to 
     socket.write(request);
     await drained;
     await until(() => socket.closed);
-    assert.match(text, /^HTTP\/1\.1 200 OK[^]*HTTP\/1\.1 503[^]*retry-after: 5[^]*"code":"shutting_down"/);
+    assert.match(text, /^HTTP\/1\.1 200 OK[\s\S]*HTTP\/1\.1 503[\s\S]*retry-after: 5[\s\S]*"code":"shutting_down"/);
     assert.equal(service.requests.length, 1);
   });
 });

@@ -2,7 +2,9 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
+import { UserError } from "../../core/errors.ts";
 import { exchangeRaw, until, withClient } from "../../test/http-client.ts";
+import { createServer } from "../http.ts";
 
 const chat = "/v1/chat/completions";
 const hi = { model: "fake", messages: [{ role: "user", content: "Hi" }] };
@@ -97,6 +99,7 @@ const refusals: readonly Refusal[] = [
   ["/v1/completions", { ...text, prompt: [1, 999] }, 400, /999; token ids are integers from 0 to 257/, "prompt[1]"],
   ["/v1/completions", { ...text, prompt: [[1.5]] }, 400, /1\.5/, "prompt[0][0]"],
   ["/v1/completions", { ...text, prompt: [[]] }, 400, /empty/, "prompt"],
+  ["/v1/completions", { ...text, prompt: ["a", "b"], n: 65 }, 400, /130 choices/, "n"],
   ["/v1/completions", { ...text, echo: true }, 400, /echo is not supported/, "echo"],
   ["/v1/completions", { ...text, logprobs: 6 }, 400, /logprobs/, "logprobs"],
   ["/v1/completions", { ...text, suffix: "x" }, 400, /Unsupported field "suffix"/, "suffix"],
@@ -190,11 +193,14 @@ test("bytes that are no HTTP get a 400, a body that dawdles a 408, and the serve
   await withClient(
     {},
     async ({ url, post }) => {
-      assert.match(await exchangeRaw(url, "GARBAGE\r\n\r\n"), /^HTTP\/1\.1 400 Bad Request[^]*"code":"invalid_http"/);
+      assert.match(
+        await exchangeRaw(url, "GARBAGE\r\n\r\n"),
+        /^HTTP\/1\.1 400 Bad Request[\s\S]*"code":"invalid_http"/,
+      );
       const big = `GET / HTTP/1.1\r\nhost: x\r\nx: ${"y".repeat(20_000)}\r\n\r\n`;
       assert.match(await exchangeRaw(url, big), /^HTTP\/1\.1 431/);
       const slow = `POST ${chat} HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: 100\r\n\r\n{"mo`;
-      assert.match(await exchangeRaw(url, slow), /^HTTP\/1\.1 408 [^]*"code":"request_timeout"/);
+      assert.match(await exchangeRaw(url, slow), /^HTTP\/1\.1 408 [\s\S]*"code":"request_timeout"/);
       assert.equal((await post(chat, hi)).status, 200);
     },
     { requestTimeoutSeconds: 0.2 },
@@ -211,6 +217,16 @@ test("a full queue is a 429 that says when to come back, and cancels what it had
     await until(() => service.status().running === 0);
     await assert.rejects(client.completions.create({ ...text, prompt: ["a", "b", "c"], stream: true }), /429/);
     assert.equal((await client.completions.create(text)).choices[0]!.text, "Hello.");
+  });
+});
+
+test("a port in use is the user's to change", async () => {
+  await withClient({}, async ({ url, service }) => {
+    const second = createServer({ service });
+    await assert.rejects(second.listen("127.0.0.1", Number(new URL(url).port)), (error: Error) => {
+      return error instanceof UserError && /in use\.\n {2}Choose another with --port/.test(error.message);
+    });
+    await second.close();
   });
 });
 
