@@ -7,7 +7,7 @@ const messagesMax = 4096;
 const toolsMax = 128;
 
 const textPart = z.strictObject({ type: z.literal("text", "only text parts are supported"), text: z.string() });
-const content = z.union([z.string(), list(textPart, messagesMax)]);
+const content = z.union([z.string(), list(textPart, messagesMax)], "it must be text, or a list of text parts");
 const name = optional(z.string());
 
 const toolCall = z.strictObject({
@@ -16,19 +16,23 @@ const toolCall = z.strictObject({
   function: z.strictObject({ name: z.string(), arguments: z.string() }),
 });
 
-const message = z.discriminatedUnion("role", [
-  z.strictObject({ role: z.enum(["system", "developer", "user"]), content, name }),
-  z.strictObject({
-    role: z.literal("assistant"),
-    content: optional(content),
-    name,
-    // Clients send our own answers back, with the empty fields that they had.
-    refusal: optional(z.string()),
-    annotations: optional(z.array(z.unknown()).max(0, "annotations are not supported")),
-    tool_calls: optional(list(toolCall, toolsMax)),
-  }),
-  z.strictObject({ role: z.literal("tool"), content, tool_call_id: z.string(), name }),
-]);
+const message = z.discriminatedUnion(
+  "role",
+  [
+    z.strictObject({ role: z.enum(["system", "developer", "user"]), content, name }),
+    z.strictObject({
+      role: z.literal("assistant"),
+      content: optional(content),
+      name,
+      // Clients send our own answers back, with the empty fields that they had.
+      refusal: optional(z.string()),
+      annotations: optional(z.array(z.unknown()).max(0, "annotations are not supported")),
+      tool_calls: optional(list(toolCall, toolsMax)),
+    }),
+    z.strictObject({ role: z.literal("tool"), content, tool_call_id: z.string(), name }),
+  ],
+  "it must be system, developer, user, assistant or tool",
+);
 
 const jsonObject = z.record(z.string(), z.unknown());
 
@@ -42,24 +46,31 @@ const tool = z.strictObject({
   }),
 });
 
-const toolChoice = z.union([
-  z.enum(["none", "auto", "required"]),
-  z.strictObject({ type: z.literal("function"), function: z.strictObject({ name: z.string() }) }),
-]);
+const toolChoice = z.union(
+  [
+    z.enum(["none", "auto", "required"]),
+    z.strictObject({ type: z.literal("function"), function: z.strictObject({ name: z.string() }) }),
+  ],
+  'it must be "none", "auto", "required", or {type: "function", function: {name}}',
+);
 
-const responseFormat = z.discriminatedUnion("type", [
-  z.strictObject({ type: z.literal("text") }),
-  z.strictObject({ type: z.literal("json_object") }),
-  z.strictObject({
-    type: z.literal("json_schema"),
-    json_schema: z.strictObject({
-      name: z.string().regex(/^[a-zA-Z0-9_-]{1,64}$/, "a name has 1 to 64 of a-z A-Z 0-9 _ -"),
-      description: optional(z.string()),
-      schema: jsonObject,
-      strict: optional(z.boolean()),
+const responseFormat = z.discriminatedUnion(
+  "type",
+  [
+    z.strictObject({ type: z.literal("text") }),
+    z.strictObject({ type: z.literal("json_object") }),
+    z.strictObject({
+      type: z.literal("json_schema"),
+      json_schema: z.strictObject({
+        name: z.string().regex(/^[a-zA-Z0-9_-]{1,64}$/, "a name has 1 to 64 of a-z A-Z 0-9 _ -"),
+        description: optional(z.string()),
+        schema: jsonObject,
+        strict: optional(z.boolean()),
+      }),
     }),
-  }),
-]);
+  ],
+  "it must be text, json_object or json_schema",
+);
 
 export const chatFields = z.strictObject({
   ...sharedFields,

@@ -3,7 +3,7 @@ import { z } from "zod";
 import { optional, sharedFields } from "./fields.ts";
 
 /** Text, texts, token ids or lists of token ids: told apart and checked by `promptList`, item by item. */
-const prompts = z.union([z.string(), z.array(z.unknown())]);
+const prompts = z.union([z.string(), z.array(z.unknown())], "it must be text, texts, token ids or lists of them");
 
 export const completionsFields = z.strictObject({
   ...sharedFields,

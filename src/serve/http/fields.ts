@@ -32,7 +32,7 @@ export const sharedFields = {
   top_k: optional(z.int().min(-1)),
   min_p: bounded(0, 1),
   seed: optional(z.int()),
-  stop: optional(z.union([stopString, list(stopString, 16)])),
+  stop: optional(z.union([stopString, list(stopString, 16)], "it must be a string, or a list of at most 16")),
   presence_penalty: bounded(-2, 2),
   frequency_penalty: bounded(-2, 2),
   repetition_penalty: optional(z.number().positive().max(100)),

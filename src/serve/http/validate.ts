@@ -38,17 +38,34 @@ function describe(issue: Issue, body: unknown): ApiError {
     return badRequest(`Missing required field '${path}'.`, path, "missing_required_parameter");
   }
   if (issue.code === "invalid_type") {
-    return badRequest(
-      `Invalid type for '${path}': expected ${issue.expected}, got ${kindOf(value)}.`,
-      path,
-      "invalid_type",
-    );
+    const got = issue.expected === "int" && typeof value === "number" ? String(value) : kindOf(value);
+    const expected = issue.expected === "int" ? "integer" : issue.expected;
+    return badRequest(`Invalid type for '${path}': expected ${expected}, got ${got}.`, path, "invalid_type");
   }
-  if (issue.code === "invalid_union") {
-    return badRequest(`Invalid '${path}': ${kindOf(value)} of this form is not accepted.`, path, "invalid_type");
-  }
-  return badRequest(`Invalid '${path}': ${issue.message.replace(/\.?$/, ".")}`, path);
+  return badRequest(`Invalid '${path}': ${problem(issue, value).replace(/\.?$/, ".")}`, path);
 }
+
+function problem(issue: Issue, value: unknown): string {
+  if (issue.code === "too_big") return `${measure(issue.origin, value)}; at most ${issue.maximum} is accepted`;
+  if (issue.code === "too_small") {
+    const bound = issue.inclusive === false ? "more than" : "at least";
+    return `${measure(issue.origin, value)}; ${bound} ${issue.minimum} is accepted`;
+  }
+  if (issue.code === "invalid_key") return issue.issues[0]?.message ?? issue.message;
+  if (issue.code === "invalid_value") {
+    const defaultMessage = issue.message.startsWith("Invalid ");
+    return defaultMessage ? `got ${short(value)}; it must be ${issue.values.map(short).join(" or ")}` : issue.message;
+  }
+  return issue.code === "invalid_union" ? `got ${kindOf(value)}; ${issue.message}` : issue.message;
+}
+
+function measure(origin: string, value: unknown): string {
+  if (origin === "array" && Array.isArray(value)) return `it has ${value.length} items`;
+  if (origin === "string" && typeof value === "string") return `it has ${value.length} characters`;
+  return `got ${short(value)}`;
+}
+
+const short = (value: unknown): string => JSON.stringify(value)?.slice(0, 60) ?? "nothing";
 
 /** `messages[0].content`, as OpenAI writes a param. */
 function pathOf(path: readonly PropertyKey[]): string {
