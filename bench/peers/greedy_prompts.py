@@ -13,17 +13,34 @@ ABOUT_LOOMS = (
 LEDGER = "\n".join(
     f"{day:02d} March: {goods}, {count} pieces at {price} shillings, {count * price} shillings in all."
     for day, (goods, count, price) in enumerate(
-        [("linen", 12, 4), ("wool", 7, 9), ("silk", 3, 31), ("cotton", 25, 2), ("hemp", 40, 1), ("damask", 2, 55),
-         ("velvet", 5, 27), ("canvas", 18, 3), ("muslin", 9, 6), ("tweed", 4, 14), ("felt", 11, 5), ("lace", 6, 22),
-         ("calico", 30, 2), ("flannel", 8, 7), ("satin", 1, 48), ("serge", 13, 8)], start=1)
+        [
+            ("linen", 12, 4),
+            ("wool", 7, 9),
+            ("silk", 3, 31),
+            ("cotton", 25, 2),
+            ("hemp", 40, 1),
+            ("damask", 2, 55),
+            ("velvet", 5, 27),
+            ("canvas", 18, 3),
+            ("muslin", 9, 6),
+            ("tweed", 4, 14),
+            ("felt", 11, 5),
+            ("lace", 6, 22),
+            ("calico", 30, 2),
+            ("flannel", 8, 7),
+            ("satin", 1, 48),
+            ("serge", 13, 8),
+        ],
+        start=1,
+    )
 )
 
 PROMPTS = [
     "The capital of France is",
     "Once upon a time, in a village at the edge of the forest, there lived an old weaver who",
     "The three laws of thermodynamics state that",
-    "def fibonacci(n):\n    \"\"\"Return the n-th Fibonacci number.\"\"\"\n",
-    "import { createServer } from \"node:http\";\n\nconst server = createServer((request, response) => {\n",
+    'def fibonacci(n):\n    """Return the n-th Fibonacci number."""\n',
+    'import { createServer } from "node:http";\n\nconst server = createServer((request, response) => {\n',
     "SELECT name, COUNT(*) AS orders\nFROM customers\nJOIN orders ON",
     "Shopping list:\n1. Milk\n2. Bread\n3. Eggs\n4.",
     "The planets in order from the Sun are: Mercury, Venus,",
@@ -35,8 +52,13 @@ PROMPTS = [
     "\u041c\u043e\u0441\u043a\u0432\u0430 \u2014 \u0441\u0442\u043e\u043b\u0438\u0446\u0430 \u0420\u043e\u0441\u0441\u0438\u0438. \u0413\u043e\u0440\u043e\u0434",
     "\u0627\u0644\u0642\u0627\u0647\u0631\u0629 \u0647\u064a \u0639\u0627\u0635\u0645\u0629 \u0645\u0635\u0631 \u0648",
     "<start_of_turn>user\nName three colours.<end_of_turn>\n<start_of_turn>model\n",
-    "{\"name\": \"Ada Lovelace\", \"born\": 1815, \"known_for\": [",
+    '{"name": "Ada Lovelace", "born": 1815, "known_for": [',
     "Q: What is the boiling point of water at sea level?\nA: 100 degrees Celsius.\nQ: What is the freezing point of water?\nA:",
     ABOUT_LOOMS + "What Jacquard's cards had in common with the programs of later machines was",
-    ABOUT_LOOMS + "The ledger of a cloth merchant of that town reads:\n\n" + LEDGER + "\n\n" + ABOUT_LOOMS + "17 March:",
+    ABOUT_LOOMS
+    + "The ledger of a cloth merchant of that town reads:\n\n"
+    + LEDGER
+    + "\n\n"
+    + ABOUT_LOOMS
+    + "17 March:",
 ]

