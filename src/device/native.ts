@@ -1,7 +1,8 @@
 /** The native device: machine code in executable memory, threads made from machine code, one asynchronous call a step. */
-import { assert, UserError } from "../core/errors.ts";
-import { Assembler, reg } from "../compile/render/x64-assembler.ts";
+
 import { renderX64, type X64Level, x64Targets } from "../compile/render/x64.ts";
+import { Assembler, reg } from "../compile/render/x64-assembler.ts";
+import { assert, UserError } from "../core/errors.ts";
 import type { Device, DeviceOptions } from "./device.ts";
 import { type Native, openNative } from "./executable.ts";
 import { control, runCode, stopCode, threadsMax, workerCode } from "./x64-driver.ts";
@@ -54,7 +55,10 @@ export async function openX64(level: X64Level | undefined, options: DeviceOption
   const best = detect(native);
   if (best === undefined) return undefined;
   if (level === "x64-avx512" && best !== level) {
-    throw new UserError("Level x64-avx512 was asked for; this processor has no AVX-512 with VNNI.", "Use --level x64-avx2.");
+    throw new UserError(
+      "Level x64-avx512 was asked for; this processor has no AVX-512 with VNNI.",
+      "Use --level x64-avx2.",
+    );
   }
   return start(native, level ?? best, options);
 }

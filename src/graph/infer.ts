@@ -46,7 +46,18 @@ const rules: { readonly [K in OpKind]: Rule } = {
     if (x?.shape.length !== 2 || rows?.dtype !== "i32") fail("it takes [T, D] and rows");
     return f32([rows!.shape[0]!, x!.shape[1]!]);
   },
+  gate: same,
+  quantize: ([x], fail) => {
+    if (x?.dtype !== "f32" || Number(x.shape[1]) % 32 !== 0) fail("rows must be a multiple of 32 wide");
+    return { dtype: "q8", shape: x!.shape };
+  },
+  rowMaxima: runs,
+  rowSums: runs,
 };
+
+function runs([x]: readonly Type[], fail: (why: string) => never): Type {
+  return x?.shape.length === 2 ? f32([x.shape[0]!, Math.ceil(Number(x.shape[1]) / 256)]) : fail("it takes [S, V]");
+}
 
 function same([a, b]: readonly Type[], fail: (why: string) => never): Type {
   return `${a?.shape}` === `${b?.shape}` ? a! : fail("the shapes differ");

@@ -8,7 +8,8 @@
  */
 export type Dim = number | "T" | "S";
 export type Shape = readonly Dim[];
-export type DType = "f32" | "i32";
+/** `q8` is f32 quantised to int8 in blocks of 32, each with its scale: only the compiler makes it. */
+export type DType = "f32" | "i32" | "q8";
 
 export interface Type {
   readonly dtype: DType;
@@ -26,8 +27,8 @@ export interface Rope {
 
 /** Every operation, with its attributes. Inputs are listed in the comment. */
 export type Op =
-  /** `tokens` i32 [T], `positions` i32 [T], `rows` i32 [S]. */
-  | { readonly kind: "input"; readonly name: "tokens" | "positions" | "rows" }
+  /** `tokens` i32 [T], `positions` i32 [T], `rows` i32 [S], `inverseTemperatures` f32 [S]. */
+  | { readonly kind: "input"; readonly name: InputName }
   /** A parameter of the checkpoint: [N, K] row-major for a matrix, [D] for a vector. */
   | { readonly kind: "weight"; readonly name: string }
   /** (tokens [T], table [V, D]) → [T, D], each row times `scale`. */
@@ -51,7 +52,18 @@ export type Op =
   | { readonly kind: "gelu" }
   | { readonly kind: "silu" }
   /** (x [T, D], rows [S]) → [S, D]. */
-  | { readonly kind: "gather" };
+  | { readonly kind: "gather" }
+  // What follows is written by passes, never by architectures.
+  /** (gate, up) → activation(gate) × up. */
+  | { readonly kind: "gate"; readonly activation: "gelu" | "silu" }
+  /** (x [T, K]) → q8 [T, K]. */
+  | { readonly kind: "quantize" }
+  /** (x [S, V]) → [S, V / 256]: the maximum of each whole run of 256. */
+  | { readonly kind: "rowMaxima" }
+  /** (x [S, V], maxima, inverse temperatures [S]) → [S, V / 256]: sums of exp((x - max) × inverse temperature). */
+  | { readonly kind: "rowSums" };
+
+export type InputName = "tokens" | "positions" | "rows" | "inverseTemperatures";
 
 export type OpKind = Op["kind"];
 

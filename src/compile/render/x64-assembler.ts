@@ -4,8 +4,22 @@
  * Encodings follow the Intel SDM, volume 2: legacy (§2.1), VEX (§2.3) and EVEX (§2.7) with compressed displacements.
  */
 export const reg = {
-  rax: 0, rcx: 1, rdx: 2, rbx: 3, rsp: 4, rbp: 5, rsi: 6, rdi: 7,
-  r8: 8, r9: 9, r10: 10, r11: 11, r12: 12, r13: 13, r14: 14, r15: 15,
+  rax: 0,
+  rcx: 1,
+  rdx: 2,
+  rbx: 3,
+  rsp: 4,
+  rbp: 5,
+  rsi: 6,
+  rdi: 7,
+  r8: 8,
+  r9: 9,
+  r10: 10,
+  r11: 11,
+  r12: 12,
+  r13: 13,
+  r14: 14,
+  r15: 15,
 } as const;
 
 export interface Memory {
@@ -37,17 +51,47 @@ const op = (map: 1 | 2 | 3, prefix: 0 | 1 | 2 | 3, opcode: number, memory?: numb
 
 /** The same opcodes serve VEX and EVEX. */
 export const vop = {
-  load: op(1, 0, 0x10), store: op(1, 0, 0x11), move: op(1, 0, 0x28),
-  add: op(1, 0, 0x58), mul: op(1, 0, 0x59), sub: op(1, 0, 0x5c), min: op(1, 0, 0x5d), div: op(1, 0, 0x5e),
-  max: op(1, 0, 0x5f), sqrt: op(1, 0, 0x51), fma: op(2, 1, 0xb8), round: op(3, 1, 0x08),
-  paddd: op(1, 1, 0xfe), psubd: op(1, 1, 0xfa), pand: op(1, 1, 0xdb), por: op(1, 1, 0xeb), pxor: op(1, 1, 0xef),
-  pmaddwd: op(1, 1, 0xf5), pminsd: op(2, 1, 0x39), pmaxsd: op(2, 1, 0x3d),
-  shiftD: op(1, 1, 0x72), shiftW: op(1, 1, 0x71), dot4: op(2, 1, 0x50),
-  toI32: op(1, 1, 0x5b), toF32: op(1, 0, 0x5b),
-  loadU8: op(2, 1, 0x31, 1 / 4), loadI8: op(2, 1, 0x21, 1 / 4), loadU16: op(2, 1, 0x33, 1 / 2), loadF16: op(2, 1, 0x13, 1 / 2),
-  broadcast: op(2, 1, 0x18), broadcastGpr: op(2, 1, 0x7c), moveFromGpr: op(1, 1, 0x6e), moveToGpr: op(1, 1, 0x7e),
-  storeScalar: op(1, 2, 0x11), permute: op(3, 1, 0x04), shuffle128: op(3, 1, 0x23), swapHalves: op(3, 1, 0x06),
-  packDw: op(1, 1, 0x6b), packWb: op(1, 1, 0x63), extractHalf: op(3, 1, 0x19), truncateBytes: op(2, 2, 0x31, 1 / 4),
+  load: op(1, 0, 0x10),
+  store: op(1, 0, 0x11),
+  move: op(1, 0, 0x28),
+  add: op(1, 0, 0x58),
+  mul: op(1, 0, 0x59),
+  sub: op(1, 0, 0x5c),
+  min: op(1, 0, 0x5d),
+  div: op(1, 0, 0x5e),
+  max: op(1, 0, 0x5f),
+  sqrt: op(1, 0, 0x51),
+  fma: op(2, 1, 0xb8),
+  round: op(3, 1, 0x08),
+  paddd: op(1, 1, 0xfe),
+  psubd: op(1, 1, 0xfa),
+  pand: op(1, 1, 0xdb),
+  por: op(1, 1, 0xeb),
+  pxor: op(1, 1, 0xef),
+  pmaddwd: op(1, 1, 0xf5),
+  pminsd: op(2, 1, 0x39),
+  pmaxsd: op(2, 1, 0x3d),
+  shiftD: op(1, 1, 0x72),
+  shiftW: op(1, 1, 0x71),
+  dot4: op(2, 1, 0x50),
+  toI32: op(1, 1, 0x5b),
+  toF32: op(1, 0, 0x5b),
+  loadU8: op(2, 1, 0x31, 1 / 4),
+  loadI8: op(2, 1, 0x21, 1 / 4),
+  loadU16: op(2, 1, 0x33, 1 / 2),
+  loadF16: op(2, 1, 0x13, 1 / 2),
+  broadcast: op(2, 1, 0x18),
+  broadcastGpr: op(2, 1, 0x7c),
+  moveFromGpr: op(1, 1, 0x6e),
+  moveToGpr: op(1, 1, 0x7e),
+  storeScalar: op(1, 2, 0x11),
+  permute: op(3, 1, 0x04),
+  shuffle128: op(3, 1, 0x23),
+  swapHalves: op(3, 1, 0x06),
+  packDw: op(1, 1, 0x6b),
+  packWb: op(1, 1, 0x63),
+  extractHalf: op(3, 1, 0x19),
+  truncateBytes: op(2, 2, 0x31, 1 / 4),
 } as const;
 
 export class Assembler {
@@ -214,7 +258,14 @@ export class Assembler {
    * A vector instruction. `bits` is the vector's width, `a` the second operand (0 where there is none), `rm` the last.
    * `repeat` reads one 32-bit element of memory into all lanes (EVEX only).
    */
-  vector(o: VectorOp, bits: 128 | 256 | 512, field: number, a: number, rm: number | Memory, how: VectorForm = {}): void {
+  vector(
+    o: VectorOp,
+    bits: 128 | 256 | 512,
+    field: number,
+    a: number,
+    rm: number | Memory,
+    how: VectorForm = {},
+  ): void {
     const length = bits === 512 ? 2 : bits === 256 ? 1 : 0;
     const base = typeof rm === "number" ? rm : rm.base;
     const b = (base >> 3) & 1;
@@ -225,7 +276,11 @@ export class Assembler {
       const repeat = how.repeat ? 1 : 0;
       const high = (((field >> 4) & 1) ^ 1) << 4;
       this.byte(0x62, ((r ^ 1) << 7) | ((x ^ 1) << 6) | ((b ^ 1) << 5) | high | o.map);
-      this.byte((w << 7) | ((~a & 15) << 3) | 4 | o.prefix, (length << 5) | (repeat << 4) | ((((a >> 4) & 1) ^ 1) << 3), o.opcode);
+      this.byte(
+        (w << 7) | ((~a & 15) << 3) | 4 | o.prefix,
+        (length << 5) | (repeat << 4) | ((((a >> 4) & 1) ^ 1) << 3),
+        o.opcode,
+      );
       this.#modrm(field, rm, repeat || how.scalar ? 4 : (bits / 8) * (o.memory ?? 1));
     } else {
       const index = typeof rm === "number" ? 0 : x;

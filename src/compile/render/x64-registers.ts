@@ -8,7 +8,9 @@
 import { assert } from "../../core/errors.ts";
 import { type Instruction, operands, type TileProgram, type Var } from "../tile.ts";
 
-export type Location = { readonly kind: "register"; readonly register: number } | { readonly kind: "slot"; readonly slot: number };
+export type Location =
+  | { readonly kind: "register"; readonly register: number }
+  | { readonly kind: "slot"; readonly slot: number };
 
 interface Interval {
   readonly variable: Var;
@@ -25,15 +27,28 @@ export interface Allocation {
 export function allocate(program: TileProgram, ints: readonly number[], vectors: readonly number[]): Allocation {
   const intervals = [...liveness(program).values()].sort((a, b) => a.start - b.start || a.variable.id - b.variable.id);
   const of = new Map<number, Location>();
-  const slots = scan(intervals.filter((i) => i.variable.type === "int"), ints, of, true, program.name);
-  scan(intervals.filter((i) => i.variable.type !== "int"), vectors, of, false, program.name);
+  const slots = scan(
+    intervals.filter((i) => i.variable.type === "int"),
+    ints,
+    of,
+    true,
+    program.name,
+  );
+  scan(
+    intervals.filter((i) => i.variable.type !== "int"),
+    vectors,
+    of,
+    false,
+    program.name,
+  );
   return { of, slots };
 }
 
 function liveness(program: TileProgram): Map<number, Interval> {
   const intervals = new Map<number, Interval>();
   const { args, begin, end, scratch } = program.inputs;
-  for (const variable of [args, begin, end, scratch]) intervals.set(variable.id, { variable, start: 0, end: 0, weight: 1 });
+  for (const variable of [args, begin, end, scratch])
+    intervals.set(variable.id, { variable, start: 0, end: 0, weight: 1 });
   let position = 1;
   const loops: number[] = [];
   /** For each variable seen inside a loop, the loops (by start) it must outlive are resolved when they close. */

@@ -7,7 +7,18 @@
  * The last two vector registers and rax, rcx, rdx belong to the renderer.
  */
 import { assert } from "../../core/errors.ts";
-import type { Address, Comparison, F32Operand, I32Operand, Instruction, Int, IntOperand, Target, TileProgram, Var } from "../tile.ts";
+import type {
+  Address,
+  Comparison,
+  F32Operand,
+  I32Operand,
+  Instruction,
+  Int,
+  IntOperand,
+  Target,
+  TileProgram,
+  Var,
+} from "../tile.ts";
 import { Assembler, type Condition, type Memory, reg, type VectorOp, vop } from "./x64-assembler.ts";
 import { type Allocation, allocate, type Location } from "./x64-registers.ts";
 
@@ -47,7 +58,11 @@ class Renderer {
     this.#bits = lanes === 16 ? 512 : 256;
     this.#v0 = registers;
     this.#v1 = registers + 1;
-    this.#where = allocate(program, allocatable, Array.from({ length: registers }, (_, i) => i));
+    this.#where = allocate(
+      program,
+      allocatable,
+      Array.from({ length: registers }, (_, i) => i),
+    );
     this.#slots = this.#where.slots;
   }
 
@@ -168,7 +183,9 @@ class Renderer {
     }
   }
 
-  #vectorInstruction(x: Exclude<Instruction, { op: "int" | "intBinary" | "intLoad" | "intStore" | "copy" | "for" | "if" | "prefetch" }>): void {
+  #vectorInstruction(
+    x: Exclude<Instruction, { op: "int" | "intBinary" | "intLoad" | "intStore" | "copy" | "for" | "if" | "prefetch" }>,
+  ): void {
     const a = this.#asm;
     switch (x.op) {
       case "load":

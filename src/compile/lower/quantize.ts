@@ -1,0 +1,75 @@
+/**
+ * Activations to int8: each block of 32 gets the scale max|x| / 127 and codes rounded to nearest even, so rows are quantised
+ * alone, whatever shares their batch. The facts that linear kernels need of a block are stored beside it.
+ */
+import { fact, quantBlock, quantLayout, rowFloats } from "../layout.ts";
+import type { I32, Int, Target, TileProgram } from "../tile.ts";
+import { at, TileBuilder } from "../tile-builder.ts";
+import { abs, reduce16 } from "./math.ts";
+
+/** Parameters x, q; an item is a row of `k`, a multiple of 32. */
+export function lowerQuantize(target: Target, k: number): TileProgram {
+  const b = new TileBuilder(target);
+  const [x, q] = [b.param(), b.param()];
+  const layout = quantLayout(k, target.dot4);
+  b.for(b.begin, b.end, 1, (row) => {
+    const from = b.add(x, b.mul(row, rowFloats(k) * 4));
+    const to = b.add(q, b.mul(row, layout.rowBytes));
+    const facts = b.int(b.add(to, layout.facts));
+    const cursor = b.int(to);
+    b.for(0, k * 4, quantBlock * 4, (offset) => {
+      block(b, b.add(from, offset), cursor, facts);
+      if (!target.dot4) splitPairs(b, cursor, layout.odd);
+      b.add(cursor, quantBlock, cursor);
+      b.add(facts, fact.stride, facts);
+    });
+  });
+  return b.finish(`quantize-${k}`);
+}
+
+function block(b: TileBuilder, from: Int, codes: Int, facts: Int): void {
+  const { lanes } = b.target;
+  const vectors = quantBlock / lanes;
+  const load = (v: number) => b.loadF(at(from, v * lanes * 4));
+  // Two halves of 16 fold lane by lane first; the maximum does not depend on the order.
+  const largest = Array.from({ length: vectors }, (_, v) => abs(b, load(v))).reduce((m, v) => b.fmax(m, v));
+  const max = b.reduce("max", largest);
+  const inverse = b.fdiv(b.constF(127), b.fmax(max, b.constF(1e-30)));
+  const scale = b.fmul(max, b.constF(1 / 127));
+  b.storeLane(at(facts, fact.scale), scale);
+  const sums: I32[] = [];
+  for (let half = 0; half < 2; half++) {
+    const parts: I32[] = [];
+    for (let v = 0; v < vectors / 2; v++) {
+      const index = (half * vectors) / 2 + v;
+      const code = b.toI32(b.fmul(load(index), inverse));
+      b.storeI8(at(codes, index * lanes), code);
+      parts.push(code);
+    }
+    sums.push(reduce16(b, "add", parts));
+  }
+  const total = b.i32("add", sums[0]!, sums[1]!);
+  const times128 = (sum: I32): I32 => b.i32("sub", b.constI(0), b.shift("shl", sum, 7));
+  b.storeLane(at(facts, fact.offset), times128(total));
+  b.storeLane(at(facts, fact.offsetLow), times128(sums[0]!));
+  b.storeLane(at(facts, fact.offsetHigh), times128(sums[1]!));
+  b.storeLane(at(facts, fact.sum), b.fmul(b.toF32(total), scale));
+}
+
+/**
+ * In place: of each four codes, the first two times 256 as i16 where the codes were, the last two at `odd`. Weights hold their
+ * bytes in the order 0, 2, 1, 3, so a mask gives the first two of a lane and a shift the last two.
+ */
+function splitPairs(b: TileBuilder, codes: Int, odd: number): void {
+  const { lanes } = b.target;
+  const byte = (v: I32, bits: number): I32 => b.shift("shl", v, bits);
+  for (let v = 0; v < quantBlock / (lanes * 4); v++) {
+    const four = b.loadI(at(codes, v * lanes * 4));
+    const high = b.constI(0xff000000 | 0);
+    const low = b.constI(0x0000ff00);
+    const first = b.i32("or", b.i32("and", byte(four, 8), low), b.i32("and", byte(four, 16), high));
+    const last = b.i32("or", b.i32("and", b.shift("shr", four, 8), low), b.i32("and", four, high));
+    b.store(at(codes, v * lanes * 4), first);
+    b.store(at(codes, odd + v * lanes * 4), last);
+  }
+}

@@ -1,0 +1,15 @@
+/** Drops what no output needs. Attention always stays: it writes the cache, which outlives the step. */
+import type { NodeId } from "../../graph/ir.ts";
+import type { Pass } from "../pass.ts";
+
+export const prune: Pass = {
+  name: "prune",
+  run(graph) {
+    const live = new Set<NodeId>(Object.values(graph.outputs));
+    for (const node of graph.nodes.toReversed()) {
+      if (node.op.kind === "attention") live.add(node.id);
+      if (live.has(node.id)) for (const id of node.inputs) live.add(id);
+    }
+    return { nodes: graph.nodes.filter((n) => live.has(n.id)), outputs: graph.outputs };
+  },
+};
