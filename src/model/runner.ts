@@ -55,5 +55,5 @@ export interface Runner {
   /** Reads and writes one cache block, `blockBytes` long, between steps: how blocks are swapped. */
   readBlock(block: number, into: Uint8Array): void;
   writeBlock(block: number, from: Uint8Array): void;
-  close(): void;
+  close(): Promise<void>;
 }

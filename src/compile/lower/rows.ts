@@ -4,30 +4,37 @@ import type { F32, Int, Target, TileProgram } from "../tile.ts";
 import { at, TileBuilder } from "../tile-builder.ts";
 import { gelu, reduce16, silu } from "./math.ts";
 
-/** `y = x / sqrt(mean(x²) + epsilon) * w` over rows of `width`. Parameters x, w, y. */
-export function lowerRmsNorm(target: Target, width: number, epsilon: number): TileProgram {
+/**
+ * `y = x / sqrt(mean(x²) + epsilon) * w` over each of the `heads` runs of `width` of a row. Parameters x, w, y. A single
+ * run may have any width; its padding stays zero because that of w is. Runs of several heads are multiples of 16 wide.
+ */
+export function lowerRmsNorm(target: Target, heads: number, width: number, epsilon: number): TileProgram {
   const b = new TileBuilder(target);
   const [x, w, y] = [b.param(), b.param(), b.param()];
-  const stride = rowFloats(width) * 4;
+  const stride = rowFloats(heads * width) * 4;
+  const runBytes = heads === 1 ? stride : width * 4;
   const parts = 16 / target.lanes;
   b.for(b.begin, b.end, 1, (row) => {
     const offset = b.mul(row, stride);
-    const [from, to] = [b.add(x, offset), b.add(y, offset)];
-    const sums = Array.from({ length: parts }, () => b.constF(0));
-    b.for(0, stride, 64, (i) => {
-      for (const [p, sum] of sums.entries()) {
-        const v = b.loadF(at(from, p * target.lanes * 4, i));
-        b.fma(sum, v, v);
-      }
-    });
-    const mean = b.fmul(reduce16(b, "add", sums), b.constF(1 / width));
-    const scale = b.fdiv(b.constF(1), b.sqrt(b.fadd(mean, b.constF(epsilon))));
-    b.for(0, stride, target.lanes * 4, (i) => {
-      const scaled = b.fmul(b.loadF(at(from, 0, i)), scale);
-      b.store(at(to, 0, i), b.fmul(scaled, b.loadF(at(w, 0, i))));
+    b.for(0, heads, 1, (head) => {
+      const start = b.add(offset, b.mul(head, runBytes));
+      const [from, to] = [b.add(x, start), b.add(y, start)];
+      const sums = Array.from({ length: parts }, () => b.constF(0));
+      b.for(0, runBytes, 64, (i) => {
+        for (const [p, sum] of sums.entries()) {
+          const v = b.loadF(at(from, p * target.lanes * 4, i));
+          b.fma(sum, v, v);
+        }
+      });
+      const mean = b.fmul(reduce16(b, "add", sums), b.constF(1 / width));
+      const scale = b.fdiv(b.constF(1), b.sqrt(b.fadd(mean, b.constF(epsilon))));
+      b.for(0, runBytes, target.lanes * 4, (i) => {
+        const scaled = b.fmul(b.loadF(at(from, 0, i)), scale);
+        b.store(at(to, 0, i), b.fmul(scaled, b.loadF(at(w, 0, i))));
+      });
     });
   });
-  return b.finish(`rmsNorm-${width}`);
+  return b.finish(`rmsNorm-${heads}x${width}`);
 }
 
 export type RowOp = "add" | "mul" | "gelu" | "silu" | "geluMul" | "siluMul";

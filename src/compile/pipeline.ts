@@ -1,0 +1,46 @@
+/**
+ * The compiler, as a page:
+ *
+ *     graph ──► passes, in this order, verified after each ──► calls of kernels ──► memory plan, barriers ──► program
+ */
+import type { Graph } from "../graph/ir.ts";
+import { verify } from "../graph/verify.ts";
+import type { WeightFormat } from "./layout.ts";
+import { lowerGraph } from "./lower.ts";
+import { appendStatistics } from "./pass/append-statistics.ts";
+import { fuseGate } from "./pass/fuse-gate.ts";
+import { prune } from "./pass/prune.ts";
+import { quantizeActivations } from "./pass/quantize-activations.ts";
+import type { Pass, PassContext } from "./pass.ts";
+import { type Program, schedule } from "./schedule.ts";
+import type { Target } from "./tile.ts";
+
+export const passes: readonly Pass[] = [appendStatistics, fuseGate, quantizeActivations, prune];
+
+export interface CompileOptions {
+  readonly target: Target;
+  /** How each matrix of the graph is kept in device memory. */
+  readonly formats: ReadonlyMap<string, WeightFormat>;
+  /** Most tokens and most output rows of a step. */
+  readonly tokensMax: number;
+  readonly rowsMax: number;
+  /** Called with the graph before the first pass and after each. */
+  readonly observe?: (pass: string, graph: Graph) => void;
+}
+
+export function runPasses(graph: Graph, context: PassContext, observe: CompileOptions["observe"]): Graph {
+  verify(graph, "capture");
+  observe?.("capture", graph);
+  let current = graph;
+  for (const pass of passes) {
+    current = pass.run(current, context);
+    verify(current, pass.name);
+    observe?.(pass.name, current);
+  }
+  return current;
+}
+
+export function compile(graph: Graph, options: CompileOptions): Program {
+  const lowered = lowerGraph(runPasses(graph, options, options.observe), options);
+  return schedule(lowered, options);
+}
