@@ -1,0 +1,417 @@
+/**
+ * Every kernel on every level against plain arithmetic in doubles, over random shapes with tails and odd sizes. What each
+ * kernel promises bit for bit (rows alone equal rows together) is compared bit for bit.
+ */
+import assert from "node:assert/strict";
+import { after, describe, test } from "node:test";
+import { floatToHalf, halfToFloat } from "../core/half.ts";
+import { type Random, stream } from "../core/random.ts";
+import { kernelOn, openLevels } from "../test/kernel-rig.ts";
+import { byteOrder, fact, group, quantLayout, rowFloats, type WeightFormat, weightLayout } from "./layout.ts";
+import { attentionMasks, blockBytes, lowerAttention, lowerCacheStore, positionsPerBlock } from "./lower/attention.ts";
+import { lowerEmbed } from "./lower/embed.ts";
+import { lowerLinear } from "./lower/linear.ts";
+import { lowerQuantize } from "./lower/quantize.ts";
+import { lowerRope } from "./lower/rope.ts";
+import { lowerGather, lowerRmsNorm, lowerRowOp, type RowOp } from "./lower/rows.ts";
+import { lowerRowMaxima, lowerRowSums, statisticsFloats, statisticsItems } from "./lower/statistics.ts";
+import type { Target } from "./tile.ts";
+
+const seed = Number(process.env.HEDDLE_SEED ?? 1);
+const random = stream(seed);
+const { devices, missing } = await openLevels();
+if (missing.length > 0) console.log(`# levels that cannot run here: ${missing.join(", ")}`);
+after(async () => {
+  for (const device of devices) await device.close();
+});
+
+const integer = (r: Random, from: number, to: number): number => from + Math.floor(r() * (to - from + 1));
+/** Rows of `width` normal-like numbers, padded with zeros. */
+function rows(r: Random, count: number, width: number): Float32Array {
+  const out = new Float32Array(count * rowFloats(width));
+  for (let i = 0; i < count; i++) for (let j = 0; j < width; j++) out[i * rowFloats(width) + j] = r() + r() + r() - 1.5;
+  return out;
+}
+
+function close(actual: ArrayLike<number>, expected: ArrayLike<number>, relative: number, what: string): void {
+  let scale = 0;
+  for (let i = 0; i < expected.length; i++) scale = Math.max(scale, Math.abs(expected[i]!));
+  for (let i = 0; i < expected.length; i++) {
+    const error = Math.abs(actual[i]! - expected[i]!);
+    assert.ok(error <= relative * scale, `${what}: [${i}] is ${actual[i]}, not ${expected[i]} (HEDDLE_SEED=${seed})`);
+  }
+}
+
+/** A random matrix in a format: packed, and as plain numbers [n, k]. */
+function matrix(
+  r: Random,
+  format: WeightFormat,
+  n: number,
+  k: number,
+  target: Target,
+): { packed: Uint8Array; plain: Float64Array } {
+  const layout = weightLayout(format, n, k);
+  const packed = new Uint8Array(layout.bytes);
+  const view = new DataView(packed.buffer);
+  const plain = new Float64Array(n * k);
+  const order = byteOrder(target.dot4);
+  for (let row = 0; row < n; row++) {
+    const base = Math.floor(row / group) * layout.groupBytes;
+    const lane = row % group;
+    if (format.kind !== "int8") {
+      for (let i = 0; i < k; i++) {
+        const x = Math.fround(r() - 0.5);
+        const at = i * group + lane;
+        const bits = new Uint32Array(Float32Array.of(x).buffer)[0]!;
+        if (format.kind === "f32") view.setFloat32(base + at * 4, x, true);
+        else view.setUint16(base + at * 2, bits >>> 16, true);
+        plain[row * k + i] =
+          format.kind === "f32" ? x : new Float32Array(Uint32Array.of((bits >>> 16) << 16).buffer)[0]!;
+      }
+      continue;
+    }
+    for (let sub = 0; sub < k / format.subBlock; sub++) {
+      const half = floatToHalf(0.001 + r() * 0.02);
+      const scale = halfToFloat(half);
+      const minimum = format.symmetric ? 0 : Math.fround(r() - 0.3);
+      const at = sub * group + lane;
+      if (format.halfScale) view.setUint16(base + at * 2, half, true);
+      else view.setFloat32(base + at * 4, scale, true);
+      if (!format.symmetric) view.setFloat32(base + layout.minima + at * 4, minimum, true);
+      for (let i = 0; i < format.subBlock; i++) {
+        const column = sub * format.subBlock + i;
+        const code = r() < 0.05 ? (r() < 0.5 ? 0 : 255) : integer(r, 0, 255);
+        packed[base + layout.codes + Math.floor(column / 4) * 64 + lane * 4 + order.indexOf(column % 4)] = code;
+        plain[row * k + column] = format.symmetric ? scale * (code - 128) : scale * code - minimum;
+      }
+    }
+  }
+  return { packed, plain };
+}
+
+/** What `quantize` should give: codes and scales of a row. */
+function quantised(row: Float32Array, k: number): Float64Array {
+  const out = new Float64Array(k);
+  for (let from = 0; from < k; from += 32) {
+    const max = row.subarray(from, from + 32).reduce((m, x) => Math.max(m, Math.abs(x)), 0);
+    const scale = Math.fround(max * Math.fround(1 / 127));
+    const inverse = Math.fround(127 / Math.max(max, 1e-30));
+    for (let i = from; i < from + 32; i++) out[i] = roundEven(Math.fround(row[i]! * inverse)) * scale;
+  }
+  return out;
+}
+
+function roundEven(x: number): number {
+  const r = Math.round(x);
+  return Math.abs(x - Math.trunc(x)) === 0.5 && r % 2 !== 0 ? r - 1 : r;
+}
+
+function product(
+  x: (row: number, i: number) => number,
+  w: Float64Array,
+  count: number,
+  n: number,
+  k: number,
+): Float64Array {
+  const stride = rowFloats(n);
+  const out = new Float64Array(count * stride);
+  for (let t = 0; t < count; t++) {
+    for (let o = 0; o < n; o++) {
+      let sum = 0;
+      for (let i = 0; i < k; i++) sum += x(t, i) * w[o * k + i]!;
+      out[t * stride + o] = sum;
+    }
+  }
+  return out;
+}
+
+const formats: readonly WeightFormat[] = [
+  { kind: "f32" },
+  { kind: "bf16" },
+  { kind: "int8", subBlock: 32, symmetric: true, halfScale: true },
+  { kind: "int8", subBlock: 32, symmetric: false, halfScale: true },
+  { kind: "int8", subBlock: 32, symmetric: false, halfScale: false },
+  { kind: "int8", subBlock: 16, symmetric: true, halfScale: false },
+];
+
+for (const device of devices) {
+  const { target } = device;
+  describe(device.level, () => {
+    for (const format of formats) {
+      test(`linear ${Object.values(format).join(" ")}: right, and each row alone is the same bits`, async () => {
+        for (let n = 0; n < 4; n++) {
+          const shape = {
+            n: integer(random, 1, 90),
+            k: 32 * integer(random, 1, 4) + (format.kind === "int8" ? 0 : n),
+            bias: n % 2 === 1,
+          };
+          const count = integer(random, 1, 11);
+          const { packed, plain } = matrix(random, format, shape.n, shape.k, target);
+          const x = rows(random, count, shape.k);
+          const bias = rows(random, 1, shape.n);
+          const kernel = kernelOn(device, lowerLinear(target, format, shape));
+          const quantize = format.kind === "int8" ? kernelOn(device, lowerQuantize(target, shape.k)) : undefined;
+          const run = async (input: Float32Array, tokens: number): Promise<Float32Array> => {
+            const out = new Float32Array(tokens * rowFloats(shape.n)).fill(7);
+            let operand: Float32Array | Uint8Array = input;
+            if (quantize !== undefined) {
+              operand = new Uint8Array(tokens * quantLayout(shape.k, target.dot4).rowBytes);
+              await quantize.run([input, operand], tokens);
+            }
+            await kernel.run(
+              [packed, operand, tokens, ...(shape.bias ? [bias] : []), out],
+              weightLayout(format, shape.n, shape.k).groups / 2,
+            );
+            return out;
+          };
+          const together = await run(x, count);
+          const stride = rowFloats(shape.k);
+          const seen = Array.from({ length: count }, (_, t) => {
+            const row = x.subarray(t * stride, (t + 1) * stride);
+            return format.kind === "int8" ? quantised(row, shape.k) : row;
+          });
+          const expected = product((t, i) => seen[t]![i]!, plain, count, shape.n, shape.k);
+          if (shape.bias)
+            for (let t = 0; t < count; t++)
+              for (let o = 0; o < shape.n; o++) expected[t * rowFloats(shape.n) + o]! += bias[o]!;
+          close(together, expected, 1e-5, `${format.kind} ${JSON.stringify(shape)} of ${count}`);
+          for (let t = 0; t < count; t++) {
+            const alone = await run(x.slice(t * stride, (t + 1) * stride), 1);
+            assert.deepEqual(alone, together.slice(t * alone.length, (t + 1) * alone.length), `row ${t} of ${count}`);
+          }
+        }
+      });
+      test(`embed ${Object.values(format).join(" ")}`, async () => {
+        const [n, k] = [integer(random, 3, 70), 64];
+        const { packed, plain } = matrix(random, format, n, k, target);
+        const tokens = Int32Array.from({ length: 9 }, () => integer(random, 0, n - 1));
+        const out = new Float32Array(9 * rowFloats(k));
+        await kernelOn(device, lowerEmbed(target, format, { n, k }, 3)).run([tokens, packed, out], 9);
+        for (const [i, token] of tokens.entries()) {
+          const expected = plain.subarray(token * k, (token + 1) * k).map((x) => 3 * x);
+          close(out.subarray(i * rowFloats(k), i * rowFloats(k) + k), expected, 1e-6, `token ${token}`);
+        }
+      });
+    }
+
+    test("quantize: codes of -127 … 127, facts that add up, zeros stay zero", async () => {
+      const k = 96;
+      const x = rows(random, 5, k);
+      x.fill(0, rowFloats(k), 2 * rowFloats(k));
+      const layout = quantLayout(k, target.dot4);
+      const out = new Uint8Array(5 * layout.rowBytes);
+      await kernelOn(device, lowerQuantize(target, k)).run([x, out], 5);
+      const view = new DataView(out.buffer);
+      for (let t = 0; t < 5; t++) {
+        const expected = quantised(x.subarray(t * rowFloats(k), (t + 1) * rowFloats(k)), k);
+        for (let b = 0; b < k / 32; b++) {
+          const at = t * layout.rowBytes + layout.facts + b * fact.stride;
+          const scale = view.getFloat32(at + fact.scale, true);
+          const codes = Array.from(expected.subarray(b * 32, b * 32 + 32), (v) =>
+            scale === 0 ? 0 : Math.round(v / scale),
+          );
+          const sum = codes.reduce((s, c) => s + c, 0);
+          assert.equal(view.getInt32(at + fact.offset, true) + 128 * sum, 0);
+          assert.equal(
+            view.getInt32(at + fact.offsetLow, true) + view.getInt32(at + fact.offsetHigh, true),
+            -128 * sum || 0,
+          );
+          assert.ok(
+            Math.abs(view.getFloat32(at + fact.sum, true) - sum * scale) <= 1e-6 * Math.abs(sum * scale) + 1e-12,
+          );
+          if (t === 1) assert.equal(scale, 0);
+        }
+      }
+    });
+
+    test("rmsNorm over one run and over heads", async () => {
+      for (const [heads, width] of [
+        [1, 40],
+        [1, 640],
+        [3, 16],
+        [4, 32],
+      ] as const) {
+        const x = rows(random, 5, heads * width);
+        const w = rows(random, 1, width);
+        const out = new Float32Array(x.length).fill(9);
+        await kernelOn(device, lowerRmsNorm(target, heads, width, 1e-6)).run([x, w, out], 5);
+        for (let t = 0; t < 5; t++) {
+          for (let h = 0; h < heads; h++) {
+            const at = t * rowFloats(heads * width) + h * width;
+            const row = x.subarray(at, at + width);
+            const scale = 1 / Math.sqrt(row.reduce((s, v) => s + v * v, 0) / width + 1e-6);
+            close(
+              out.subarray(at, at + width),
+              row.map((v, i) => v * scale * w[i]!),
+              1e-5,
+              `rmsNorm ${heads}×${width}`,
+            );
+          }
+          if (heads === 1)
+            for (let i = width; i < rowFloats(width); i++) assert.equal(out[t * rowFloats(width) + i], 0);
+        }
+      }
+    });
+
+    test("elementwise ops, and their range", async () => {
+      const tanh = (x: number): number => x / (1 + Math.exp(-2 * Math.sqrt(2 / Math.PI) * (x + 0.044715 * x ** 3)));
+      const sigmoid = (x: number): number => x / (1 + Math.exp(-x));
+      const plain: Readonly<Record<RowOp, (x: number, y: number) => number>> = {
+        add: (x, y) => x + y,
+        mul: (x, y) => x * y,
+        gelu: tanh,
+        silu: sigmoid,
+        geluMul: (x, y) => tanh(x) * y,
+        siluMul: (x, y) => sigmoid(x) * y,
+      };
+      for (const [op, f] of Object.entries(plain) as [RowOp, (x: number, y: number) => number][]) {
+        const [a, b] = [rows(random, 3, 50), rows(random, 3, 50)];
+        for (let i = 0; i < a.length; i += 3) a[i]! *= 40;
+        const out = new Float32Array(a.length);
+        const two = f.length === 2;
+        await kernelOn(device, lowerRowOp(target, op, 50, two ? 2 : 1)).run(two ? [a, b, out] : [a, out], 3);
+        for (const [i, v] of out.entries()) {
+          const expected = f(a[i]!, b[i]!);
+          assert.ok(
+            Math.abs(v - expected) <= 2e-5 * Math.abs(expected) + 1e-30,
+            `${op}(${a[i]}, ${b[i]}) = ${v}, not ${expected}`,
+          );
+        }
+      }
+    });
+
+    test("gather", async () => {
+      const x = rows(random, 7, 50);
+      const out = new Float32Array(3 * rowFloats(50));
+      await kernelOn(device, lowerGather(target, 50)).run([x, Int32Array.of(6, 0, 3), out], 3);
+      for (const [i, row] of [6, 0, 3].entries()) {
+        assert.deepEqual(out.slice(i * 64, i * 64 + 64), x.slice(row * 64, row * 64 + 64));
+      }
+    });
+
+    test("rope rotates pairs half a head apart", async () => {
+      for (const [heads, width] of [
+        [3, 16],
+        [2, 64],
+      ] as const) {
+        const x = rows(random, 4, heads * width);
+        const positions = Int32Array.of(0, 5, 2, 7);
+        const angle = (p: number, i: number): number => p * 10 ** (-i / width);
+        const table = new Float32Array(8 * 2 * width);
+        for (let p = 0; p < 8; p++) {
+          for (let i = 0; i < width; i++) {
+            const a = angle(p, i % (width / 2));
+            table[p * 2 * width + i] = Math.cos(a);
+            table[p * 2 * width + width + i] = (i < width / 2 ? -1 : 1) * Math.sin(a);
+          }
+        }
+        const out = new Float32Array(x.length);
+        await kernelOn(device, lowerRope(target, heads, width)).run([x, positions, table, out], 4);
+        for (let t = 0; t < 4; t++) {
+          for (let h = 0; h < heads; h++) {
+            const at = t * rowFloats(heads * width) + h * width;
+            for (let i = 0; i < width / 2; i++) {
+              const [u, v] = [x[at + i]!, x[at + i + width / 2]!];
+              const a = angle(positions[t]!, i);
+              assert.ok(Math.abs(out[at + i]! - (u * Math.cos(a) - v * Math.sin(a))) < 1e-5);
+              assert.ok(Math.abs(out[at + i + width / 2]! - (v * Math.cos(a) + u * Math.sin(a))) < 1e-5);
+            }
+          }
+        }
+      }
+    });
+
+    test("attention over scattered blocks, windows and groups; a token alone is the same bits", async () => {
+      for (const shape of [
+        { heads: 4, kvHeads: 1, width: 32, scale: 0.2, window: undefined },
+        { heads: 6, kvHeads: 3, width: 16, scale: 0.25, window: 20 },
+        { heads: 5, kvHeads: 5, width: 48, scale: 0.1, window: 16 },
+        { heads: 9, kvHeads: 1, width: 16, scale: 0.3, window: undefined },
+      ]) {
+        await attentionCase(device.level, shape);
+      }
+    });
+
+    async function attentionCase(level: string, shape: Parameters<typeof lowerAttention>[1]): Promise<void> {
+      const { heads, kvHeads, width } = shape;
+      const length = integer(random, 17, 75);
+      const table = Int32Array.of(3, 0, 5, 1, 4);
+      const [k, v] = [rows(random, length, kvHeads * width), rows(random, length, kvHeads * width)];
+      const slots = Int32Array.from({ length }, (_, p) => table[p >> 4]! * positionsPerBlock + (p & 15));
+      // What an earlier owner left in the blocks must not matter.
+      const caches = [1, 2].map(() => new Float32Array((6 * blockBytes(shape)) / 4).map(() => 100 * (random() - 0.5)));
+      await kernelOn(device, lowerCacheStore(target, kvHeads, width)).run(
+        [k, v, slots, caches[0]!, caches[1]!],
+        length,
+      );
+      const kernel = kernelOn(device, lowerAttention(target, shape));
+      const queries = Array.from({ length: 6 }, (_, i) => (i === 0 ? length - 1 : integer(random, 0, length - 1)));
+      const q = rows(random, queries.length, heads * width);
+      const stride = rowFloats(heads * width);
+      const run = async (input: Float32Array, positions: readonly number[]): Promise<Float32Array> => {
+        const out = new Float32Array(positions.length * stride);
+        const starts = new Int32Array(positions.length);
+        const operands = [
+          input,
+          Int32Array.from(positions),
+          table,
+          starts,
+          caches[0]!,
+          caches[1]!,
+          attentionMasks(),
+          out,
+        ];
+        await kernel.run(operands, positions.length * kvHeads);
+        return out;
+      };
+      const out = await run(q, queries);
+      for (const [t, position] of queries.entries()) {
+        for (let h = 0; h < heads; h++) {
+          const g = Math.floor(h / (heads / kvHeads));
+          const at = t * stride + h * width;
+          const from = Math.max(0, position - (shape.window ?? length) + 1);
+          const cell = (x: Float32Array, p: number, c: number): number =>
+            x[p * rowFloats(kvHeads * width) + g * width + c]!;
+          const weights = Array.from({ length: position - from + 1 }, (_, i) => {
+            let dot = 0;
+            for (let c = 0; c < width; c++) dot += q[at + c]! * cell(k, from + i, c);
+            return Math.exp(dot * shape.scale);
+          });
+          const total = weights.reduce((a, b) => a + b, 0);
+          const expected = Array.from(
+            { length: width },
+            (_, c) => weights.reduce((s, e, i) => s + e * cell(v, from + i, c), 0) / total,
+          );
+          close(out.subarray(at, at + width), expected, 1e-5, `${level} ${JSON.stringify(shape)} at ${position}`);
+        }
+        assert.deepEqual(
+          await run(q.slice(t * stride, (t + 1) * stride), [position]),
+          out.slice(t * stride, (t + 1) * stride),
+        );
+      }
+    }
+
+    test("statistics of logits", async () => {
+      const vocabulary = 256 * 19 + 5;
+      const logits = new Float32Array(2 * rowFloats(vocabulary)).map(() => 20 * (random() - 0.5));
+      const floats = statisticsFloats(vocabulary);
+      const [maxima, sums] = [new Float32Array(2 * floats), new Float32Array(2 * floats)];
+      const items = 2 * statisticsItems(vocabulary);
+      await kernelOn(device, lowerRowMaxima(target, vocabulary)).run([logits, maxima], items);
+      await kernelOn(device, lowerRowSums(target, vocabulary)).run(
+        [logits, maxima, Float32Array.of(1, 0.5), sums],
+        items,
+      );
+      for (let row = 0; row < 2; row++) {
+        const whole = logits.subarray(row * rowFloats(vocabulary), row * rowFloats(vocabulary) + 256 * 19);
+        const max = Math.max(...whole);
+        for (let i = 0; i < 19; i++) {
+          const part = whole.subarray(i * 256, i * 256 + 256);
+          assert.equal(maxima[row * floats + i], Math.max(...part));
+          const expected = part.reduce((s, x) => s + Math.exp((x - max) * (row === 0 ? 1 : 0.5)), 0);
+          assert.ok(Math.abs(sums[row * floats + i]! - expected) < 1e-5 * expected);
+        }
+      }
+    });
+  });
+}
