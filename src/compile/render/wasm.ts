@@ -1,0 +1,333 @@
+/**
+ * Tile program → a WebAssembly function with 128-bit SIMD: the portable level, for other processors, locked-down hosts and
+ * browsers. `int` is i32; every variable is a local and the engine allocates registers. With relaxed SIMD an fma rounds once.
+ */
+import { assert } from "../../core/errors.ts";
+import type {
+  Address,
+  Comparison,
+  F32Operand,
+  I32Operand,
+  Instruction,
+  IntOperand,
+  Target,
+  TileProgram,
+  Var,
+} from "../tile.ts";
+import { FunctionWriter } from "./wasm-module.ts";
+
+export const wasmTarget: Target = { lanes: 4, registers: 14, dot4: false };
+
+const load = {
+  v128: [0xfd, 0],
+  u16x4: [0xfd, 4],
+  splat: [0xfd, 9],
+  low32: [0xfd, 0x5c],
+  i32: [0x28],
+  u8: [0x2d],
+  u16: [0x2f],
+};
+const store = { v128: [0xfd, 11], lane32: [0xfd, 0x5a], i32: [0x36], u8: [0x3a] };
+const simd = {
+  const: 12,
+  shuffle: 13,
+  splatI32: 17,
+  gt: 0x3b,
+  and: 0x4e,
+  or: 0x50,
+  xor: 0x51,
+  narrow8: 0x65,
+  nearest: 0x6a,
+  narrow16: 0x85,
+  widen8s: 0x87,
+  widen8u: 0x89,
+  shr16: 0x8d,
+  widen16s: 0xa7,
+  widen16u: 0xa9,
+  shl: 0xab,
+  sar: 0xac,
+  shr: 0xad,
+  addI: 0xae,
+  subI: 0xb1,
+  minI: 0xb6,
+  maxI: 0xb8,
+  dot16: 0xba,
+  sqrt: 0xe3,
+  add: 0xe4,
+  sub: 0xe5,
+  mul: 0xe6,
+  div: 0xe7,
+  pmin: 0xea,
+  pmax: 0xeb,
+  toI32: 0xf8,
+  toF32: 0xfa,
+  relaxedMadd: 0x105,
+} as const;
+const compare: Readonly<Record<Comparison, number>> = { lt: 0x48, le: 0x4c, eq: 0x46, ne: 0x47, ge: 0x4e, gt: 0x4a };
+const f32Ops = { add: simd.add, sub: simd.sub, mul: simd.mul, div: simd.div, min: simd.pmin, max: simd.pmax } as const;
+const i32Ops = {
+  add: simd.addI,
+  sub: simd.subI,
+  and: simd.and,
+  or: simd.or,
+  xor: simd.xor,
+  madd16: simd.dot16,
+  min: simd.minI,
+  max: simd.maxI,
+} as const;
+const shifts = { shl: simd.shl, shr: simd.shr, sar: simd.sar, shr16: simd.shr16 } as const;
+const intOps = { add: 0x6a, sub: 0x6b, mul: 0x6c, div: 0x6d, rem: 0x6f, and: 0x71, shl: 0x74, shr: 0x75 } as const;
+const swapHalves = [8, 9, 10, 11, 12, 13, 14, 15, 0, 1, 2, 3, 4, 5, 6, 7];
+const swapPairs = [4, 5, 6, 7, 0, 1, 2, 3, 12, 13, 14, 15, 8, 9, 10, 11];
+
+/** The function's body, for `writeModule`; it has four parameters. */
+export function renderWasm(program: TileProgram, relaxed: boolean): number[] {
+  return new Renderer(program, relaxed).render();
+}
+
+class Renderer {
+  readonly #program: TileProgram;
+  readonly #relaxed: boolean;
+  readonly #f = new FunctionWriter(4);
+  readonly #locals = new Map<number, number>();
+  readonly #spare: number;
+
+  constructor(program: TileProgram, relaxed: boolean) {
+    assert(program.target.lanes === 4, () => `${program.name}: WebAssembly has 4 lanes`);
+    this.#program = program;
+    this.#relaxed = relaxed;
+    this.#spare = this.#f.local("v128");
+  }
+
+  render(): number[] {
+    const { args, begin, end, scratch } = this.#program.inputs;
+    for (const [i, v] of [args, begin, end, scratch].entries()) this.#locals.set(v.id, i);
+    this.#block(this.#program.body);
+    return this.#f.body();
+  }
+
+  #local(v: Var): number {
+    const known = this.#locals.get(v.id);
+    if (known !== undefined) return known;
+    const made = this.#f.local(v.type === "int" ? "i32" : "v128");
+    this.#locals.set(v.id, made);
+    return made;
+  }
+
+  #get = (v: Var): FunctionWriter => this.#f.get(this.#local(v));
+  #set = (v: Var): void => void this.#f.set(this.#local(v));
+  #int = (v: IntOperand): FunctionWriter => (typeof v === "number" ? this.#f.i32(v) : this.#get(v));
+
+  /** Pushes the address; what is left of the offset goes into the instruction, which cannot hold a negative one. */
+  #address({ base, index, scale, offset }: Address): number {
+    this.#get(base);
+    if (index !== undefined) {
+      this.#get(index);
+      if (scale !== undefined && scale > 1) this.#f.i32(Math.log2(scale)).op(intOps.shl);
+      this.#f.op(intOps.add);
+    }
+    if (offset >= 0) return offset;
+    this.#f.i32(offset).op(intOps.add);
+    return 0;
+  }
+
+  #load(opcode: readonly number[], at: Address): FunctionWriter {
+    const offset = this.#address(at);
+    return this.#f.memory(opcode, offset);
+  }
+
+  #operand(x: F32Operand | I32Operand): FunctionWriter {
+    if (!("from" in x)) return this.#get(x);
+    return this.#load(x.from === "vector" ? load.v128 : load.splat, x.at);
+  }
+
+  #constant(bits: number): FunctionWriter {
+    const bytes = [bits & 255, (bits >>> 8) & 255, (bits >>> 16) & 255, bits >>> 24];
+    return this.#f.simd(simd.const).op(...bytes, ...bytes, ...bytes, ...bytes);
+  }
+
+  #block(body: readonly Instruction[]): void {
+    for (const x of body) this.#instruction(x);
+  }
+
+  #instruction(x: Instruction): void {
+    switch (x.op) {
+      case "int":
+        this.#f.i32(x.value);
+        return this.#set(x.dst);
+      case "copy":
+      case "bits":
+        this.#get(x.a);
+        return this.#set(x.dst);
+      case "intBinary":
+        return this.#intBinary(x);
+      case "intLoad":
+        this.#load({ u8: load.u8, u16: load.u16, i32: load.i32, word: load.i32 }[x.size], x.at);
+        return this.#set(x.dst);
+      case "intStore": {
+        const offset = this.#address(x.at);
+        return void this.#get(x.a).memory(x.size === "u8" ? store.u8 : store.i32, offset);
+      }
+      case "for":
+        return this.#for(x);
+      case "if":
+        this.#get(x.a);
+        this.#int(x.b).op(compare[x.comparison]).if();
+        this.#block(x.whenTrue);
+        if (x.whenFalse.length > 0) this.#f.else();
+        this.#block(x.whenFalse);
+        return void this.#f.end();
+      case "prefetch":
+        return;
+      default:
+        return this.#vector(x);
+    }
+  }
+
+  #intBinary({ kind, dst, a, b }: Extract<Instruction, { op: "intBinary" }>): void {
+    this.#get(a);
+    if (kind === "min" || kind === "max") {
+      this.#int(b);
+      this.#get(a);
+      this.#int(b)
+        .op(compare[kind === "min" ? "lt" : "gt"])
+        .op(0x1b);
+    } else this.#int(b).op(intOps[kind]);
+    this.#set(dst);
+  }
+
+  #for({ i, from, to, step, body }: Extract<Instruction, { op: "for" }>): void {
+    const limit = this.#f.local("i32");
+    this.#int(to).set(limit);
+    this.#int(from);
+    this.#set(i);
+    this.#get(i).get(limit).op(compare.lt).if().loop();
+    this.#block(body);
+    this.#get(i).i32(step).op(intOps.add).tee(this.#local(i)).get(limit).op(compare.lt).brIf(0).end().end();
+  }
+
+  #vector(x: VectorInstruction): void {
+    switch (x.op) {
+      case "load":
+        this.#widen(x);
+        return this.#set(x.dst);
+      case "broadcast":
+        this.#load(load.splat, x.at);
+        return this.#set(x.dst);
+      case "splat":
+        this.#get(x.a).simd(simd.splatI32);
+        return this.#set(x.dst);
+      case "constant":
+        this.#constant(x.dst.type === "f32" ? floatBits(x.value) : x.value);
+        return this.#set(x.dst);
+      case "store": {
+        const offset = this.#address(x.at);
+        return void this.#get(x.a).memory(store.v128, offset);
+      }
+      case "storeLane": {
+        const offset = this.#address(x.at);
+        return void this.#get(x.a).memory(store.lane32, offset).op(0);
+      }
+      case "storeI8": {
+        const offset = this.#address(x.at);
+        this.#get(x.a);
+        this.#get(x.a).simd(simd.narrow16).tee(this.#spare).get(this.#spare).simd(simd.narrow8);
+        return void this.#f.memory(store.lane32, offset).op(0);
+      }
+      case "reduce":
+        return this.#reduce(x);
+      default:
+        this.#arithmetic(x);
+        return this.#set(x.dst);
+    }
+  }
+
+  #arithmetic(
+    x: Exclude<
+      VectorInstruction,
+      { op: "load" | "broadcast" | "splat" | "constant" | "store" | "storeLane" | "storeI8" | "reduce" }
+    >,
+  ): void {
+    switch (x.op) {
+      case "f32Binary":
+        this.#get(x.a);
+        return void this.#operand(x.b).simd(f32Ops[x.kind]);
+      case "fma":
+        if (this.#relaxed) {
+          this.#get(x.a);
+          this.#operand(x.b);
+          return void this.#get(x.dst).simd(simd.relaxedMadd);
+        }
+        this.#get(x.dst);
+        this.#get(x.a);
+        return void this.#operand(x.b).simd(simd.mul).simd(simd.add);
+      case "f32Unary":
+        return void this.#get(x.a).simd(x.kind === "sqrt" ? simd.sqrt : simd.nearest);
+      case "i32Binary":
+        this.#get(x.a);
+        return void this.#operand(x.b).simd(i32Ops[x.kind]);
+      case "i32Shift":
+        return void this.#get(x.a).i32(x.bits).simd(shifts[x.kind]);
+      case "toI32":
+        return void this.#get(x.a).simd(simd.nearest).simd(simd.toI32);
+      case "toF32":
+        return void this.#get(x.a).simd(simd.toF32);
+      case "dot4":
+        return assert(false, () => `${this.#program.name}: dot4 in WebAssembly`);
+    }
+  }
+
+  #widen({ at, as }: Extract<Instruction, { op: "load" }>): void {
+    switch (as) {
+      case "32":
+        return void this.#load(load.v128, at);
+      case "u8":
+        return void this.#load(load.low32, at).simd(simd.widen8u).simd(simd.widen16u);
+      case "i8":
+        return void this.#load(load.low32, at).simd(simd.widen8s).simd(simd.widen16s);
+      case "bf16":
+        return void this.#load(load.u16x4, at).i32(16).simd(simd.shl);
+      case "f16":
+        return this.#half(at);
+    }
+  }
+
+  /** Exponent and fraction moved into place and rebiased by 2^112, exact for subnormals; infinities and NaN patched. */
+  #half(at: Address): void {
+    const [half, magnitude] = [this.#spare, this.#f.local("v128")];
+    this.#load(load.u16x4, at).tee(half);
+    this.#constant(0x7fff).simd(simd.and).i32(13).simd(shifts.shl).tee(magnitude);
+    this.#constant(floatBits(2 ** 112)).simd(simd.mul);
+    this.#f.get(magnitude);
+    this.#constant(0x0f7fffff).simd(simd.gt);
+    this.#constant(0x7f800000).simd(simd.and).simd(simd.or);
+    this.#f.get(half);
+    this.#constant(0x8000).simd(simd.and).i32(16).simd(shifts.shl).simd(simd.or);
+  }
+
+  #reduce({ kind, dst, a }: Extract<Instruction, { op: "reduce" }>): void {
+    const float = dst.type === "f32";
+    const fold = kind === "add" ? (float ? simd.add : simd.addI) : float ? simd.pmax : simd.maxI;
+    this.#get(a).set(this.#spare);
+    for (const order of [swapHalves, swapPairs]) {
+      this.#f
+        .get(this.#spare)
+        .get(this.#spare)
+        .get(this.#spare)
+        .simd(simd.shuffle)
+        .op(...order);
+      this.#f.simd(fold).set(this.#spare);
+    }
+    this.#f.get(this.#spare);
+    this.#set(dst);
+  }
+}
+
+type Scalar = "int" | "copy" | "bits" | "intBinary" | "intLoad" | "intStore" | "for" | "if" | "prefetch";
+type VectorInstruction = Exclude<Instruction, { op: Scalar }>;
+
+const word = new DataView(new ArrayBuffer(4));
+function floatBits(x: number): number {
+  word.setFloat32(0, x);
+  return word.getInt32(0);
+}

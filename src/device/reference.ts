@@ -1,0 +1,45 @@
+/** The reference device: kernels as plain JavaScript on this thread, over one buffer. For tests and small models. */
+
+import { type ReferenceKernel, renderReference } from "../compile/render/reference.ts";
+import type { Target } from "../compile/tile.ts";
+import { assert, UserError } from "../core/errors.ts";
+import { Allocator } from "./allocator.ts";
+import { type Device, type DeviceOptions, record } from "./device.ts";
+
+export const referenceTarget: Target = { lanes: 16, registers: 30, dot4: true };
+const bytesMax = 2 ** 28;
+
+export function openReference({ scratchBytes }: DeviceOptions): Device {
+  const heap = new Allocator((bytes) => {
+    if (bytes <= bytesMax) return;
+    throw new UserError(
+      `The reference level has ${bytesMax / 2 ** 20} MiB of memory; ${Math.ceil(bytes / 2 ** 20)} MiB are needed.`,
+      "It is for tests and small models; use another --level.",
+    );
+  });
+  const buffer = new ArrayBuffer(bytesMax);
+  const memory = new DataView(buffer);
+  const scratch = heap.alloc(scratchBytes);
+  const kernels: ReferenceKernel[] = [];
+  return {
+    level: "reference",
+    target: referenceTarget,
+    threads: 1,
+    alloc(bytes) {
+      const address = heap.alloc(bytes);
+      new Uint8Array(buffer, address, bytes).fill(0);
+      return { address, bytes, buffer, offset: address };
+    },
+    free: (region) => heap.free(region.address),
+    install: (programs) => programs.map((p) => kernels.push(renderReference(p)) - 1),
+    async run(records, count) {
+      for (let i = 0; i < count; i++) {
+        const at = records.address + i * record.stride;
+        const kernel = kernels[memory.getUint32(at + record.kernel, true)];
+        assert(kernel !== undefined, () => `record ${i} has no kernel`);
+        kernel(memory, memory.getUint32(at + record.args, true), 0, memory.getInt32(at + record.items, true), scratch);
+      }
+    },
+    close: async () => {},
+  };
+}

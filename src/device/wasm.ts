@@ -1,0 +1,111 @@
+/** The WebAssembly device: one shared memory, and worker threads that each run the launch loop over it. */
+import { setFlagsFromString } from "node:v8";
+import { Worker } from "node:worker_threads";
+import { renderWasm, wasmTarget } from "../compile/render/wasm.ts";
+import { FunctionWriter, writeModule } from "../compile/render/wasm-module.ts";
+import { assert, UserError } from "../core/errors.ts";
+import { Allocator } from "./allocator.ts";
+import type { Device, DeviceOptions } from "./device.ts";
+import { control, driverModule } from "./wasm-driver.ts";
+import type { WorkerMessage, WorkerStart } from "./wasm-worker.ts";
+
+const pageBytes = 65536;
+const pagesMax = 65536;
+
+export async function openWasm({ threads, scratchBytes }: DeviceOptions): Promise<Device> {
+  const relaxed = allowRelaxed();
+  const memory = new WebAssembly.Memory({ initial: 16, maximum: pagesMax, shared: true });
+  const space = new Allocator((bytes) => grow(memory, bytes));
+  const block = space.alloc(control.bytes);
+  const driver = new WebAssembly.Module(driverModule(pagesMax));
+  const workers = Array.from({ length: threads }, () => {
+    const start = { memory, driver, threads, scratch: space.alloc(scratchBytes), control: block };
+    const worker = new Worker(new URL("./wasm-worker.js", import.meta.url), {
+      workerData: start satisfies WorkerStart,
+    });
+    worker.unref();
+    return worker;
+  });
+  const post = (message: WorkerMessage): void => {
+    for (const worker of workers) worker.postMessage(message);
+  };
+  let installed = 0;
+  let running = false;
+  return {
+    level: "wasm",
+    target: wasmTarget,
+    threads,
+    alloc(bytes) {
+      const address = space.alloc(bytes);
+      const buffer = memory.buffer;
+      new Uint8Array(buffer, address, bytes).fill(0);
+      return { address, bytes, buffer, offset: address };
+    },
+    free: (region) => space.free(region.address),
+    install(programs) {
+      const functions = programs.map((p) => ({ parameters: 4, body: renderWasm(p, relaxed) }));
+      const module = new WebAssembly.Module(
+        writeModule({ functions, exports: new Map(), pagesMax, tableBase: installed }),
+      );
+      const handles = programs.map((_, i) => installed + i);
+      installed += programs.length;
+      post({ kind: "install", module, size: installed });
+      return handles;
+    },
+    async run(records, count) {
+      assert(!running, () => "runs of a device must not overlap");
+      running = true;
+      for (const worker of workers) worker.ref();
+      try {
+        const all = Promise.all(workers.map(answer));
+        post({ kind: "run", records: records.address, count });
+        await all;
+      } finally {
+        running = false;
+        for (const worker of workers) worker.unref();
+      }
+    },
+    async close() {
+      await Promise.all(workers.map((worker) => worker.terminate()));
+    },
+  };
+}
+
+function answer(worker: Worker): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const settle = (error: Error | undefined): void => {
+      worker.off("message", settle);
+      worker.off("error", settle);
+      if (error === undefined) resolve();
+      else reject(error);
+    };
+    worker.on("message", settle);
+    worker.on("error", settle);
+  });
+}
+
+function grow(memory: WebAssembly.Memory, bytes: number): void {
+  const missing = Math.ceil(bytes / pageBytes) - memory.buffer.byteLength / pageBytes;
+  if (missing <= 0) return;
+  try {
+    memory.grow(missing);
+  } catch {
+    throw new UserError(
+      `${Math.ceil(bytes / 2 ** 20)} MiB of WebAssembly memory are needed; at most 4096 MiB can be had, and the system may give less.`,
+      "Use a smaller model, a shorter context or fewer cache blocks, or a level of machine code.",
+    );
+  }
+}
+
+/** Turns relaxed SIMD on where a flag is needed (Node 20), and says whether it is there. */
+function allowRelaxed(): boolean {
+  const f = new FunctionWriter(0);
+  const zero = (): FunctionWriter => f.simd(12).op(...new Array<number>(16).fill(0));
+  zero();
+  zero();
+  zero().simd(0x105).op(0x1a);
+  const probe = writeModule({ functions: [{ parameters: 0, body: f.body() }], exports: new Map(), pagesMax });
+  if (WebAssembly.validate(probe)) return true;
+  setFlagsFromString("--experimental-wasm-relaxed-simd");
+  return WebAssembly.validate(probe);
+}
