@@ -55,6 +55,8 @@ export function lowerCacheStore(target: Target, kvHeads: number, width: number):
 
 /** Rows of scores that one pass over the cache serves. */
 const rowsMax = 4;
+/** Sums of a score that run side by side, even and odd channels, to hide the latency of an fma: part of the order. */
+const chains = 2;
 
 /** Bytes of scratch for a context of that many positions. */
 export const attentionScratch = (context: number): number => rowsMax * (context + 2 * positionsPerBlock) * 4;
@@ -163,7 +165,6 @@ function scoresOfBlock(
   const { lanes } = b.target;
   const number = b.loadInt(at(view.table, 0, block, 4));
   const keys = b.add(view.keys, b.mul(number, blockBytes(shape)));
-  const chains = places.length * 2 + 4 <= b.target.registers / 2 ? 2 : 1;
   for (let part = 0; part < 16 / lanes; part++) {
     const sums = places.map(() => Array.from({ length: chains }, () => b.constF(0)));
     const cursor = b.int(keys);
@@ -176,7 +177,7 @@ function scoresOfBlock(
       b.add(cursor, 64 * chains, cursor);
     });
     for (const [r, row] of sums.entries()) {
-      const dot = row.length === 2 ? b.fadd(row[0]!, row[1]!) : row[0]!;
+      const dot = b.fadd(row[0]!, row[1]!);
       const score = b.fmul(dot, b.constF(shape.scale));
       b.store(at(places[r]!, part * lanes * 4, offset), masked(b, view, block, part, score, "bias"));
     }
