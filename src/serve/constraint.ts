@@ -1,0 +1,49 @@
+/** What the output of a model may be held to: JSON, JSON of a schema, a call of a tool. The parts are in `constraint/`. */
+import { UserError } from "../core/errors.ts";
+import { choice, type Grammar, literal, sequence, start } from "./constraint/grammar.ts";
+import { anyObject, space } from "./constraint/json.ts";
+import { schemaGrammar } from "./constraint/schema.ts";
+import type { ConstraintState } from "./generation.ts";
+
+/** Any JSON object. */
+export const jsonConstraint = (): ConstraintState => start(anyObject);
+
+/** Throws a `UserError` that names the keyword and the path of what cannot be held to. */
+export const schemaConstraint = (schema: unknown): ConstraintState => start(schemaGrammar(schema));
+
+export interface ToolShape {
+  readonly name: string;
+  /** JSON schema of the arguments; an object of anything where absent. */
+  readonly parameters?: unknown;
+}
+
+/** `{"name": …, "arguments": …}` of one of the tools, or of the one named. */
+export function toolConstraint(
+  tools: readonly ToolShape[],
+  which: "required" | { readonly name: string },
+): ConstraintState {
+  const offered = tools.filter((tool) => which === "required" || tool.name === which.name);
+  if (offered.length === 0)
+    throw new UserError("A call of a tool is required, and no tool is offered.", "Add it to tools.");
+  return start(choice(...offered.map(call)));
+}
+
+function call({ name, parameters }: ToolShape): Grammar {
+  const values = parameters === undefined ? anyObject : schemaGrammar(parameters);
+  const head = sequence(literal('{"name":'), space, literal(JSON.stringify(name)), literal(","), space);
+  return sequence(head, literal('"arguments":'), space, values, space, literal("}"));
+}
+
+/** The call that a text is, its arguments as JSON text; `undefined` where it is none. */
+export function parseToolCall(text: string): { readonly name: string; readonly arguments: string } | undefined {
+  let parsed: unknown;
+  try {
+    parsed = JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+  if (typeof parsed !== "object" || parsed === null) return undefined;
+  const { name, arguments: values, ...rest } = parsed as Record<string, unknown>;
+  const fits = typeof name === "string" && typeof values === "object" && values !== null && !Array.isArray(values);
+  return fits && Object.keys(rest).length === 0 ? { name, arguments: JSON.stringify(values) } : undefined;
+}
