@@ -11,6 +11,8 @@ export interface Tokenizer {
   readonly bos: number | undefined;
   /** Tokens that end a generation (end of sequence, end of turn). */
   readonly ends: readonly number[];
+  /** What chat templates write for `bos_token` and `eos_token`: a file may name a `bos` that `encode` does not add. */
+  readonly templateTokens?: { readonly bos: string; readonly eos: string };
   /** `text` must be well-formed Unicode: a lone surrogate is a `UserError`. */
   encode(text: string, options?: EncodeOptions): number[];
   /** Bytes that are not valid UTF-8 decode to U+FFFD. Control tokens decode to nothing. */
