@@ -1,0 +1,71 @@
+/** Values on the command line, checked where they are read, and the options that several commands share. */
+import { type Command, InvalidArgumentError, Option } from "commander";
+import { UserError } from "../core/errors.ts";
+import type { Level } from "../device/device.ts";
+import { levels } from "../device/open.ts";
+import type { LoadOptions } from "../model/load.ts";
+
+export const wholeFrom =
+  (min: number) =>
+  (text: string): number => {
+    const value = Number(text);
+    if (text.trim() !== "" && Number.isSafeInteger(value) && value >= min) return value;
+    throw new InvalidArgumentError(`It must be a whole number from ${min} on.`);
+  };
+
+export const numberFrom =
+  (min: number, max = Number.POSITIVE_INFINITY) =>
+  (text: string): number => {
+    const value = Number(text);
+    if (text.trim() !== "" && value >= min && value <= max) return value;
+    throw new InvalidArgumentError(`It must be a number from ${min}${max === Infinity ? " on" : ` to ${max}`}.`);
+  };
+
+export interface RunnerArguments {
+  readonly threads?: number;
+  readonly exact?: boolean;
+  readonly level?: Level;
+  readonly context?: number;
+  readonly blocks?: number;
+}
+
+/** How a model is run: the options of every command that runs one. */
+export function addRunnerOptions(command: Command): void {
+  command.option("--threads <n>", "threads that compute (default: 2)", wholeFrom(1));
+  command.option("--exact", "weights dequantised, all arithmetic in 32-bit floats");
+  command.addOption(new Option("--level <level>", "instruction set to use (default: the best)").choices([...levels]));
+}
+
+export function loadOptions({ threads, exact, level, context, blocks }: RunnerArguments): LoadOptions {
+  return {
+    ...(threads !== undefined && { threads }),
+    ...(exact !== undefined && { exact }),
+    ...(level !== undefined && { level }),
+    ...(context !== undefined && { context }),
+    ...(blocks !== undefined && { blocks }),
+  };
+}
+
+/** Collects `--option pagedattention.watermark=0.01`. */
+export function collectOption(text: string, given: readonly string[] = []): readonly string[] {
+  if (/^[\w-]+(\/[\w-]+)*\.\w+=.+$/.test(text)) return [...given, text];
+  throw new InvalidArgumentError('It is written slot.name=value, for example "batching.tokensMax=256".');
+}
+
+export type SlotOptions = Readonly<Record<string, Readonly<Record<string, number>>>>;
+
+/** `batching.tokensMax=256` as `{ batching: { tokensMax: 256 } }`, for the slots named. */
+export function slotOptions(given: readonly string[], slots: readonly string[]): SlotOptions {
+  const options: Record<string, Record<string, number>> = {};
+  for (const text of given) {
+    const equals = text.indexOf("=");
+    const dot = text.lastIndexOf(".", equals);
+    const [slot, name, value] = [text.slice(0, dot), text.slice(dot + 1, equals), Number(text.slice(equals + 1))];
+    if (!slots.includes(slot)) {
+      throw new UserError(`--option ${text}: there is no slot "${slot}".`, `Its slot is one of: ${slots.join(", ")}.`);
+    }
+    if (Number.isNaN(value)) throw new UserError(`--option ${text}: the value must be a number.`);
+    (options[slot] ??= {})[name] = value;
+  }
+  return options;
+}

@@ -1,0 +1,96 @@
+/** `heddle serve`: the OpenAI-compatible server, from the first line printed to the last request answered. */
+import { existsSync } from "node:fs";
+import { fileURLToPath } from "node:url";
+import type { Command } from "commander";
+import { pino } from "pino";
+import { UserError } from "../../core/errors.ts";
+import { createServer, type Server } from "../../serve/http.ts";
+import { wholeFrom } from "../arguments.ts";
+import { cachedModels, findModel, modelsFolder, noiseModel } from "../cache.ts";
+import { addServiceOptions, type Running, type ServiceArguments, startService } from "../service.ts";
+import { print, say } from "../terminal.ts";
+
+interface Arguments extends ServiceArguments {
+  readonly port?: number;
+  readonly host: string;
+  readonly apiKey?: string;
+  readonly name?: string;
+}
+
+export function define(command: Command): void {
+  command
+    .argument("[model]", "a file, a folder, or a name in the cache (default: the newest in the cache)")
+    .option("--port <n>", "0 takes any free one (default: $PORT, else 8080)", wholeFrom(0))
+    .option("--host <address>", "0.0.0.0 serves the whole network", "127.0.0.1")
+    .option("--api-key <key>", "requests must carry it (default: none is asked for)")
+    .option("--queue <n>", "requests that may wait; more are told to come back", wholeFrom(1))
+    .option("--record <path>", "write a log of decisions, without texts, for `heddle replay`")
+    .action(run);
+  addServiceOptions(command);
+}
+
+async function run(model: string | undefined, given: Arguments): Promise<void> {
+  const port = given.port ?? environmentPort();
+  const path = model === undefined ? modelWithoutName() : findModel(model);
+  const running = await startService(path, given);
+  const logger = pino({ level: "warn" }, pino.destination(2));
+  const { apiKey } = given;
+  const server = createServer({ service: running.service, logger, ...(apiKey !== undefined && { apiKey }) });
+  try {
+    announce(await server.listen(given.host, port), running, given);
+  } catch (error) {
+    await running.close();
+    throw error;
+  }
+  endOnSignal(server, running);
+}
+
+function environmentPort(): number {
+  const text = process.env.PORT;
+  if (text === undefined || text === "") return 8080;
+  const port = Number(text);
+  if (Number.isInteger(port) && port >= 0 && port <= 65535) return port;
+  throw new UserError(`PORT is "${text}".`, "It must be a port's number; or give --port.");
+}
+
+function modelWithoutName(): string {
+  const newest = cachedModels()[0];
+  if (newest !== undefined) return newest.path;
+  const noise = fileURLToPath(noiseModel);
+  if (!existsSync(noise)) {
+    throw new UserError(`There is no model in ${modelsFolder()}.`, "Fetch one: heddle pull gemma-3-270m");
+  }
+  print("No model in the cache: this one has random weights, and what it writes is noise.");
+  print("For a real one: heddle pull gemma-3-270m");
+  return noise;
+}
+
+function announce(url: string, { checkpoint, service, device }: Running, given: Arguments): void {
+  const { batching, kvCache, speculation, apiKey } = given;
+  print(`${url}/v1  ${checkpoint.name}, ${service.context} tokens of context, on ${device.level} × ${device.threads}`);
+  print(`${batching}, ${kvCache}, speculation: ${speculation}`);
+  if (checkpoint.chatTemplate === undefined)
+    say(`${checkpoint.name} has no chat template: its family's turns are used.`);
+  const body = JSON.stringify({
+    model: checkpoint.name,
+    messages: [{ role: "user", content: "Hello!" }],
+    max_tokens: 32,
+  });
+  const key = apiKey === undefined ? "" : ' -H "authorization: Bearer $KEY"';
+  print(`\ncurl ${url}/v1/chat/completions -H "content-type: application/json"${key} -d '${body}'`);
+}
+
+/** The first signal lets what runs finish; a second ends at once. */
+function endOnSignal(server: Server, running: Running): void {
+  let ending = false;
+  const end = async (): Promise<void> => {
+    if (ending) process.exit(130);
+    ending = true;
+    const { running: left, waiting } = running.service.status();
+    if (left + waiting > 0) say(`Finishing ${left + waiting} requests; once more to end at once.`);
+    await server.drain();
+    await running.close();
+    process.exit(0);
+  };
+  for (const signal of ["SIGINT", "SIGTERM"] as const) process.on(signal, () => void end());
+}

@@ -1,0 +1,38 @@
+/** Every slot of techniques that the command line knows, and how an entry of theirs is named: `orca` or `serve/batching/orca`. */
+import type { Entry } from "../core/entry.ts";
+import { nearest, UserError } from "../core/errors.ts";
+import type { Slot } from "../core/slot.ts";
+import { batchings } from "../serve/batching.ts";
+import { kvCaches } from "../serve/kv-cache.ts";
+import { speculations } from "../serve/speculation.ts";
+
+export const slots: readonly Slot<unknown>[] = [batchings, kvCaches, speculations];
+
+export interface Found {
+  readonly id: string;
+  readonly slot: Slot<unknown>;
+  readonly entry: Entry<unknown>;
+}
+
+export async function allEntries(): Promise<Found[]> {
+  const found = slots.map((slot) =>
+    Promise.all(slot.ids().map(async (id) => ({ id, slot, entry: await slot.load(id) }))),
+  );
+  return (await Promise.all(found)).flat();
+}
+
+/** Entries by id, `slot/id`, row or title, whatever their case. Throws a `UserError` where there is none. */
+export async function findEntries(name: string): Promise<Found[]> {
+  const entries = await allEntries();
+  const asked = name.toLowerCase();
+  const found = entries.filter(({ id, slot, entry }) =>
+    [id, `${slot.path}/${id}`, entry.title.toLowerCase(), ...entry.rows].includes(asked),
+  );
+  if (found.length > 0) return found;
+  const names = entries.flatMap(({ id, entry }) => [id, ...entry.rows]);
+  const guess = nearest(asked, names);
+  throw new UserError(
+    `There is no technique "${name}".`,
+    guess !== undefined ? `Did you mean "${guess}"?` : "`heddle list` shows what there is.",
+  );
+}
