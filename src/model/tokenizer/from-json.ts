@@ -38,8 +38,9 @@ export function tokenizerFromJson(json: unknown, configs: JsonConfigs): Tokenize
   const added = addedTokens(json);
   const vocabulary = readVocabulary(model, added);
   const decoding = readDecoder(json);
-  const encode = encoder(json, added);
-  const { bos, named } = readBos(encode("", true), vocabulary, configs);
+  const { encode, around } = encoder(json, added);
+  const { bos, named } = readBos(around, vocabulary, configs);
+  const after = around.slice(around[0] === bos ? 1 : 0);
   const ends = readEnds(vocabulary, configs);
   const piece = (id: number | undefined): string => (id === undefined ? "" : vocabulary.piece(id));
   const isControl = (id: number): boolean => vocabulary.type(id) !== tokenTypes.userDefined && !isText(id);
@@ -55,9 +56,9 @@ export function tokenizerFromJson(json: unknown, configs: JsonConfigs): Tokenize
     templateTokens: { bos: piece(named), eos: piece(ends[0]) },
     encode(text: string, options: EncodeOptions = {}) {
       checkWellFormed(text);
-      const around = options.bos !== false;
-      const ids = encode(text, around, options.special !== false);
-      return around && bos !== undefined && ids[0] !== bos ? [bos, ...ids] : ids;
+      const ids = encode(text, options.special !== false);
+      if (options.bos === false) return ids;
+      return [...(bos === undefined ? [] : [bos]), ...ids, ...after];
     },
     decode(ids) {
       const text = decodeUtf8(ids.map(bytes));
@@ -69,10 +70,13 @@ export function tokenizerFromJson(json: unknown, configs: JsonConfigs): Tokenize
   };
 }
 
-type Encode = (text: string, around: boolean, special?: boolean) => number[];
+interface Encoder {
+  encode(text: string, special: boolean): number[];
+  /** What the file's post-processor puts before and after a text. */
+  readonly around: readonly number[];
+}
 
-/** `around` puts what the file's post-processor says before and after the text. */
-function encoder(json: Record<string, unknown>, added: readonly AddedToken[]): Encode {
+function encoder(json: Record<string, unknown>, added: readonly AddedToken[]): Encoder {
   const open = (tokens: readonly AddedToken[]): Library => {
     try {
       return new Library({ ...json, added_tokens: tokens }, {});
@@ -83,9 +87,9 @@ function encoder(json: Record<string, unknown>, added: readonly AddedToken[]): E
   };
   const library = open(added);
   let plain: Library | undefined;
-  return (text, around, special = true) => {
+  const encode = (text: string, special: boolean): number[] => {
     const chosen = special ? library : (plain ??= open(added.filter((token) => !token.special)));
-    const ids: (number | undefined)[] = chosen.encode(text, { add_special_tokens: around }).ids;
+    const ids: (number | undefined)[] = chosen.encode(text, { add_special_tokens: false }).ids;
     return ids.map((id, i) => {
       if (id !== undefined) return id;
       throw new UserError(
@@ -94,6 +98,7 @@ function encoder(json: Record<string, unknown>, added: readonly AddedToken[]): E
       );
     });
   };
+  return { encode, around: library.encode("").ids };
 }
 
 function addedTokens(json: Record<string, unknown>): AddedToken[] {
