@@ -1,7 +1,7 @@
 /** `heddle chat`: a conversation in the terminal. Ctrl-C stops an answer, Ctrl-D leaves. */
 import { createInterface } from "node:readline";
 import type { Command } from "commander";
-import { renderChat } from "../../model/chat.ts";
+import { chatTemplateSource, renderChat } from "../../model/chat.ts";
 import type { Generation } from "../../serve/generation.ts";
 import { addRunnerOptions, type RunnerArguments, wholeFrom } from "../arguments.ts";
 import { findModel } from "../cache.ts";
@@ -34,6 +34,8 @@ async function run(model: string, given: Arguments): Promise<void> {
   const slots = { batching: "orca", kvCache: "pagedattention", speculation: "none" };
   const running = await startService(findModel(model), { ...given, ...slots });
   try {
+    const { note } = chatTemplateSource(running.checkpoint);
+    if (note !== undefined) say(note);
     say(`${running.checkpoint.name}. Ctrl-C stops an answer, Ctrl-D leaves.`);
     await converse(running, given);
   } finally {
@@ -62,8 +64,7 @@ async function converse(running: Running, given: Arguments): Promise<void> {
 }
 
 function begin({ service, checkpoint }: Running, messages: readonly Message[], given: Arguments): Generation {
-  // The template writes the beginning of sequence itself, where the model wants one.
-  const prompt = checkpoint.tokenizer.encode(renderChat(checkpoint, messages), { bos: false });
+  const prompt = checkpoint.tokenizer.encode(renderChat(checkpoint, messages));
   const tokensMax = Math.max(1, Math.min(given.tokens, service.context - prompt.length));
   return service.generate({ prompt, choices: 1, tokensMax, sampling: samplingOf(given), stop: [], ignoreEos: false });
 }

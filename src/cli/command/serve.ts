@@ -4,6 +4,7 @@ import { fileURLToPath } from "node:url";
 import type { Command } from "commander";
 import { pino } from "pino";
 import { UserError } from "../../core/errors.ts";
+import { chatTemplateSource } from "../../model/chat.ts";
 import { createServer, type Server } from "../../serve/http.ts";
 import { wholeFrom } from "../arguments.ts";
 import { cachedModels, findModel, modelsFolder, noiseModel } from "../cache.ts";
@@ -69,8 +70,8 @@ function announce(url: string, { checkpoint, service, device }: Running, given: 
   const { batching, kvCache, speculation, apiKey } = given;
   print(`${url}/v1  ${checkpoint.name}, ${service.context} tokens of context, on ${device.level} × ${device.threads}`);
   print(`${batching}, ${kvCache}, speculation: ${speculation}`);
-  if (checkpoint.chatTemplate === undefined)
-    say(`${checkpoint.name} has no chat template: its family's turns are used.`);
+  const { note } = chatTemplateSource(checkpoint);
+  if (note !== undefined) say(note);
   const body = JSON.stringify({
     model: checkpoint.name,
     messages: [{ role: "user", content: "Hello!" }],

@@ -1,0 +1,45 @@
+/** The walked example of CONTRIBUTING.md, typed by a test: in a copy of the sources, as a reader would. */
+import assert from "node:assert/strict";
+import { execFileSync } from "node:child_process";
+import { cpSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { test } from "node:test";
+import { fileURLToPath } from "node:url";
+
+const root = fileURLToPath(new URL("../../", import.meta.url));
+
+test("the example of CONTRIBUTING.md works when typed", (context) => {
+  const guide = readFileSync(join(root, "CONTRIBUTING.md"), "utf8");
+  const files = [...guide.matchAll(/^```ts (src\/\S+)\n([\s\S]*?)^```$/gm)].map(([, path, text]) => ({
+    path: path!,
+    text: text!,
+  }));
+  assert.deepEqual(
+    files.map(({ path }) => path),
+    ["src/serve/batching/shortest-prompt.ts", "src/serve/batching/shortest-prompt.test.ts"],
+  );
+
+  const copy = mkdtempSync(join(tmpdir(), "heddle-contributing-"));
+  context.after(() => rmSync(copy, { recursive: true, force: true }));
+  for (const name of ["src", "package.json", "tsconfig.json", "biome.json"]) {
+    cpSync(join(root, name), join(copy, name), { recursive: true });
+  }
+  for (const name of ["node_modules", "fixtures"]) symlinkSync(join(root, name), join(copy, name));
+  const node = (...words: string[]): string => execFileSync(process.execPath, words, { cwd: copy, encoding: "utf8" });
+  const build = (): string => node("node_modules/typescript/bin/tsc", "-p", ".");
+  const withoutRunner = { ...process.env };
+  // A test runner inside a test runner would report to the outer one.
+  delete withoutRunner.NODE_TEST_CONTEXT;
+  const runTests = (...paths: string[]): string =>
+    execFileSync(process.execPath, ["--test", ...paths], { cwd: copy, encoding: "utf8", env: withoutRunner });
+
+  for (const { path, text } of files) writeFileSync(join(copy, path), text);
+  build();
+  assert.match(node("dist/house/write-indexes.js"), /^serve\/batching\.index\.ts: .*shortest-prompt/m);
+  build();
+  assert.match(runTests("dist/serve/batching/shortest-prompt.test.js"), /^# pass 1$/m);
+  assert.match(runTests("dist/house/entries.test.js", "dist/house/purity.test.js"), /^# fail 0$/m);
+  assert.match(node("dist/cli/main.js", "show", "shortest-prompt"), /^Shortest prompt first/);
+  node("node_modules/@biomejs/biome/bin/biome", "check", ...files.map(({ path }) => path));
+});

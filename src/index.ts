@@ -1,0 +1,27 @@
+/** What `import "heddle"` gives. Entries are imported by their path: `heddle/serve/batching/orca`. */
+export type { Claim, Entry, Option, Options, Paper, Values } from "./core/entry.ts";
+export { resolveOptions } from "./core/entry.ts";
+export { UserError } from "./core/errors.ts";
+export type { Index, Slot } from "./core/slot.ts";
+export { slot } from "./core/slot.ts";
+export type { Level } from "./device/device.ts";
+export { levels } from "./device/open.ts";
+export type { ChatMessage, ChatOptions } from "./model/chat.ts";
+export { renderChat } from "./model/chat.ts";
+export type { Checkpoint, ModelConfig, TensorSource, WeightType } from "./model/checkpoint.ts";
+export type { Loaded, LoadOptions } from "./model/load.ts";
+export { loadRunner } from "./model/load.ts";
+export { openCheckpoint } from "./model/open.ts";
+export type { Perplexity, PerplexityOptions } from "./model/perplexity.ts";
+export { perplexity } from "./model/perplexity.ts";
+export type { Row, Runner, StepResult, StepSequence } from "./model/runner.ts";
+export type { EncodeOptions, Tokenizer } from "./model/tokenizer.ts";
+export { batchings } from "./serve/batching.ts";
+export type { Generation, GenerationEvent, GenerationRequest, Sampling, Service } from "./serve/generation.ts";
+export { QueueFull } from "./serve/generation.ts";
+export type { Server, ServerOptions } from "./serve/http.ts";
+export { createServer } from "./serve/http.ts";
+export { kvCaches } from "./serve/kv-cache.ts";
+export type { RunningService, ServiceOptions } from "./serve/service.ts";
+export { openService } from "./serve/service.ts";
+export { speculations } from "./serve/speculation.ts";
