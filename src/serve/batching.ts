@@ -48,8 +48,8 @@ export function grantWhole(requests: readonly RequestView[], sequencesMax: numbe
   let tokens = limits.tokens;
   let sequences = Math.min(sequencesMax, limits.sequences);
   for (const request of requests) {
-    // A prompt that no single pass can hold is the one thing that is cut, and it goes alone.
-    const wanted = request.work > limits.tokens && grants.length === 0 ? tokens : request.work;
+    // A prompt that no single pass can hold is the one thing that is cut: it takes what the pass has left.
+    const wanted = request.work > limits.tokens ? tokens : request.work;
     if (wanted > tokens || (request.sequences > sequences && grants.length > 0)) break;
     grants.push({ request: request.id, tokens: wanted });
     tokens -= wanted;

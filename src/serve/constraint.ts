@@ -29,9 +29,16 @@ export function toolConstraint(
 }
 
 function call({ name, parameters }: ToolShape): Grammar {
-  const values = parameters === undefined ? anyObject : schemaGrammar(parameters);
+  const values = parameters === undefined ? anyObject : schemaGrammar(asObject(parameters));
   const head = sequence(literal('{"name":'), space, literal(JSON.stringify(name)), literal(","), space);
   return sequence(head, literal('"arguments":'), space, values, space, literal("}"));
+}
+
+/** Arguments are an object, also where their schema does not say so, as that of a tool without any often does not. */
+function asObject(parameters: unknown): unknown {
+  const plain = typeof parameters === "object" && parameters !== null && !Array.isArray(parameters);
+  if (!plain || ["type", "$ref", "anyOf", "oneOf", "allOf"].some((key) => key in parameters)) return parameters;
+  return { type: "object", ...parameters };
 }
 
 /** The call that a text is, its arguments as JSON text; `undefined` where it is none. */

@@ -6,8 +6,9 @@
  * A stack is a linked list that shares its tail, and equal stacks and states are one object, so a state remembers where each
  * byte leads: text inside a string costs a look-up a byte, whatever the schema.
  */
-import { UserError } from "../../core/errors.ts";
+import { assert } from "../../core/errors.ts";
 import type { ConstraintState } from "../generation.ts";
+import { checkGrammar } from "./check.ts";
 
 export type Grammar =
   /** One byte of a class: 256 flags. */
@@ -46,9 +47,6 @@ interface Stack {
   readonly pushed: Map<Grammar, Stack>;
 }
 
-/** Expansions without reading a byte: more means that a rule contains itself with nothing before it. */
-const expansionsMax = 100_000;
-
 class Automaton {
   #stacks = 0;
   readonly end: Stack = this.#stack(undefined, undefined);
@@ -74,12 +72,6 @@ class Automaton {
     for (let stack = work.pop(); stack !== undefined; stack = work.pop()) {
       if (seen.has(stack.id)) continue;
       seen.add(stack.id);
-      if (seen.size > expansionsMax) {
-        throw new UserError(
-          "The schema refers to itself with nothing between.",
-          "Put an object or an array around the $ref.",
-        );
-      }
       if (stack.top === undefined || stack.top.kind === "byte") ready.set(stack.id, stack);
       else work.push(...this.#expand(stack.top, stack.rest!));
     }
@@ -153,18 +145,12 @@ class State implements ConstraintState {
 
 export type ByteState = State;
 
-function endless(): UserError {
-  return new UserError(
-    "The schema refers to itself with nothing between.",
-    "Put an object or an array around the $ref.",
-  );
-}
-
-/** The state before the first byte. Throws a `UserError` for rules that never reach one. */
+/** The state before the first byte. Throws a `UserError` for a grammar that could lead to where nothing may follow. */
 export function start(grammar: Grammar): State {
+  checkGrammar(grammar);
   const automaton = new Automaton();
   const state = automaton.state([automaton.push(automaton.end, grammar)]);
-  if (state === undefined) throw endless();
+  assert(state !== undefined, () => "a grammar that was checked allows nothing");
   return state;
 }
 

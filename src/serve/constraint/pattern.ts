@@ -5,7 +5,7 @@
  */
 import { UserError } from "../../core/errors.ts";
 import { choice, type Grammar, literal, repeat, sequence } from "./grammar.ts";
-import { character, multibyte } from "./json.ts";
+import { character, multibyte, multibyteOfLine } from "./json.ts";
 
 export function patternGrammar(pattern: string, path: string): Grammar {
   return new Parser(pattern, path).parse();
@@ -108,7 +108,7 @@ class Parser {
       return inner;
     }
     if (c === "[") return this.#class();
-    if (c === ".") return choice(printable(flagsOf((b) => b !== 10 && b !== 13)), multibyte);
+    if (c === ".") return choice(printable(flagsOf((b) => b !== 10 && b !== 13)), multibyteOfLine);
     if (c === "\\") return printable(this.#escape());
     if ("*+?{}^$".includes(c)) this.#fail(`"${c}" at ${this.#at - 1}`);
     return c.charCodeAt(0) < 128 ? printable(flagsOf((b) => b === c.charCodeAt(0))) : this.#wide(c);
@@ -136,8 +136,9 @@ class Parser {
   #class(): Grammar {
     const negated = this.#text[this.#at] === "^";
     if (negated) this.#at++;
+    if (this.#text[this.#at] === "]") this.#fail("an empty class");
     const flags = new Uint8Array(128);
-    for (let first = true; first || this.#text[this.#at] !== "]"; first = false) {
+    while (this.#text[this.#at] !== "]") {
       if (this.#at >= this.#text.length) this.#fail("a class that is not closed");
       const from = this.#member();
       if (this.#text[this.#at] === "-" && this.#text[this.#at + 1] !== "]" && typeof from === "number") {
@@ -169,8 +170,12 @@ const isDigit = (b: number): boolean => b >= 0x30 && b <= 0x39;
 const isWord = (b: number): boolean => isDigit(b) || b === 0x5f || (b >= 0x41 && b <= 0x5a) || (b >= 0x61 && b <= 0x7a);
 const isSpace = (b: number): boolean => b === 0x20 || (b >= 9 && b <= 13);
 
-const date = `[0-9]{4}-(0[1-9]|1[0-2])-(0[1-9]|1[0-9]|2[0-8])`;
-const time = `([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9](\\.[0-9]{1,6})?(Z|[+-]([01][0-9]|2[0-3]):[0-5][0-9])`;
+const long = "(0[13578]|1[02])-(0[1-9]|[12][0-9]|3[01])";
+const short = "(0[469]|11)-(0[1-9]|[12][0-9]|30)";
+const leap = "([0-9]{2}(0[48]|[2468][048]|[13579][26])|([02468][048]|[13579][26])00)-02-29";
+const date = `([0-9]{4}-(${long}|${short}|02-(0[1-9]|1[0-9]|2[0-8]))|${leap})`;
+const time = `([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9](\\.[0-9]{1,9})?(Z|[+-]([01][0-9]|2[0-3]):[0-5][0-9])`;
+const label = "[a-zA-Z0-9]([a-zA-Z0-9-]{0,61}[a-zA-Z0-9])?";
 const octet = "(25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])";
 
 /** Formats as patterns: each gives a part of what the format allows, and only that. */
@@ -178,7 +183,7 @@ export const formats: Readonly<Record<string, string>> = {
   date: `^${date}$`,
   time: `^${time}$`,
   "date-time": `^${date}T${time}$`,
-  uuid: "^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$",
-  email: `^[a-zA-Z0-9_]+(\\.[a-zA-Z0-9_]+)*@([a-zA-Z0-9]{1,30}\\.)+[a-zA-Z]{2,10}$`,
+  uuid: "^[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}$",
+  email: `^[a-zA-Z0-9_+-]+(\\.[a-zA-Z0-9_+-]+)*@(${label}\\.)+[a-zA-Z]{2,24}$`,
   ipv4: `^${octet}(\\.${octet}){3}$`,
 };

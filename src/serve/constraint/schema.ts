@@ -12,11 +12,12 @@ import { formats, patternGrammar } from "./pattern.ts";
 
 type Schema = Readonly<Record<string, unknown>>;
 const annotations = new Set(
-  "title description default examples $schema $id $comment $defs definitions deprecated readOnly writeOnly strict".split(
+  "title description default examples $schema $id $comment $defs definitions deprecated readOnly writeOnly strict discriminator".split(
     " ",
   ),
 );
 const endless = Number.POSITIVE_INFINITY;
+const propertiesMax = 1000;
 const largest = 10 ** 15 - 1;
 const types = ["object", "array", "string", "number", "integer", "boolean", "null"] as const;
 type TypeName = (typeof types)[number];
@@ -45,6 +46,9 @@ class Compiler {
     for (const key of ["anyOf", "oneOf", "allOf"] as const) if (key in s) return this.#combined(s, key, path);
     if ("const" in s) {
       only(s, path, ["const", "type"]);
+      if (s.type !== undefined && !typeNames(s, path).some((name) => isOfType(s.const, name))) {
+        return refuse(`${path}/const`, `${JSON.stringify(s.const)} is not of the type`);
+      }
       return literal(JSON.stringify(s.const));
     }
     if ("enum" in s) return enumeration(s, path);
@@ -57,18 +61,25 @@ class Compiler {
     if (typeof ref !== "string" || !ref.startsWith("#")) return refuse(path, "$ref must point into the same schema");
     const known = this.#references.get(ref);
     if (known !== undefined) return known;
-    let target: unknown = this.#root;
-    for (const part of ref.split("/").slice(1)) {
-      const name = decodeURIComponent(part).replaceAll("~1", "/").replaceAll("~0", "~");
-      const inside = typeof target === "object" && target !== null && Object.hasOwn(target, name);
-      target = inside ? (target as Schema)[name] : undefined;
-    }
+    const target = this.#target(ref);
     if (target === undefined) return refuse(path, `${ref} does not exist`);
     let resolved: Grammar | undefined;
     const rule: Grammar = { kind: "rule", resolve: () => (resolved ??= this.compile(target, ref)) };
     this.#references.set(ref, rule);
     resolved = this.compile(target, ref);
     return rule;
+  }
+
+  /** What a JSON pointer of the schema itself points at. */
+  #target(ref: string): unknown {
+    let target: unknown = this.#root;
+    if (ref !== "#" && !ref.startsWith("#/")) return undefined;
+    for (const part of ref.split("/").slice(1)) {
+      const name = percentDecoded(part).replaceAll("~1", "/").replaceAll("~0", "~");
+      const inside = typeof target === "object" && target !== null && Object.hasOwn(target, name);
+      target = inside ? (target as Schema)[name] : undefined;
+    }
+    return target;
   }
 
   #combined(s: Schema, key: "anyOf" | "oneOf" | "allOf", path: string): Grammar {
@@ -80,10 +91,17 @@ class Compiler {
         ? this.compile(list[0], `${path}/allOf/0`)
         : this.compile(mergeObjects(list, path), `${path}/allOf`);
     }
-    if (key === "oneOf" && list.length > 1 && !exclusive(list)) {
+    const branches = s.type === undefined ? list : list.map((branch, i) => narrowed(branch, s, `${path}/${key}/${i}`));
+    const plain = branches.map((branch) => this.#dereferenced(branch));
+    if (key === "oneOf" && list.length > 1 && !exclusive(plain)) {
       return refuse(`${path}/oneOf`, "its branches are not plainly exclusive; use anyOf");
     }
-    return choice(...list.map((branch, i) => this.compile(branch, `${path}/${key}/${i}`)));
+    return choice(...branches.map((branch, i) => this.compile(branch, `${path}/${key}/${i}`)));
+  }
+
+  #dereferenced(branch: unknown): unknown {
+    const ref = typeof branch === "object" && branch !== null ? (branch as Schema).$ref : undefined;
+    return typeof ref === "string" ? this.#target(ref) : branch;
   }
 
   #typed(s: Schema, name: TypeName, all: readonly TypeName[], path: string): Grammar {
@@ -139,6 +157,8 @@ class Compiler {
         : extra === false
           ? undefined
           : this.compile(extra, `${path}/additionalProperties`);
+    const listed = Object.keys(properties).length;
+    if (listed > propertiesMax) return refuse(`${path}/properties`, `${listed} of them; at most ${propertiesMax}`);
     const members = [
       ...Object.entries(properties).map(([name, inner]) => ({
         name,
@@ -150,6 +170,23 @@ class Compiler {
     if (members.length > 0 || rest === undefined) return object(members);
     return rest === value ? anyObject : dictionary(rest);
   }
+}
+
+/** The branch of an anyOf beside which a type stands, held to that type. */
+function narrowed(branch: unknown, beside: Schema, path: string): Schema {
+  const s = asSchema(branch, path);
+  const wide = typeNames(beside, path);
+  if (s.type === undefined) {
+    if (["$ref", "anyOf", "oneOf", "allOf"].some((key) => key in s))
+      refuse(path, "a type beside what refers to others");
+    return { ...s, type: wide };
+  }
+  const own = typeNames(s, path).flatMap((name) => {
+    if (name === "number" && !wide.includes("number") && wide.includes("integer")) return ["integer"];
+    return wide.includes(name) || (name === "integer" && wide.includes("number")) ? [name] : [];
+  });
+  if (own.length === 0) refuse(`${path}/type`, "it contradicts the type beside the branches");
+  return { ...s, type: own };
 }
 
 const bounds = ["minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum"] as const;
@@ -234,19 +271,21 @@ function count(s: Schema, key: string, path: string): number | undefined {
 
 /** Plain objects whose members do not overlap are one object. */
 function mergeObjects(list: readonly unknown[], path: string): Schema {
-  const properties: Record<string, unknown> = {};
+  const properties = new Map<string, unknown>();
   const required: unknown[] = [];
   for (const [i, item] of list.entries()) {
-    const s = asSchema(item, `${path}/allOf/${i}`);
-    only(s, `${path}/allOf/${i}`, ["type", "properties", "required"]);
-    for (const [name, inner] of Object.entries((s.properties ?? {}) as Schema)) {
-      if (Object.hasOwn(properties, name))
-        return refuse(`${path}/allOf/${i}`, `"${name}" stands in two of its schemas`);
-      properties[name] = inner;
+    const at = `${path}/allOf/${i}`;
+    const s = asSchema(item, at);
+    only(s, at, ["type", "properties", "required"]);
+    if (s.type !== undefined && s.type !== "object") return refuse(`${at}/type`, "only objects are merged");
+    for (const [name, inner] of Object.entries(s.properties === undefined ? {} : asSchema(s.properties, at))) {
+      if (properties.has(name)) return refuse(at, `"${name}" stands in two of its schemas`);
+      properties.set(name, inner);
     }
+    if (s.required !== undefined && !Array.isArray(s.required)) return refuse(`${at}/required`, "it must be a list");
     required.push(...((s.required ?? []) as unknown[]));
   }
-  return { type: "object", properties, required };
+  return { type: "object", properties: Object.fromEntries(properties), required };
 }
 
 /** True where no value can satisfy two branches: other types, other constants, or a member with other constants. */
@@ -276,6 +315,14 @@ function tagsOf(branch: unknown): Tags {
 
 const apart = (a: Tags, b: Tags): boolean =>
   [...a].some(([key, values]) => b.has(key) && [...values].every((v) => !b.get(key)!.has(v)));
+
+function percentDecoded(text: string): string {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return text;
+  }
+}
 
 function asSchema(schema: unknown, path: string): Schema {
   if (typeof schema === "object" && schema !== null && !Array.isArray(schema)) return schema as Schema;
