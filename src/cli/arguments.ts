@@ -6,11 +6,12 @@ import { levels } from "../device/open.ts";
 import type { LoadOptions } from "../model/load.ts";
 
 export const wholeFrom =
-  (min: number) =>
+  (min: number, max = Number.MAX_SAFE_INTEGER) =>
   (text: string): number => {
     const value = Number(text);
-    if (text.trim() !== "" && Number.isSafeInteger(value) && value >= min) return value;
-    throw new InvalidArgumentError(`It must be a whole number from ${min} on.`);
+    if (text.trim() !== "" && Number.isSafeInteger(value) && value >= min && value <= max) return value;
+    const bound = max === Number.MAX_SAFE_INTEGER ? "on" : `to ${max}`;
+    throw new InvalidArgumentError(`It must be a whole number from ${min} ${bound}.`);
   };
 
 export const numberFrom =

@@ -15,13 +15,12 @@ interface Arguments extends ServiceArguments {
   readonly port?: number;
   readonly host: string;
   readonly apiKey?: string;
-  readonly name?: string;
 }
 
 export function define(command: Command): void {
   command
     .argument("[model]", "a file, a folder, or a name in the cache (default: the newest in the cache)")
-    .option("--port <n>", "0 takes any free one (default: $PORT, else 8080)", wholeFrom(0))
+    .option("--port <n>", "0 takes any free one (default: $PORT, else 8080)", wholeFrom(0, 65535))
     .option("--host <address>", "0.0.0.0 serves the whole network", "127.0.0.1")
     .option("--api-key <key>", "requests must carry it (default: none is asked for)")
     .option("--queue <n>", "requests that may wait; more are told to come back", wholeFrom(1))
@@ -69,7 +68,7 @@ function modelWithoutName(): string {
 function announce(url: string, { checkpoint, service, device }: Running, given: Arguments): void {
   const { batching, kvCache, speculation, apiKey } = given;
   print(`${url}/v1  ${checkpoint.name}, ${service.context} tokens of context, on ${device.level} × ${device.threads}`);
-  print(`${batching}, ${kvCache}, speculation: ${speculation}`);
+  print(`${checkpoint.path}, ${batching}, ${kvCache}, speculation: ${speculation}`);
   const { note } = chatTemplateSource(checkpoint);
   if (note !== undefined) say(note);
   const body = JSON.stringify({
