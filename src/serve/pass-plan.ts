@@ -158,14 +158,17 @@ export class PassPlan {
     return true;
   }
 
-  #preempt(state: RequestState, how: "recompute" | "swap"): void {
+  #preempt(state: RequestState, asked: "recompute" | "swap"): void {
+    // What this pass was to swap in is not in the cache yet, so it cannot be swapped out again.
+    const how = this.#swapIn.some((s) => s.request === state.id) ? "recompute" : asked;
     this.victims.push(state);
     this.preempted.push({ request: state.id, how });
     this.entries = this.entries.filter((e) => e.state !== state);
+    const unmade = new Map(this.#copies.filter((c) => c.request === state.id).map(({ from, to }) => [to, from]));
     this.#copies = this.#copies.filter((c) => c.request !== state.id);
     this.#swapIn = this.#swapIn.filter((s) => s.request !== state.id);
     this.admitted = this.admitted.filter((id) => id !== state.id);
-    if (how === "swap") this.#swapOutOf(state);
+    if (how === "swap") this.#swapOutOf(state, unmade);
     for (const sequence of state.sequences) {
       for (const block of sequence.table) this.#pool.release(block);
       sequence.table = [];
@@ -174,7 +177,8 @@ export class PassPlan {
     if (how === "recompute") state.forked = false;
   }
 
-  #swapOutOf(state: RequestState): void {
+  /** A block that a copy of this pass was to fill is read from where the copy would have come. */
+  #swapOutOf(state: RequestState, unmade: ReadonlyMap<number, number>): void {
     const slotOf = new Map<number, number>();
     state.swapped = state.sequences.map((s) =>
       s.table.map((block) => {
@@ -183,7 +187,7 @@ export class PassPlan {
         return slot;
       }),
     );
-    for (const [block, slot] of slotOf) this.#swapOut.push({ block, slot });
+    for (const [block, slot] of slotOf) this.#swapOut.push({ block: unmade.get(block) ?? block, slot });
   }
 
   /** Asks how many guesses each decoding sequence may verify, and makes room for them where there is some. */
