@@ -1,4 +1,5 @@
 /** Every slot of techniques that the command line knows, and how an entry of theirs is named: `orca` or `serve/batching/orca`. */
+import { readFileSync } from "node:fs";
 import type { Entry } from "../core/entry.ts";
 import { nearest, UserError } from "../core/errors.ts";
 import type { Slot } from "../core/slot.ts";
@@ -21,6 +22,16 @@ export async function allEntries(): Promise<Found[]> {
   return (await Promise.all(found)).flat();
 }
 
+interface PublishedSystem {
+  readonly id: string;
+  readonly name: string;
+  readonly title: string;
+  readonly venue: string;
+}
+
+const publishedSystems = (): readonly PublishedSystem[] =>
+  JSON.parse(readFileSync(new URL("../../fixtures/systems.json", import.meta.url), "utf8"));
+
 /** Entries by id, `slot/id`, row or title, whatever their case. Throws a `UserError` where there is none. */
 export async function findEntries(name: string): Promise<Found[]> {
   const entries = await allEntries();
@@ -29,6 +40,13 @@ export async function findEntries(name: string): Promise<Found[]> {
     [id, `${slot.path}/${id}`, entry.title.toLowerCase(), ...entry.rows].includes(asked),
   );
   if (found.length > 0) return found;
+  const row = publishedSystems().find((system) => [system.id, system.name.toLowerCase()].includes(asked));
+  if (row !== undefined) {
+    throw new UserError(
+      `${row.name} (${row.venue}, "${row.title}") is not in Heddle yet.`,
+      "`heddle list` shows what is; CONTRIBUTING.md shows how a technique is added.",
+    );
+  }
   const names = entries.flatMap(({ id, entry }) => [id, ...entry.rows]);
   const guess = nearest(asked, names);
   throw new UserError(

@@ -4,10 +4,10 @@
  */
 import assert from "node:assert/strict";
 import { after, describe, test } from "node:test";
-import { floatToHalf, halfToFloat } from "../core/half.ts";
-import { type Random, stream } from "../core/random.ts";
+import { stream } from "../core/random.ts";
+import { integer, matrix, product, quantised, rows } from "../test/kernel-data.ts";
 import { kernelOn, openLevels } from "../test/kernel-rig.ts";
-import { byteOrder, fact, group, quantLayout, rowFloats, type WeightFormat, weightLayout } from "./layout.ts";
+import { fact, quantLayout, rowFloats, type WeightFormat, weightLayout } from "./layout.ts";
 import { attentionMasks, blockBytes, lowerAttention, lowerCacheStore, positionsPerBlock } from "./lower/attention.ts";
 import { lowerEmbed } from "./lower/embed.ts";
 import { lowerLinear } from "./lower/linear.ts";
@@ -15,7 +15,6 @@ import { lowerQuantize } from "./lower/quantize.ts";
 import { lowerRope } from "./lower/rope.ts";
 import { lowerGather, lowerRmsNorm, lowerRowOp, type RowOp } from "./lower/rows.ts";
 import { lowerRowMaxima, lowerRowSums, statisticsFloats, statisticsItems } from "./lower/statistics.ts";
-import type { Target } from "./tile.ts";
 
 const seed = Number(process.env.HEDDLE_SEED ?? 1);
 const random = stream(seed);
@@ -25,14 +24,6 @@ after(async () => {
   for (const device of devices) await device.close();
 });
 
-const integer = (r: Random, from: number, to: number): number => from + Math.floor(r() * (to - from + 1));
-/** Rows of `width` normal-like numbers, padded with zeros. */
-function rows(r: Random, count: number, width: number): Float32Array {
-  const out = new Float32Array(count * rowFloats(width));
-  for (let i = 0; i < count; i++) for (let j = 0; j < width; j++) out[i * rowFloats(width) + j] = r() + r() + r() - 1.5;
-  return out;
-}
-
 function close(actual: ArrayLike<number>, expected: ArrayLike<number>, relative: number, what: string): void {
   let scale = 0;
   for (let i = 0; i < expected.length; i++) scale = Math.max(scale, Math.abs(expected[i]!));
@@ -40,89 +31,6 @@ function close(actual: ArrayLike<number>, expected: ArrayLike<number>, relative:
     const error = Math.abs(actual[i]! - expected[i]!);
     assert.ok(error <= relative * scale, `${what}: [${i}] is ${actual[i]}, not ${expected[i]} (HEDDLE_SEED=${seed})`);
   }
-}
-
-/** A random matrix in a format: packed, and as plain numbers [n, k]. */
-function matrix(
-  r: Random,
-  format: WeightFormat,
-  n: number,
-  k: number,
-  target: Target,
-): { packed: Uint8Array; plain: Float64Array } {
-  const layout = weightLayout(format, n, k);
-  const packed = new Uint8Array(layout.bytes);
-  const view = new DataView(packed.buffer);
-  const plain = new Float64Array(n * k);
-  const order = byteOrder(target.dot4);
-  for (let row = 0; row < n; row++) {
-    const base = Math.floor(row / group) * layout.groupBytes;
-    const lane = row % group;
-    if (format.kind !== "int8") {
-      for (let i = 0; i < k; i++) {
-        const x = Math.fround(r() - 0.5);
-        const at = i * group + lane;
-        const bits = new Uint32Array(Float32Array.of(x).buffer)[0]!;
-        if (format.kind === "f32") view.setFloat32(base + at * 4, x, true);
-        else view.setUint16(base + at * 2, bits >>> 16, true);
-        plain[row * k + i] =
-          format.kind === "f32" ? x : new Float32Array(Uint32Array.of((bits >>> 16) << 16).buffer)[0]!;
-      }
-      continue;
-    }
-    for (let sub = 0; sub < k / format.subBlock; sub++) {
-      const half = floatToHalf(0.001 + r() * 0.02);
-      const scale = halfToFloat(half);
-      const minimum = format.symmetric ? 0 : Math.fround(r() - 0.3);
-      const at = sub * group + lane;
-      if (format.halfScale) view.setUint16(base + at * 2, half, true);
-      else view.setFloat32(base + at * 4, scale, true);
-      if (!format.symmetric) view.setFloat32(base + layout.minima + at * 4, minimum, true);
-      for (let i = 0; i < format.subBlock; i++) {
-        const column = sub * format.subBlock + i;
-        const code = r() < 0.05 ? (r() < 0.5 ? 0 : 255) : integer(r, 0, 255);
-        packed[base + layout.codes + Math.floor(column / 4) * 64 + lane * 4 + order.indexOf(column % 4)] = code;
-        plain[row * k + column] = format.symmetric ? scale * (code - 128) : scale * code - minimum;
-      }
-    }
-  }
-  return { packed, plain };
-}
-
-/** What `quantize` should give: codes and scales of a row. */
-function quantised(row: Float32Array, k: number): Float64Array {
-  const out = new Float64Array(k);
-  for (let from = 0; from < k; from += 32) {
-    const max = row.subarray(from, from + 32).reduce((m, x) => Math.max(m, Math.abs(x)), 0);
-    const scale = Math.fround(max * Math.fround(1 / 127));
-    const inverse = Math.fround(127 / Math.max(max, 1e-30));
-    for (let i = from; i < from + 32; i++) out[i] = roundEven(Math.fround(row[i]! * inverse)) * scale;
-  }
-  return out;
-}
-
-function roundEven(x: number): number {
-  const r = Math.round(x);
-  return Math.abs(x - Math.trunc(x)) === 0.5 && r % 2 !== 0 ? r - 1 : r;
-}
-
-function product(
-  x: (row: number, i: number) => number,
-  w: Float64Array,
-  count: number,
-  n: number,
-  k: number,
-): Float64Array {
-  const stride = rowFloats(n);
-  const out = new Float64Array(count * stride);
-  for (let t = 0; t < count; t++) {
-    for (let o = 0; o < n; o++) {
-      let sum = 0;
-      for (let i = 0; i < k; i++) sum += x(t, i) * w[o * k + i]!;
-      out[t * stride + o] = sum;
-    }
-  }
-  return out;
 }
 
 const formats: readonly WeightFormat[] = [

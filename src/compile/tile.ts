@@ -143,3 +143,20 @@ function visitAddress(at: Address, visit: (v: Var, written: boolean) => void): v
   visit(at.base, false);
   if (at.index !== undefined) visit(at.index, false);
 }
+
+/** The number of loops, nested ones included. */
+export function countLoops(body: readonly Instruction[]): number {
+  return body.reduce((n, x) => {
+    if (x.op === "for") return n + 1 + countLoops(x.body);
+    return x.op === "if" ? n + countLoops(x.whenTrue) + countLoops(x.whenFalse) : n;
+  }, 0);
+}
+
+/** True where the body, or one nested in it, assigns the variable. */
+export function writes(body: readonly Instruction[], v: Var): boolean {
+  return body.some((x) => {
+    if ("dst" in x && x.dst.id === v.id) return true;
+    if (x.op === "for") return x.i.id === v.id || writes(x.body, v);
+    return x.op === "if" && (writes(x.whenTrue, v) || writes(x.whenFalse, v));
+  });
+}

@@ -13,8 +13,6 @@ const mapping = { shared: 1, private: 2, anonymous: 0x20 };
 const hugePage = 2 << 20;
 const adviceHugePage = 14;
 
-export type NativeFunction = (argument: number) => Promise<void>;
-
 export interface Native {
   /** Zeroed, 64-byte aligned, on huge pages where it is large enough. At most 4 GiB. */
   alloc(bytes: number): Region;
@@ -36,7 +34,7 @@ export async function openNative(): Promise<Native | undefined> {
   if (process.platform !== "linux" || process.arch !== "x64") return undefined;
   try {
     const { default: koffi } = await import("koffi");
-    return bind(koffi);
+    return new Linux(koffi);
   } catch {
     return undefined;
   }
@@ -44,101 +42,139 @@ export async function openNative(): Promise<Native | undefined> {
 
 type Koffi = typeof import("koffi").default;
 
-function bind(koffi: Koffi): Native {
+/** The functions of libc that are used, addresses as numbers. */
+function bindLibc(koffi: Koffi) {
   const libc = koffi.load("libc.so.6");
-  const mmap = libc.func("uint64_t mmap(uint64_t, uint64_t, int, int, int, int64_t)");
-  const munmap = libc.func("int munmap(uint64_t, uint64_t)");
-  const mprotect = libc.func("int mprotect(uint64_t, uint64_t, int)");
-  const madvise = libc.func("int madvise(uint64_t, uint64_t, int)");
-  const memfd = libc.func("int memfd_create(const char *, uint)");
-  const truncate = libc.func("int ftruncate(int, int64_t)");
-  const close = libc.func("int close(int)");
-  const create = libc.func("int pthread_create(_Out_ uint64_t *, uint64_t, uint64_t, uint64_t)");
-  const join = libc.func("int pthread_join(uint64_t, uint64_t)");
-  const prototype = koffi.proto("void", ["uint64_t"]);
-  const callables = new Map<number, ReturnType<typeof koffi.decode>>();
-  const installed: { address: number; bytes: number }[] = [];
-  const raw = new Map<number, { address: number; bytes: number }>();
-
-  const map = (bytes: number, access: number, flags: number, file = -1): number => {
-    const address = Number(mmap(0, bytes, access, flags, file, 0));
-    return address > 0 && address < 2 ** 52 ? address : 0;
-  };
-  const callable = (code: number): ReturnType<typeof koffi.decode> => {
-    const known = callables.get(code);
-    if (known !== undefined) return known;
-    const made = koffi.decode(BigInt(code), prototype);
-    callables.set(code, made);
-    return made;
-  };
-  const doubleMap = (code: Uint8Array, bytes: number): number => {
-    const file = memfd("heddle", 0);
-    if (file < 0 || truncate(file, bytes) !== 0) return 0;
-    const writable = map(bytes, protection.read | protection.write, mapping.shared, file);
-    const executable = map(bytes, protection.read | protection.execute, mapping.shared, file);
-    close(file);
-    if (writable === 0) return 0;
-    new Uint8Array(koffi.view(BigInt(writable), bytes)).set(code);
-    munmap(writable, bytes);
-    return executable;
-  };
-
   return {
-    alloc(bytes) {
-      const huge = bytes >= hugePage;
-      const step = huge ? hugePage : 4096;
-      const length = Math.max(step, Math.ceil(bytes / step) * step);
-      const whole = length + (huge ? hugePage : 0);
-      const start = map(whole, protection.read | protection.write, mapping.private | mapping.anonymous);
-      if (start === 0) {
-        throw new UserError(
-          `${(bytes / 2 ** 20).toFixed(0)} MiB of memory were asked for, and the system refused.`,
-          "Use a smaller model, a shorter context or fewer cache blocks, or free memory on this machine.",
-        );
-      }
-      const address = huge ? Math.ceil(start / hugePage) * hugePage : start;
-      if (huge) madvise(address, length, adviceHugePage);
-      raw.set(address, { address: start, bytes: whole });
-      return { address, bytes, buffer: koffi.view(BigInt(address), length), offset: 0 };
-    },
-    free(region) {
-      const at = raw.get(region.address);
-      if (at === undefined) return;
-      raw.delete(region.address);
-      munmap(at.address, at.bytes);
-    },
-    install(code) {
-      const bytes = Math.ceil(code.length / 4096) * 4096;
-      let address = map(bytes, protection.read | protection.write, mapping.private | mapping.anonymous);
-      if (address !== 0) {
-        new Uint8Array(koffi.view(BigInt(address), bytes)).set(code);
-        if (mprotect(address, bytes, protection.read | protection.execute) !== 0) {
-          munmap(address, bytes);
-          address = 0;
-        }
-      }
-      if (address === 0) address = doubleMap(code, bytes);
-      if (address === 0) {
-        throw new UserError("This system does not let a program make memory executable.", "Run with --level wasm.");
-      }
-      installed.push({ address, bytes });
-      return address;
-    },
-    release() {
-      for (const { address, bytes } of installed.splice(0)) munmap(address, bytes);
-      callables.clear();
-    },
-    call: (code, argument) => void callable(code)(argument),
-    callAsync: (code, argument) =>
-      new Promise((resolve, reject) => {
-        callable(code).async(argument, (error: Error | null) => (error ? reject(error) : resolve()));
-      }),
-    thread(code, argument) {
-      const out: [bigint | number] = [0];
-      const status = create(out, 0, code, argument);
-      if (status !== 0) throw new UserError(`A thread could not be started (error ${status}).`, "Use fewer --threads.");
-      return BigInt(out[0]);
-    },
-    join: (thread) => void join(thread, 0),
+    mmap: libc.func("uint64_t mmap(uint64_t, uint64_t, int, int, int, int64_t)"),
+    munmap: libc.func("int munmap(uint64_t, uint64_t)"),
+    mprotect: libc.func("int mprotect(uint64_t, uint64_t, int)"),
+    madvise: libc.func("int madvise(uint64_t, uint64_t, int)"),
+    memfd: libc.func("int memfd_create(const char *, uint)"),
+    truncate: libc.func("int ftruncate(int, int64_t)"),
+    close: libc.func("int close(int)"),
+    create: libc.func("int pthread_create(_Out_ uint64_t *, uint64_t, uint64_t, uint64_t)"),
+    join: libc.func("int pthread_join(uint64_t, uint64_t)"),
   };
+}
+
+interface Range {
+  readonly address: number;
+  readonly bytes: number;
+}
+
+class Linux implements Native {
+  readonly #koffi: Koffi;
+  readonly #libc: ReturnType<typeof bindLibc>;
+  readonly #prototype: ReturnType<Koffi["proto"]>;
+  readonly #callables = new Map<number, ReturnType<Koffi["decode"]>>();
+  readonly #installed: Range[] = [];
+  /** What was mapped for each region, by the region's address. */
+  readonly #mapped = new Map<number, Range>();
+
+  constructor(koffi: Koffi) {
+    this.#koffi = koffi;
+    this.#libc = bindLibc(koffi);
+    this.#prototype = koffi.proto("void", ["uint64_t"]);
+  }
+
+  /** 0 where the system refuses. */
+  #map(bytes: number, access: number, flags: number, file = -1): number {
+    const address = Number(this.#libc.mmap(0, bytes, access, flags, file, 0));
+    return address > 0 && address < 2 ** 52 ? address : 0;
+  }
+
+  alloc(bytes: number): Region {
+    const huge = bytes >= hugePage;
+    const step = huge ? hugePage : 4096;
+    const length = Math.max(step, Math.ceil(bytes / step) * step);
+    const whole = length + (huge ? hugePage : 0);
+    const start = this.#map(whole, protection.read | protection.write, mapping.private | mapping.anonymous);
+    if (start === 0) {
+      throw new UserError(
+        `${(bytes / 2 ** 20).toFixed(0)} MiB of memory were asked for, and the system refused.`,
+        "Use a smaller model, a shorter context or fewer cache blocks, or free memory on this machine.",
+      );
+    }
+    const address = huge ? Math.ceil(start / hugePage) * hugePage : start;
+    if (huge) this.#libc.madvise(address, length, adviceHugePage);
+    this.#mapped.set(address, { address: start, bytes: whole });
+    return { address, bytes, buffer: this.#koffi.view(BigInt(address), length), offset: 0 };
+  }
+
+  free(region: Region): void {
+    const range = this.#mapped.get(region.address);
+    if (range === undefined) return;
+    this.#mapped.delete(region.address);
+    this.#libc.munmap(range.address, range.bytes);
+  }
+
+  install(code: Uint8Array): number {
+    const bytes = Math.ceil(code.length / 4096) * 4096;
+    const address = this.#writeThenProtect(code, bytes) || this.#mapTwice(code, bytes);
+    if (address === 0) {
+      throw new UserError("This system does not let a program make memory executable.", "Run with --level wasm.");
+    }
+    this.#installed.push({ address, bytes });
+    return address;
+  }
+
+  #write(address: number, bytes: number, code: Uint8Array): void {
+    new Uint8Array(this.#koffi.view(BigInt(address), bytes)).set(code);
+  }
+
+  #writeThenProtect(code: Uint8Array, bytes: number): number {
+    const address = this.#map(bytes, protection.read | protection.write, mapping.private | mapping.anonymous);
+    if (address === 0) return 0;
+    this.#write(address, bytes, code);
+    if (this.#libc.mprotect(address, bytes, protection.read | protection.execute) === 0) return address;
+    this.#libc.munmap(address, bytes);
+    return 0;
+  }
+
+  #mapTwice(code: Uint8Array, bytes: number): number {
+    const file = this.#libc.memfd("heddle", 0);
+    if (file < 0 || this.#libc.truncate(file, bytes) !== 0) return 0;
+    const writable = this.#map(bytes, protection.read | protection.write, mapping.shared, file);
+    const executable = this.#map(bytes, protection.read | protection.execute, mapping.shared, file);
+    this.#libc.close(file);
+    if (writable === 0) return 0;
+    this.#write(writable, bytes, code);
+    this.#libc.munmap(writable, bytes);
+    return executable;
+  }
+
+  release(): void {
+    for (const { address, bytes } of this.#installed.splice(0)) this.#libc.munmap(address, bytes);
+    this.#callables.clear();
+  }
+
+  #callable(code: number): ReturnType<Koffi["decode"]> {
+    const known = this.#callables.get(code);
+    if (known !== undefined) return known;
+    const made = this.#koffi.decode(BigInt(code), this.#prototype);
+    this.#callables.set(code, made);
+    return made;
+  }
+
+  call(code: number, argument: number): void {
+    this.#callable(code)(argument);
+  }
+
+  callAsync(code: number, argument: number): Promise<void> {
+    return new Promise((resolve, reject) => {
+      this.#callable(code).async(argument, (error: Error | null) => (error ? reject(error) : resolve()));
+    });
+  }
+
+  thread(code: number, argument: number): bigint {
+    const out: [bigint | number] = [0];
+    const status = this.#libc.create(out, 0, code, argument);
+    if (status !== 0) throw new UserError(`A thread could not be started (error ${status}).`, "Use fewer --threads.");
+    return BigInt(out[0]);
+  }
+
+  join(thread: bigint): void {
+    this.#libc.join(thread, 0);
+  }
 }

@@ -82,8 +82,8 @@ function start(native: Native, level: X64Level, { threads, scratchBytes }: Devic
     level,
     target: x64Targets[level],
     threads,
-    alloc: native.alloc,
-    free: native.free,
+    alloc: (bytes) => native.alloc(bytes),
+    free: (region) => native.free(region),
     install(programs) {
       const codes = programs.map(renderX64);
       const offsets: number[] = [];

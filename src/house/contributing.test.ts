@@ -1,6 +1,6 @@
 /** The walked example of CONTRIBUTING.md, typed by a test: in a copy of the sources, as a reader would. */
 import assert from "node:assert/strict";
-import { execFileSync } from "node:child_process";
+import { execFileSync, spawnSync } from "node:child_process";
 import { cpSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -41,5 +41,21 @@ test("the example of CONTRIBUTING.md works when typed", (context) => {
   assert.match(runTests("dist/serve/batching/shortest-prompt.test.js"), /^# pass 1$/m);
   assert.match(runTests("dist/house/entries.test.js", "dist/house/purity.test.js"), /^# fail 0$/m);
   assert.match(node("dist/cli/main.js", "show", "shortest-prompt"), /^Shortest prompt first/);
+  // And a claim that does not hold fails `heddle check`, with every other claim still measured.
+  const orca = join(copy, "dist/serve/batching/orca.js");
+  writeFileSync(orca, readFileSync(orca, "utf8").replace("factor: 1.5", "factor: 150"));
+  const checked = spawnSync(process.execPath, ["dist/cli/main.js", "check", "orca", "chunked-prefill", "--json"], {
+    cwd: copy,
+    encoding: "utf8",
+  });
+  assert.equal(checked.status, 1);
+  const claims = JSON.parse(checked.stdout) as { readonly id: string; readonly holds: boolean }[];
+  assert.deepEqual(
+    claims.map(({ id, holds }) => [id, holds]),
+    [
+      ["orca", false],
+      ["chunked-prefill", true],
+    ],
+  );
   node("node_modules/@biomejs/biome/bin/biome", "check", ...files.map(({ path }) => path));
 });

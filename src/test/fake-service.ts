@@ -68,83 +68,96 @@ export interface FakeService extends Service {
   readonly produced: number;
 }
 
-export function createFakeService(options: FakeOptions = {}): FakeService {
-  const context = options.context ?? 4096;
-  const requests: GenerationRequest[] = [];
-  let running = 0;
-  let cancelled = 0;
-  let produced = 0;
-  let idle: (() => void)[] = [];
-  const leave = () => {
-    running--;
-    if (running > 0) return;
-    for (const resolve of idle) resolve();
-    idle = [];
-  };
+export const createFakeService = (options: FakeOptions = {}): FakeService => new ScriptedService(options);
 
-  function generate(request: GenerationRequest): Generation {
-    if (request.prompt.length >= context) throw new UserError("The prompt is longer than the context.");
-    if (running >= (options.queueMax ?? 64)) throw new QueueFull(2.5);
-    requests.push(request);
-    running++;
+class ScriptedService implements FakeService {
+  readonly requests: GenerationRequest[] = [];
+  readonly context: number;
+  readonly checkpoint: FakeService["checkpoint"];
+  cancelled = 0;
+  produced = 0;
+  readonly #options: FakeOptions;
+  #running = 0;
+  #idle: (() => void)[] = [];
+
+  constructor(options: FakeOptions) {
+    this.#options = options;
+    this.context = options.context ?? 4096;
+    this.checkpoint = { name: "fake", chatTemplate: options.chatTemplate, tokenizer: byteTokenizer, config };
+  }
+
+  #leave(): void {
+    this.#running--;
+    if (this.#running === 0) for (const resolve of this.#idle.splice(0)) resolve();
+  }
+
+  generate(request: GenerationRequest): Generation {
+    if (request.prompt.length >= this.context) throw new UserError("The prompt is longer than the context.");
+    if (this.#running >= (this.#options.queueMax ?? 64)) throw new QueueFull(2.5);
+    this.requests.push(request);
+    this.#running++;
     let over = false;
     let stop: () => void = () => undefined;
     const stopped = new Promise<void>((resolve) => (stop = resolve));
-    const end = () => {
+    const end = (): boolean => {
       if (over) return false;
       over = true;
-      leave();
+      this.#leave();
       return true;
     };
-    async function* events(): AsyncGenerator<GenerationEvent> {
-      try {
-        for (const event of script(request, options.reply ?? (() => "Hello."))) {
-          if (options.tokenMilliseconds !== undefined) await Promise.race([stopped, sleep(options.tokenMilliseconds)]);
-          if (over) return;
-          if (options.failure !== undefined && produced === options.failure.at) throw options.failure.error;
-          if (event.kind === "token") produced++;
-          yield event;
-        }
-      } finally {
-        end();
-      }
-    }
     return {
-      cachedTokens: options.cachedTokens ?? 0,
-      cancel() {
-        if (end()) cancelled++;
+      cachedTokens: this.#options.cachedTokens ?? 0,
+      cancel: () => {
+        if (end()) this.cancelled++;
         stop();
       },
-      [Symbol.asyncIterator]: events,
+      [Symbol.asyncIterator]: () => this.#events(request, stopped, () => over, end),
     };
   }
 
-  return {
-    requests,
-    get cancelled() {
-      return cancelled;
-    },
-    get produced() {
-      return produced;
-    },
-    context,
-    checkpoint: { name: "fake", chatTemplate: options.chatTemplate, tokenizer: byteTokenizer, config },
-    generate,
-    embed: async (tokens) => Float32Array.of(3, 4, 0, tokens.length === 2 ? 12 : 0),
-    status: (): ServiceStatus => ({
-      running,
+  async *#events(
+    request: GenerationRequest,
+    stopped: Promise<void>,
+    over: () => boolean,
+    end: () => void,
+  ): AsyncGenerator<GenerationEvent> {
+    const { reply, tokenMilliseconds, failure } = this.#options;
+    try {
+      for (const event of script(request, reply ?? (() => "Hello."))) {
+        if (tokenMilliseconds !== undefined) await Promise.race([stopped, sleep(tokenMilliseconds)]);
+        if (over()) return;
+        if (failure !== undefined && this.produced === failure.at) throw failure.error;
+        if (event.kind === "token") this.produced++;
+        yield event;
+      }
+    } finally {
+      end();
+    }
+  }
+
+  async embed(tokens: readonly number[]): Promise<Float32Array> {
+    return Float32Array.of(3, 4, 0, tokens.length === 2 ? 12 : 0);
+  }
+
+  status(): ServiceStatus {
+    return {
+      running: this.#running,
       waiting: 0,
-      blocksUsed: running,
+      blocksUsed: this.#running,
       blocksTotal: 64,
       preemptions: 3,
       prefixHits: 5,
       prefixQueries: 7,
       draftsProposed: 11,
       draftsAccepted: 9,
-    }),
-    drain: () => (running === 0 ? Promise.resolve() : new Promise((resolve) => idle.push(resolve))),
-    close: async () => undefined,
-  };
+    };
+  }
+
+  drain(): Promise<void> {
+    return this.#running === 0 ? Promise.resolve() : new Promise((resolve) => this.#idle.push(resolve));
+  }
+
+  async close(): Promise<void> {}
 }
 
 const sleep = (milliseconds: number) => new Promise<void>((resolve) => setTimeout(resolve, milliseconds));

@@ -2,6 +2,7 @@
  * Tile program → plain JavaScript: the oracle of the other renderers. Each vector is a pair of views of the same lanes, each
  * instruction a loop over them, memory one buffer addressed in bytes.
  */
+import { bfloatToFloat, halfToFloat } from "../../core/half.ts";
 import type { Address, F32Operand, I32Operand, Instruction, IntOperand, TileProgram, Var } from "../tile.ts";
 
 export type ReferenceKernel = (memory: DataView, args: number, begin: number, end: number, scratch: number) => void;
@@ -22,8 +23,9 @@ export function renderReference(program: TileProgram): ReferenceKernel {
     body,
     "};",
   ].join("\n");
-  return new Function("halfToFloat", "fma", "roundEven", "dot4", source)(
-    halfBits,
+  return new Function("half", "brain", "fma", "roundEven", "dot4", source)(
+    halfToFloat,
+    bfloatToFloat,
     fma,
     roundEven,
     dot4,
@@ -169,9 +171,9 @@ class Writer {
       case "i8":
         return `memory.getInt8(${place(1)})`;
       case "f16":
-        return `halfToFloat(memory.getUint16(${place(2)}, true), false)`;
+        return `half(memory.getUint16(${place(2)}, true))`;
       case "bf16":
-        return `halfToFloat(memory.getUint16(${place(2)}, true), true)`;
+        return `brain(memory.getUint16(${place(2)}, true))`;
     }
   }
 
@@ -205,19 +207,6 @@ function roundEven(x: number): number {
   if (!(Math.abs(x) < 2 ** 23)) return x;
   const r = Math.round(x);
   return Math.abs(x - Math.trunc(x)) === 0.5 && r % 2 !== 0 ? r - 1 : r;
-}
-
-const word = new DataView(new ArrayBuffer(4));
-
-function halfBits(bits: number, brain: boolean): number {
-  if (brain) {
-    word.setUint32(0, bits * 0x10000);
-    return word.getFloat32(0);
-  }
-  const sign = bits & 0x8000 ? -1 : 1;
-  const [exponent, fraction] = [(bits >> 10) & 31, bits & 1023];
-  if (exponent === 31) return fraction ? Number.NaN : sign * Number.POSITIVE_INFINITY;
-  return exponent === 0 ? sign * fraction * 2 ** -24 : sign * (1 + fraction / 1024) * 2 ** (exponent - 15);
 }
 
 /** a × b + c of f32 values, rounded once: the double's rounding is corrected where it fell halfway between two f32. */

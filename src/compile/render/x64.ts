@@ -7,17 +7,19 @@
  * The last two vector registers and rax, rcx, rdx belong to the renderer.
  */
 import { assert } from "../../core/errors.ts";
-import type {
-  Address,
-  Comparison,
-  F32Operand,
-  I32Operand,
-  Instruction,
-  Int,
-  IntOperand,
-  Target,
-  TileProgram,
-  Var,
+import {
+  type Address,
+  type Comparison,
+  countLoops,
+  type F32Operand,
+  type I32Operand,
+  type Instruction,
+  type Int,
+  type IntOperand,
+  type Target,
+  type TileProgram,
+  type Var,
+  writes,
 } from "../tile.ts";
 import { Assembler, type Condition, type Memory, reg, type VectorOp, vop } from "./x64-assembler.ts";
 import { type Allocation, allocate, type Location } from "./x64-registers.ts";
@@ -388,18 +390,3 @@ const i32Ops = {
   min: vop.pminsd,
   max: vop.pmaxsd,
 } as const;
-
-function countLoops(body: readonly Instruction[]): number {
-  return body.reduce((n, x) => {
-    if (x.op === "for") return n + 1 + countLoops(x.body);
-    return x.op === "if" ? n + countLoops(x.whenTrue) + countLoops(x.whenFalse) : n;
-  }, 0);
-}
-
-function writes(body: readonly Instruction[], v: Var): boolean {
-  return body.some((x) => {
-    if ("dst" in x && x.dst.id === v.id) return true;
-    if (x.op === "for") return x.i.id === v.id || writes(x.body, v);
-    return x.op === "if" && (writes(x.whenTrue, v) || writes(x.whenFalse, v));
-  });
-}

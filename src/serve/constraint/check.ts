@@ -105,8 +105,9 @@ function alternatives(node: Grammar, empty: Known, known: Map<Grammar, number>):
       if (!empty.has(part)) break;
     }
   } else if (node.kind === "repeat") {
-    const again = empty.has(node.part) && node.max !== Number.POSITIVE_INFINITY ? node.max : 1;
-    sum += alternatives(node.part, empty, known) * again;
+    // What may be empty is passed over as often as it is counted; after the least count an endless one stays as it is.
+    const counted = node.max === Number.POSITIVE_INFINITY ? node.min + 1 : node.max;
+    sum += alternatives(node.part, empty, known) * (empty.has(node.part) ? counted : 1);
   } else {
     for (const part of partsOf(node)) sum += alternatives(part, empty, known);
   }

@@ -1,0 +1,27 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { figure, plotBars } from "./plot.ts";
+
+test("bars are to scale, and fit the width", () => {
+  const lines = plotBars(
+    [
+      { name: "orca", value: 1 },
+      { name: "static", value: 4 },
+    ],
+    31,
+  ).split("\n");
+  const lengths = lines.map((line) => line.split("█").length - 1);
+  assert.deepEqual(
+    lengths.map((n) => n / lengths[1]!),
+    [0.25, 1],
+  );
+  assert.ok(
+    lines.every((line) => line.length <= 33),
+    lines.join("\n"),
+  );
+  assert.match(plotBars([{ name: "none", value: 0 }], 20), /^none {2} 0$/);
+});
+
+test("figures have four digits", () => {
+  assert.deepEqual([0.123456, 12345.678, 7, 0.00000123].map(figure), ["0.1235", "12350", "7", "1.230e-6"]);
+});
