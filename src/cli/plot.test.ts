@@ -16,7 +16,7 @@ test("bars are to scale, and fit the width", () => {
     [0.25, 1],
   );
   assert.ok(
-    lines.every((line) => line.length <= 33),
+    lines.every((line) => line.length <= 31),
     lines.join("\n"),
   );
   assert.match(plotBars([{ name: "none", value: 0 }], 20), /^none {2} 0$/);

@@ -1,6 +1,6 @@
 /** The walked example of CONTRIBUTING.md, typed by a test: in a copy of the sources, as a reader would. */
 import assert from "node:assert/strict";
-import { execFileSync, spawnSync } from "node:child_process";
+import { spawnSync } from "node:child_process";
 import { cpSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -26,13 +26,16 @@ test("the example of CONTRIBUTING.md works when typed", (context) => {
     cpSync(join(root, name), join(copy, name), { recursive: true });
   }
   for (const name of ["node_modules", "fixtures"]) symlinkSync(join(root, name), join(copy, name));
-  const node = (...words: string[]): string => execFileSync(process.execPath, words, { cwd: copy, encoding: "utf8" });
-  const build = (): string => node("node_modules/typescript/bin/tsc", "-p", ".");
-  const withoutRunner = { ...process.env };
   // A test runner inside a test runner would report to the outer one.
-  delete withoutRunner.NODE_TEST_CONTEXT;
-  const runTests = (...paths: string[]): string =>
-    execFileSync(process.execPath, ["--test", ...paths], { cwd: copy, encoding: "utf8", env: withoutRunner });
+  const env = { ...process.env };
+  delete env.NODE_TEST_CONTEXT;
+  const node = (...words: string[]): string => {
+    const { status, stdout, stderr } = spawnSync(process.execPath, words, { cwd: copy, encoding: "utf8", env });
+    assert.equal(status, 0, `${words.join(" ")}\n${stdout}${stderr}`);
+    return stdout;
+  };
+  const build = (): string => node("node_modules/typescript/bin/tsc", "-p", ".");
+  const runTests = (...paths: string[]): string => node("--test", "--test-reporter=tap", ...paths);
 
   for (const { path, text } of files) writeFileSync(join(copy, path), text);
   build();
