@@ -22,7 +22,7 @@ test("the example of CONTRIBUTING.md works when typed", (context) => {
 
   const copy = mkdtempSync(join(tmpdir(), "heddle-contributing-"));
   context.after(() => rmSync(copy, { recursive: true, force: true }));
-  for (const name of ["src", "package.json", "tsconfig.json", "biome.json"]) {
+  for (const name of ["src", "package.json", "tsconfig.json", "biome.json", ".gitignore"]) {
     cpSync(join(root, name), join(copy, name), { recursive: true });
   }
   for (const name of ["node_modules", "fixtures"]) symlinkSync(join(root, name), join(copy, name));
