@@ -37,12 +37,14 @@ async function run(model: string | undefined, given: Arguments): Promise<void> {
   const { apiKey } = given;
   const server = createServer({ service: running.service, logger, ...(apiKey !== undefined && { apiKey }) });
   try {
-    announce(await server.listen(given.host, port), running, given);
+    const url = await server.listen(given.host, port);
+    // Whoever reads the address may already send a signal.
+    endOnSignal(server, running);
+    announce(url, running, given);
   } catch (error) {
     await running.close();
     throw error;
   }
-  endOnSignal(server, running);
 }
 
 function environmentPort(): number {
