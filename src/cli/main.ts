@@ -28,6 +28,9 @@ const commands: Readonly<Record<string, Listed>> = {
   compile: { summary: "show what the compiler makes of a model", load: () => import("./command/compile.ts") },
   list: { summary: "list the techniques that Heddle holds", load: () => import("./command/list.ts") },
   show: { summary: "show one technique", load: () => import("./command/show.ts") },
+  check: { summary: "test the claims of techniques", load: () => import("./command/check.ts") },
+  run: { summary: "run a technique's claim against its baseline", load: () => import("./command/run.ts") },
+  replay: { summary: "replay a recorded log of a server", load: () => import("./command/replay.ts") },
 };
 
 async function main(): Promise<void> {
