@@ -41,6 +41,7 @@ export type F32Operand = F32 | MemoryOperand;
 export type I32Operand = I32 | MemoryOperand;
 
 export type IntBinary = "add" | "sub" | "mul" | "and" | "shl" | "shr" | "div" | "rem" | "min" | "max";
+/** `min` and `max` give `b` where neither operand is less (zeros of either sign) or one is NaN. */
 export type F32Binary = "add" | "sub" | "mul" | "div" | "min" | "max";
 /** `shr` is logical, `sar` arithmetic; `shr16` shifts each half of a lane; `madd16` is pmaddwd: two i16 products, added. */
 export type I32Binary = "add" | "sub" | "and" | "or" | "xor" | "madd16" | "min" | "max";

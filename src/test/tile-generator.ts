@@ -3,10 +3,10 @@
  *
  * What a program may not do is kept out by construction: ranges keep integers within 32 bits and addresses within their
  * regions, magnitudes keep NaN and infinities out, and where the device rounds an fma twice, its operands are integers
- * whose sums f32 holds. All else is drawn: nesting, every instruction, every load, more integers than an x86 has, and as many vectors as
- * the target promises.
+ * whose sums f32 holds. All else is drawn: nesting, every instruction, every load, more integers than an x86 has registers,
+ * and as many vectors as the target promises.
  */
-import { at, broadcast, TileBuilder, vector } from "../compile/tile-builder.ts";
+
 import type {
   Address,
   Comparison,
@@ -19,27 +19,18 @@ import type {
   Target,
   TileProgram,
 } from "../compile/tile.ts";
+import { at, broadcast, TileBuilder, vector } from "../compile/tile-builder.ts";
 import { type Random, stream } from "../core/random.ts";
+import { bounds, countsMax, middle, type RegionName, regions, sliceBytes } from "./tile-memory.ts";
 import { below, between, type FloatFact, type IntFact, pick, Scopes } from "./tile-scope.ts";
-
-/** Input regions, in the order of the parameters, with what their elements are. `counts` follow, then the output. */
-export const regions = ["reals", "wholes", "words", "halves", "brains"] as const;
-type RegionName = (typeof regions)[number];
-/** Programs address a region around its middle: indexes of ±4095, scaled by up to 8, and offsets of ±4096. */
-export const regionBytes = 81920;
-const middle = 40960;
-/** Magnitudes of what the regions hold. */
-export const bounds = { reals: 2 ** 20, wholes: 16, halves: 65504, brains: 2 ** 20 } as const;
-/** The largest values of the two counts; the least are 0 and 1. */
-export const countsMax = [7, 100] as const;
-/** Of one item's output: stores along the way in the first half, variables at the end in the second. */
-export const sliceBytes = 8192;
 
 const intMax = 2 ** 30;
 const maskInt = 4095;
 const exact = 2 ** 24;
 const depthMax = 4;
 const scratchSlots = 16;
+const binary: readonly I32Binary[] = ["add", "sub", "and", "or", "xor", "madd16", "min", "max"];
+const shifts: readonly I32Shift[] = ["shl", "shr", "sar", "shr16"];
 const comparisons: readonly Comparison[] = ["lt", "le", "eq", "ne", "ge", "gt"];
 
 export interface GeneratorOptions {
@@ -92,6 +83,7 @@ class Generator {
     for (let n = between(this.#r, 0, 18); n > 0; n--) this.#newInt();
     for (let n = below(this.#r, b.target.registers); n > 0; n--) this.#newVector();
     while (this.#steps > 0) this.#step();
+    if (this.#r() < 0.5) this.#tile();
     const last = this.#out!;
     const vectors = [...this.#scopes.floats.map((f) => f.v), ...this.#scopes.words];
     for (const [i, v] of vectors.entries()) b.store(at(last, sliceBytes / 2 + 64 * i), v);
@@ -132,6 +124,22 @@ class Generator {
     }
   }
 
+  /** What a matrix product does: as many accumulators as the target has registers, live through a loop. */
+  #tile(): void {
+    const b = this.#b;
+    const { target } = b;
+    while (this.#scopes.words.length + this.#scopes.floats.length < target.registers) {
+      this.#scopes.addWord(b.loadI(this.#input("words")));
+    }
+    b.for(0, between(this.#r, 1, 3), 1, () => {
+      for (const word of this.#scopes.words) {
+        const [x, y] = [this.#anyWord(), this.#wordOperand()];
+        if (target.dot4 && this.#r() < 0.5) b.dot4(word, x, y);
+        else b.i32(pick(this.#r, binary), x, y, word);
+      }
+    });
+  }
+
   // Addresses
 
   #index(fits: (i: IntFact) => boolean): Int | undefined {
@@ -139,18 +147,19 @@ class Generator {
     return found.length > 0 && this.#r() < 0.6 ? pick(this.#r, found).v : undefined;
   }
 
-  #scaled(base: Int, offset: number, index: Int | undefined): Address {
-    return index === undefined ? at(base, offset) : at(base, offset, index, pick(this.#r, [1, 2, 4, 8] as const));
-  }
-
+  /** Within a region of floats an address falls on an element: any other four bytes could be a NaN. */
   #input(region: RegionName): Address {
+    const element = region === "words" ? 1 : region === "halves" || region === "brains" ? 2 : 4;
     const index = this.#index((i) => i.lo >= -maskInt && i.hi <= maskInt);
-    return this.#scaled(this.#bases.get(region)!, between(this.#r, -4096, 4095), index);
+    const scales = ([1, 2, 4, 8] as const).filter((scale) => scale >= element);
+    const offset = element * between(this.#r, -4096 / element, 4096 / element - 1);
+    return at(this.#bases.get(region)!, offset, index, index === undefined ? 1 : pick(this.#r, scales));
   }
 
   #output(): Address {
     const index = this.#index((i) => i.lo >= 0 && i.hi <= 255);
-    return this.#scaled(this.#out!, below(this.#r, sliceBytes / 2 - 255 * 8 - 64), index);
+    const offset = below(this.#r, sliceBytes / 2 - 255 * 8 - 64);
+    return at(this.#out!, offset, index, index === undefined ? 1 : pick(this.#r, [1, 2, 4, 8] as const));
   }
 
   // Integers
@@ -336,8 +345,6 @@ class Generator {
     const b = this.#b;
     const scopes = this.#scopes;
     const [x, y] = [this.#anyWord(), this.#wordOperand()];
-    const binary = ["add", "sub", "and", "or", "xor", "madd16", "min", "max"] as const satisfies readonly I32Binary[];
-    const shifts = ["shl", "shr", "sar", "shr16"] as const satisfies readonly I32Shift[];
     const shift = (): I32 => {
       const kind = pick(this.#r, shifts);
       return b.shift(kind, x, below(this.#r, kind === "shr16" ? 16 : 32));

@@ -2,7 +2,7 @@
  * Tile program → plain JavaScript: the oracle of the other renderers. Each vector is a pair of views of the same lanes, each
  * instruction a loop over them, memory one buffer addressed in bytes.
  */
-import { bfloatToFloat, halfToFloat } from "../../core/half.ts";
+import { halfToFloat } from "../../core/half.ts";
 import type { Address, F32Operand, I32Operand, Instruction, IntOperand, TileProgram, Var } from "../tile.ts";
 
 export type ReferenceKernel = (memory: DataView, args: number, begin: number, end: number, scratch: number) => void;
@@ -23,13 +23,8 @@ export function renderReference(program: TileProgram): ReferenceKernel {
     body,
     "};",
   ].join("\n");
-  return new Function("half", "brain", "fma", "roundEven", "dot4", source)(
-    halfToFloat,
-    bfloatToFloat,
-    fma,
-    roundEven,
-    dot4,
-  ) as ReferenceKernel;
+  const library = { half: halfToFloat, fma, roundEven, dot4, min, max };
+  return new Function(...Object.keys(library), source)(...Object.values(library)) as ReferenceKernel;
 }
 
 class Writer {
@@ -117,7 +112,7 @@ class Writer {
   #vector(x: VectorInstruction): string {
     switch (x.op) {
       case "load":
-        return this.#each(`${this.#vec(x.dst)}[l] = ${this.#load(x)};`);
+        return this.#load(x);
       case "broadcast":
         return `${this.#vec(x.dst, false)}.fill(memory.getInt32(${this.#at(x.at)}, true));`;
       case "splat":
@@ -132,8 +127,7 @@ class Writer {
         return this.#each(`memory.setInt8(${this.#at(x.at)} + l, ${this.#vec(x.a)}[l]);`);
       case "f32Binary": {
         const [a, b] = [`${this.#vec(x.a)}[l]`, this.#lane(x.b, true)];
-        const value =
-          x.kind === "min" || x.kind === "max" ? `Math.${x.kind}(${a}, ${b})` : `${a} ${laneOps[x.kind]} ${b}`;
+        const value = x.kind === "min" || x.kind === "max" ? `${x.kind}(${a}, ${b})` : `${a} ${laneOps[x.kind]} ${b}`;
         return this.#each(`${this.#vec(x.dst)}[l] = ${value};`);
       }
       case "fma":
@@ -161,20 +155,17 @@ class Writer {
     }
   }
 
+  /** As integers where nothing is converted: a NaN passes with the bits that it has. */
   #load({ at, as, dst }: Extract<Instruction, { op: "load" }>): string {
     const place = (bytes: number): string => `${this.#at(at)} + ${bytes} * l`;
-    switch (as) {
-      case "32":
-        return `memory.get${dst.type === "f32" ? "Float" : "Int"}32(${place(4)}, true)`;
-      case "u8":
-        return `memory.getUint8(${place(1)})`;
-      case "i8":
-        return `memory.getInt8(${place(1)})`;
-      case "f16":
-        return `half(memory.getUint16(${place(2)}, true))`;
-      case "bf16":
-        return `brain(memory.getUint16(${place(2)}, true))`;
-    }
+    const value = {
+      "32": `memory.getInt32(${place(4)}, true)`,
+      u8: `memory.getUint8(${place(1)})`,
+      i8: `memory.getInt8(${place(1)})`,
+      f16: `half(memory.getUint16(${place(2)}, true))`,
+      bf16: `memory.getUint16(${place(2)}, true) << 16`,
+    }[as];
+    return this.#each(`${this.#vec(dst, as === "f16")}[l] = ${value};`);
   }
 
   #i32Binary({ kind, a, b }: Extract<Instruction, { op: "i32Binary" }>): string {
@@ -185,11 +176,13 @@ class Writer {
     return `${half(left, false)} * ${half(right, false)} + ${half(left, true)} * ${half(right, true)}`;
   }
 
+  /** A butterfly, as on the machines: each level folds every lane with its partner, so all lanes end equal. */
   #reduce({ kind, dst, a }: Extract<Instruction, { op: "reduce" }>): string {
     const d = this.#vec(dst);
-    const fold = kind === "add" ? `${d}[l] + ${d}[l + half]` : `Math.max(${d}[l], ${d}[l + half])`;
-    const loop = `for (let half = ${this.#lanes / 2}; half >= 1; half /= 2) for (let l = 0; l < half; l++) ${d}[l] = ${fold};`;
-    return `${this.#vec(dst, false)}.set(${this.#vec(a, false)}); ${loop} ${d}.fill(${d}[0]);`;
+    const fold = kind === "add" ? "old[l] + old[l ^ half]" : "max(old[l], old[l ^ half])";
+    const level = `const old = ${d}.slice(); ${this.#each(`${d}[l] = ${fold};`)}`;
+    const start = `${this.#vec(dst, false)}.set(${this.#vec(a, false)});`;
+    return `${start} for (let half = ${this.#lanes / 2}; half >= 1; half /= 2) { ${level} }`;
   }
 }
 
@@ -208,6 +201,10 @@ function roundEven(x: number): number {
   const r = Math.round(x);
   return Math.abs(x - Math.trunc(x)) === 0.5 && r % 2 !== 0 ? r - 1 : r;
 }
+
+/** As x86 has them: the second operand where neither is less, as of two zeros, or where one is NaN. */
+const min = (a: number, b: number): number => (a < b ? a : b);
+const max = (a: number, b: number): number => (a > b ? a : b);
 
 /** a × b + c of f32 values, rounded once: the double's rounding is corrected where it fell halfway between two f32. */
 function fma(a: number, b: number, c: number): number {

@@ -3,6 +3,7 @@
  * browsers. `int` is i32; every variable is a local and the engine allocates registers. With relaxed SIMD an fma rounds once.
  */
 import { assert } from "../../core/errors.ts";
+import { floatBits } from "../../core/half.ts";
 import type {
   Address,
   Comparison,
@@ -250,6 +251,11 @@ class Renderer {
   ): void {
     switch (x.op) {
       case "f32Binary":
+        if (x.kind === "min" || x.kind === "max") {
+          // pmin and pmax give their first operand where neither is less; the IR's give the second.
+          this.#operand(x.b);
+          return void this.#get(x.a).simd(f32Ops[x.kind]);
+        }
         this.#get(x.a);
         return void this.#operand(x.b).simd(f32Ops[x.kind]);
       case "fma":
@@ -310,13 +316,13 @@ class Renderer {
     const fold = kind === "add" ? (float ? simd.add : simd.addI) : float ? simd.pmax : simd.maxI;
     this.#get(a).set(this.#spare);
     for (const order of [swapHalves, swapPairs]) {
+      // The partner first: see min and max above.
       this.#f
-        .get(this.#spare)
         .get(this.#spare)
         .get(this.#spare)
         .simd(simd.shuffle)
         .op(...order);
-      this.#f.simd(fold).set(this.#spare);
+      this.#f.get(this.#spare).simd(fold).set(this.#spare);
     }
     this.#f.get(this.#spare);
     this.#set(dst);
@@ -325,9 +331,3 @@ class Renderer {
 
 type Scalar = "int" | "copy" | "bits" | "intBinary" | "intLoad" | "intStore" | "for" | "if" | "prefetch";
 type VectorInstruction = Exclude<Instruction, { op: Scalar }>;
-
-const word = new DataView(new ArrayBuffer(4));
-function floatBits(x: number): number {
-  word.setFloat32(0, x);
-  return word.getInt32(0);
-}

@@ -1,0 +1,49 @@
+/**
+ * Every renderer against the reference over random tile programs: memory afterwards is equal bit for bit.
+ * `HEDDLE_SEED=n HEDDLE_FUZZ=count` repeats or prolongs it.
+ */
+import assert from "node:assert/strict";
+import { after, describe, test } from "node:test";
+import { openReference } from "../device/reference.ts";
+import { kernelOn, openLevels, scratchBytes } from "../test/kernel-rig.ts";
+import { compare, show } from "../test/tile-fuzz.ts";
+import { randomProgram } from "../test/tile-generator.ts";
+import { at, TileBuilder } from "./tile-builder.ts";
+
+const seed = Number(process.env.HEDDLE_SEED ?? 1);
+const count = Number(process.env.HEDDLE_FUZZ ?? 200);
+const batch = 25;
+const { devices, missing } = await openLevels();
+if (missing.length > 0) console.log(`# levels that cannot run here: ${missing.join(", ")}`);
+const reference = openReference({ threads: 1, scratchBytes });
+after(async () => {
+  for (const device of [...devices, reference]) await device.close();
+});
+
+for (const device of devices.filter((d) => d.level !== "reference")) {
+  describe(device.level, () => {
+    test(`${count} random programs leave the memory that the reference leaves`, async () => {
+      const { target } = device;
+      const fused = await fusesOn(device);
+      for (let from = 0; from < count; from += batch) {
+        const programs = Array.from({ length: Math.min(batch, count - from) }, (_, i) =>
+          randomProgram(seed * 1_000_000 + from + i, { target, fused }),
+        );
+        const difference = await compare(programs, [reference, device], seed + from);
+        if (difference === undefined) continue;
+        const { program, where, at: offset, values } = difference;
+        assert.fail(`HEDDLE_SEED=${seed}: ${where} ${offset} is ${values[1]}, not ${values[0]}\n${show(program)}`);
+      }
+    });
+  });
+}
+
+/** Whether the device rounds `a × b + c` once, which relaxed WebAssembly does on some machines. */
+async function fusesOn(device: (typeof devices)[number]): Promise<boolean> {
+  const b = new TileBuilder(device.target);
+  const to = b.param();
+  b.store(at(to), b.fma(b.constF(-1), b.constF(1 + 2 ** -12), b.constF(1 - 2 ** -12)));
+  const out = new Float32Array(device.target.lanes);
+  await kernelOn(device, b.finish("fuses")).run([out], 1);
+  return out[0] === -(2 ** -24);
+}
