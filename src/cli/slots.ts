@@ -6,6 +6,7 @@ import type { Slot } from "../core/slot.ts";
 import { batchings } from "../serve/batching.ts";
 import { kvCaches } from "../serve/kv-cache.ts";
 import { speculations } from "../serve/speculation.ts";
+import { loadCombination } from "../system/combination.ts";
 
 export const slots: readonly Slot<unknown>[] = [batchings, kvCaches, speculations];
 
@@ -32,10 +33,12 @@ interface PublishedSystem {
 const publishedSystems = (): readonly PublishedSystem[] =>
   JSON.parse(readFileSync(new URL("../../fixtures/systems.json", import.meta.url), "utf8"));
 
-/** Entries by id, `slot/id`, row or title, whatever their case. Throws a `UserError` where there is none. */
+/** Entries by id, `slot/id`, row or title, or those of a system. Throws a `UserError` where there is none. */
 export async function findEntries(name: string): Promise<Found[]> {
   const entries = await allEntries();
   const asked = name.toLowerCase();
+  const system = await loadCombination(asked);
+  if (system !== undefined) return entries.filter(({ id, slot }) => system.slots[slot.path] === id);
   const found = entries.filter(({ id, slot, entry }) =>
     [id, `${slot.path}/${id}`, entry.title.toLowerCase(), ...entry.rows].includes(asked),
   );
