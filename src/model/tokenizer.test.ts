@@ -7,6 +7,7 @@ import fc from "fast-check";
 import { gemmaFile, gemmaSkip } from "../test/gemma.ts";
 import { readGguf } from "./gguf.ts";
 import { mapFile } from "./mapped-file.ts";
+import { byteLevelCharacters } from "./tokenizer/byte-level.ts";
 import { tokenizerFromGguf, tokenizerFromJson } from "./tokenizer/open.ts";
 import { TextStream } from "./tokenizer/stream.ts";
 import type { Tokenizer } from "./tokenizer.ts";
@@ -178,6 +179,37 @@ test("what is wrong is said", () => {
   assert.throws(() => tokenizerFromGguf(bpe), /"mystery", which is not known\.\n.*llama-bpe, .*qwen2/);
   assert.throws(() => tokenizerFromJson({ model: { type: "WordPiece" } }, {}), /"WordPiece", and BPE or Unigram/);
   assert.throws(() => tokenizerFromJson([], {}), /missing/);
+});
+
+/** Byte-level BPE of single bytes, without those given. */
+function bpe(pre: string, without: readonly string[] = []) {
+  const tokens = ["<s>", ...byteLevelCharacters.filter((character) => !without.includes(character))];
+  return tokenizerFromGguf(
+    new Map<string, unknown>([
+      ["tokenizer.ggml.model", "gpt2"],
+      ["tokenizer.ggml.tokens", tokens],
+      ["tokenizer.ggml.token_type", tokens.map((_, id) => (id === 0 ? 3 : 1))],
+      ["tokenizer.ggml.merges", []],
+      ["tokenizer.ggml.pre", pre],
+      ["tokenizer.ggml.bos_token_id", 0],
+    ]),
+  );
+}
+
+test("the beginning of sequence comes first where llama.cpp puts it for files that do not say", () => {
+  for (const pre of ["llama-bpe", "tekken"]) assert.equal(bpe(pre).encode("a")[0], 0, pre);
+  for (const pre of ["default", "qwen2", "gpt-2", "gpt-4o"]) assert.equal(bpe(pre).encode("a").length, 1, pre);
+});
+
+test("a byte that no token stands for is an error, not a gap in the text", () => {
+  const t = bpe("gpt-2", ["b"]);
+  assert.equal(t.decode(t.encode("ac")), "ac");
+  assert.throws(() => t.encode("abc"), { name: "UserError", message: /byte 0x62, .* no token/ });
+  const s = spm([
+    ["<s>", 0, 3],
+    ["a", 0],
+  ]);
+  assert.throws(() => s.encode("aé"), { name: "UserError", message: /byte 0xC3, .* no token/ });
 });
 
 test("control tokens of tokenizer.json are text where the caller says so", () => {

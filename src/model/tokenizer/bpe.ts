@@ -2,6 +2,7 @@
 import { byteLevelCharacters, fromByteLevel, toByteLevel } from "./byte-level.ts";
 import { mergePairs } from "./merge.ts";
 import { type PreTokenizer, splitWords } from "./pre-tokenizer.ts";
+import { missingByte } from "./text.ts";
 import { type Codec, tokenTypes, type Vocabulary } from "./vocabulary.ts";
 
 /** Words remembered with their tokens; text repeats itself. */
@@ -45,8 +46,14 @@ export class Bpe implements Codec {
       const piece = word.slice(start, starts[i + 1]);
       const id = this.#vocabulary.find(piece);
       // A merge that leads to no token is a fault of the file; its bytes still say the same.
-      return id !== undefined ? id : Array.from(piece, (c) => this.#vocabulary.find(c)).filter((c) => c !== undefined);
+      return id !== undefined ? id : Array.from(piece, (character) => this.#byte(character));
     });
+  }
+
+  #byte(character: string): number {
+    const id = this.#vocabulary.find(character);
+    if (id === undefined) throw missingByte(byteLevelCharacters.indexOf(character));
+    return id;
   }
 
   #build(): ReadonlyMap<string, number> {
@@ -62,9 +69,4 @@ export class Bpe implements Codec {
     const piece = this.#vocabulary.piece(id);
     return this.#vocabulary.type(id) === tokenTypes.userDefined ? Buffer.from(piece) : fromByteLevel(piece);
   }
-}
-
-/** Every byte has a token, or some text would be lost without a word. */
-export function missingBytes(vocabulary: Vocabulary): number {
-  return byteLevelCharacters.filter((character) => vocabulary.find(character) === undefined).length;
 }

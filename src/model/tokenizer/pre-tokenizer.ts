@@ -59,7 +59,7 @@ const families: readonly Family[] = [
   { names: ["gpt-2", "phi-2", "mpt", "olmo", "gigachat"], patterns: [gpt2Words] },
   { names: ["smollm", "starcoder", "refact", "command-r", "codeshell"], patterns: ["\\p{N}", gpt2Words] },
   { names: ["falcon"], patterns: ["[\\p{P}\\$\\+<=>\\^~\\|`]+", gpt2Words, "[0-9][0-9][0-9]"] },
-  { names: ["tekken"], patterns: [cased("\\p{N}", "")], wholeWords: true },
+  { names: ["tekken"], patterns: [cased("\\p{N}", "")], wholeWords: true, bos: true },
   { names: ["gpt-4o", "llama4"], patterns: [cased("\\p{N}{1,3}", `(?:${contractions})?`)] },
   {
     names: ["deepseek-coder"],

@@ -3,6 +3,7 @@
  * the end no piece is written as its bytes. A Unigram model, which maximises the sum of scores, is another algorithm.
  */
 import { mergePairs } from "./merge.ts";
+import { missingByte } from "./text.ts";
 import type { Codec } from "./vocabulary.ts";
 import { tokenTypes, type Vocabulary } from "./vocabulary.ts";
 
@@ -49,7 +50,8 @@ export class Spm implements Codec {
     this.#byteIds ??= Array.from({ length: 256 }, (_, byte) => this.#vocabulary.find(byteName(byte)));
     for (const byte of Buffer.from(piece)) {
       const id = this.#byteIds[byte] ?? this.#options.unknown;
-      if (id !== undefined) ids.push(id);
+      if (id === undefined) throw missingByte(byte);
+      ids.push(id);
     }
   }
 

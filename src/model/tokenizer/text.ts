@@ -12,6 +12,15 @@ export function checkWellFormed(text: string): void {
   );
 }
 
+/** What to throw for a byte that no token stands for: left out, it would change the text without a word. */
+export function missingByte(byte: number): UserError {
+  const name = byte.toString(16).toUpperCase().padStart(2, "0");
+  return new UserError(
+    `Tokenising a text: it has the byte 0x${name}, and the vocabulary has no token for that nor for what is unknown.`,
+    "The file's vocabulary is incomplete: leave the character out, or take another file.",
+  );
+}
+
 /** Bytes that are not UTF-8 become U+FFFD; a byte order mark is a character like any other. */
 export function decodeUtf8(chunks: readonly Uint8Array[]): string {
   let length = 0;
