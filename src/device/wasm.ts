@@ -1,36 +1,28 @@
 /** The WebAssembly device: one shared memory, and worker threads that each run the launch loop over it. */
 import { setFlagsFromString } from "node:v8";
-import { Worker } from "node:worker_threads";
 import { renderWasm, wasmTarget } from "../compile/render/wasm.ts";
 import { FunctionWriter, writeModule } from "../compile/render/wasm-module.ts";
-import { assert, UserError } from "../core/errors.ts";
+import { UserError } from "../core/errors.ts";
 import { Allocator } from "./allocator.ts";
 import type { Device, DeviceOptions } from "./device.ts";
 import { control, driverModule } from "./wasm-driver.ts";
-import type { WorkerMessage, WorkerStart } from "./wasm-worker.ts";
+import { startThreads } from "./wasm-threads.ts";
 
 const pageBytes = 65536;
 const pagesMax = 65536;
 
 export async function openWasm({ threads, scratchBytes }: DeviceOptions): Promise<Device> {
   const relaxed = allowRelaxed();
-  const memory = new WebAssembly.Memory({ initial: 16, maximum: pagesMax, shared: true });
+  const memory = reserve();
   const space = new Allocator((bytes) => grow(memory, bytes));
   const block = space.alloc(control.bytes);
   const driver = new WebAssembly.Module(driverModule(pagesMax));
-  const workers = Array.from({ length: threads }, () => {
-    const start = { memory, driver, threads, scratch: space.alloc(scratchBytes), control: block };
-    const worker = new Worker(new URL("./wasm-worker.js", import.meta.url), {
-      workerData: start satisfies WorkerStart,
-    });
-    worker.unref();
-    return worker;
-  });
-  const post = (message: WorkerMessage): void => {
-    for (const worker of workers) worker.postMessage(message);
-  };
+  const pool = startThreads(
+    Array.from({ length: threads }, () => {
+      return { memory, driver, threads, scratch: space.alloc(scratchBytes), control: block };
+    }),
+  );
   let installed = 0;
-  let running = false;
   return {
     level: "wasm",
     target: wasmTarget,
@@ -49,39 +41,24 @@ export async function openWasm({ threads, scratchBytes }: DeviceOptions): Promis
       );
       const handles = programs.map((_, i) => installed + i);
       installed += programs.length;
-      post({ kind: "install", module, size: installed });
+      pool.post({ kind: "install", module, size: installed });
       return handles;
     },
-    async run(records, count) {
-      assert(!running, () => "runs of a device must not overlap");
-      running = true;
-      for (const worker of workers) worker.ref();
-      try {
-        const all = Promise.all(workers.map(answer));
-        post({ kind: "run", records: records.address, count });
-        await all;
-      } finally {
-        running = false;
-        for (const worker of workers) worker.unref();
-      }
-    },
-    async close() {
-      await Promise.all(workers.map((worker) => worker.terminate()));
-    },
+    run: (records, count) => pool.run({ kind: "run", records: records.address, count }),
+    close: () => pool.close(),
   };
 }
 
-function answer(worker: Worker): Promise<void> {
-  return new Promise((resolve, reject) => {
-    const settle = (error: Error | undefined): void => {
-      worker.off("message", settle);
-      worker.off("error", settle);
-      if (error === undefined) resolve();
-      else reject(error);
-    };
-    worker.on("message", settle);
-    worker.on("error", settle);
-  });
+/** All the address space that it may come to need; pages count as memory when they are grown and touched. */
+function reserve(): WebAssembly.Memory {
+  try {
+    return new WebAssembly.Memory({ initial: 16, maximum: pagesMax, shared: true });
+  } catch {
+    throw new UserError(
+      `A WebAssembly memory of up to ${(pagesMax * pageBytes) / 2 ** 20} MiB was asked for; the system refused the address space.`,
+      "Raise the limit of virtual memory (ulimit -v), or use a level of machine code.",
+    );
+  }
 }
 
 function grow(memory: WebAssembly.Memory, bytes: number): void {

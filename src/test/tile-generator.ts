@@ -7,30 +7,21 @@
  * and as many vectors as the target promises.
  */
 
-import type {
-  Address,
-  Comparison,
-  F32Operand,
-  I32,
-  I32Binary,
-  I32Operand,
-  I32Shift,
-  Int,
-  Target,
-  TileProgram,
-} from "../compile/tile.ts";
-import { at, broadcast, TileBuilder, vector } from "../compile/tile-builder.ts";
+import type { Comparison, I32, I32Binary, I32Shift, Int, Target, TileProgram } from "../compile/tile.ts";
+import { at, TileBuilder } from "../compile/tile-builder.ts";
 import { type Random, stream } from "../core/random.ts";
-import { bounds, countsMax, middle, type RegionName, regions, sliceBytes } from "./tile-memory.ts";
+import { bounds, countsMax, middle, regions, sliceBytes } from "./tile-memory.ts";
+import { maskInt, Operands } from "./tile-operands.ts";
 import { below, between, type FloatFact, type IntFact, pick, Scopes } from "./tile-scope.ts";
 
 const intMax = 2 ** 30;
-const maskInt = 4095;
 const exact = 2 ** 24;
 const depthMax = 4;
 const scratchSlots = 16;
 const binary: readonly I32Binary[] = ["add", "sub", "and", "or", "xor", "madd16", "min", "max"];
 const shifts: readonly I32Shift[] = ["shl", "shr", "sar", "shr16"];
+/** Of a magnitude of at most 4; 0.1 and 1 / 3 are not f32. */
+const constants = [0, -0, 1, -4, 0.1, 1 / 3, 2 ** -149, -(2 ** -130)];
 const comparisons: readonly Comparison[] = ["lt", "le", "eq", "ne", "ge", "gt"];
 
 export interface GeneratorOptions {
@@ -49,8 +40,7 @@ class Generator {
   readonly #b: TileBuilder;
   readonly #fused: boolean;
   readonly #scopes: Scopes;
-  #bases = new Map<RegionName, Int>();
-  #out: Int | undefined;
+  readonly #from: Operands;
   /** Steps left to write. */
   #steps: number;
 
@@ -59,6 +49,7 @@ class Generator {
     this.#b = new TileBuilder(target);
     this.#fused = fused;
     this.#scopes = new Scopes(random, target.registers);
+    this.#from = new Operands(random, this.#b, this.#scopes);
     this.#steps = between(random, 10, 120);
   }
 
@@ -68,10 +59,10 @@ class Generator {
     const counts = countsMax.map((most, least) => this.#scopes.addInt(b.param(), least, most));
     const outputs = b.param();
     // Unused parameters would leave their loads dead, which a kernel never does.
-    for (const [region, pointer] of pointers) this.#bases.set(region, b.add(pointer, middle));
-    for (const { v } of counts) b.prefetch(at(this.#bases.get("words")!, 0, v, 4));
+    for (const [region, pointer] of pointers) this.#from.place(region, b.add(pointer, middle));
+    for (const { v } of counts) b.prefetch(at(this.#from.base("words"), 0, v, 4));
     b.for(b.begin, b.end, 1, (item) => {
-      this.#out = b.add(outputs, b.mul(item, sliceBytes));
+      this.#from.slice = b.add(outputs, b.mul(item, sliceBytes));
       this.#scopes.inside(() => this.#item(item));
     });
     return b.finish(name);
@@ -80,11 +71,11 @@ class Generator {
   #item(item: Int): void {
     const b = this.#b;
     this.#scopes.addInt(item, 0, 63);
-    for (let n = between(this.#r, 0, 18); n > 0; n--) this.#newInt();
+    for (let n = between(this.#r, 0, 18); n > 0; n--) this.#from.newInt();
     for (let n = below(this.#r, b.target.registers); n > 0; n--) this.#newVector();
     while (this.#steps > 0) this.#step();
     if (this.#r() < 0.5) this.#tile();
-    const last = this.#out!;
+    const last = this.#from.slice!;
     const vectors = [...this.#scopes.floats.map((f) => f.v), ...this.#scopes.words];
     for (const [i, v] of vectors.entries()) b.store(at(last, sliceBytes / 2 + 64 * i), v);
     for (const [i, { v }] of this.#scopes.ints.entries()) b.storeInt(at(last, sliceBytes - 4 * (i + 1)), v);
@@ -107,19 +98,13 @@ class Generator {
     });
   }
 
-  #newInt = (): IntFact => {
-    const mutable = this.#r() < 0.4;
-    const value = mutable ? below(this.#r, maskInt + 1) : between(this.#r, -5000, 5000);
-    return this.#scopes.addInt(this.#b.int(value), mutable ? 0 : value, mutable ? maskInt : value, mutable);
-  };
-
   #newVector(): void {
     if (!this.#scopes.room(1)) return;
-    if (this.#r() < 0.4) this.#scopes.addWord(this.#b.loadI(this.#input("words")));
+    if (this.#r() < 0.4) this.#scopes.addWord(this.#b.loadI(this.#from.input("words")));
     else if (this.#r() < 0.5) this.#load();
     else {
       const whole = this.#r() < 0.7;
-      const start = this.#b.broadcastF(this.#input("wholes"));
+      const start = this.#b.broadcastF(this.#from.input("wholes"));
       this.#scopes.addFloat(start, whole ? 1024 : 2 ** 30, whole, true);
     }
   }
@@ -129,47 +114,23 @@ class Generator {
     const b = this.#b;
     const { target } = b;
     while (this.#scopes.words.length + this.#scopes.floats.length < target.registers) {
-      this.#scopes.addWord(b.loadI(this.#input("words")));
+      this.#scopes.addWord(b.loadI(this.#from.input("words")));
     }
     b.for(0, between(this.#r, 1, 3), 1, () => {
       for (const word of this.#scopes.words) {
-        const [x, y] = [this.#anyWord(), this.#wordOperand()];
+        const [x, y] = [this.#from.anyWord(), this.#from.wordOperand()];
         if (target.dot4 && this.#r() < 0.5) b.dot4(word, x, y);
         else b.i32(pick(this.#r, binary), x, y, word);
       }
     });
   }
 
-  // Addresses
-
-  #index(fits: (i: IntFact) => boolean): Int | undefined {
-    const found = this.#scopes.ints.filter(fits);
-    return found.length > 0 && this.#r() < 0.6 ? pick(this.#r, found).v : undefined;
-  }
-
-  /** Within a region of floats an address falls on an element: any other four bytes could be a NaN. */
-  #input(region: RegionName): Address {
-    const element = region === "words" ? 1 : region === "halves" || region === "brains" ? 2 : 4;
-    const index = this.#index((i) => i.lo >= -maskInt && i.hi <= maskInt);
-    const scales = ([1, 2, 4, 8] as const).filter((scale) => scale >= element);
-    const offset = element * between(this.#r, -4096 / element, 4096 / element - 1);
-    return at(this.#bases.get(region)!, offset, index, index === undefined ? 1 : pick(this.#r, scales));
-  }
-
-  #output(): Address {
-    const index = this.#index((i) => i.lo >= 0 && i.hi <= 255);
-    const offset = below(this.#r, sliceBytes / 2 - 255 * 8 - 64);
-    return at(this.#out!, offset, index, index === undefined ? 1 : pick(this.#r, [1, 2, 4, 8] as const));
-  }
-
   // Integers
-
-  #anyInt = (): IntFact => (this.#scopes.ints.length > 0 ? pick(this.#r, this.#scopes.ints) : this.#newInt());
 
   #intStep = (): void => {
     if (this.#r() < 0.3) return this.#loadInt();
     const b = this.#b;
-    const [x, y] = [this.#anyInt(), this.#anyInt()];
+    const [x, y] = [this.#from.anyInt(), this.#from.anyInt()];
     const right: IntFact | number = this.#r() < 0.5 ? y : between(this.#r, -5000, 5000);
     const [lo, hi] = typeof right === "number" ? [right, right] : [right.lo, right.hi];
     const operand = typeof right === "number" ? right : right.v;
@@ -197,7 +158,7 @@ class Generator {
   #loadInt(): void {
     const b = this.#b;
     const size = pick(this.#r, ["u8", "u16", "i32"] as const);
-    const loaded = b.loadInt(this.#input("words"), size);
+    const loaded = b.loadInt(this.#from.input("words"), size);
     if (size === "i32") this.#scopes.addInt(b.and(loaded, maskInt), 0, maskInt);
     else this.#scopes.addInt(loaded, 0, size === "u8" ? 255 : 65535);
   }
@@ -207,7 +168,7 @@ class Generator {
     const mutable = this.#scopes.ints.filter((i) => i.mutable);
     if (mutable.length === 0) return;
     const { v } = pick(this.#r, mutable);
-    const other = this.#anyInt();
+    const other = this.#from.anyInt();
     const kind = below(this.#r, 4);
     if (kind === 0 && other.lo >= 0 && other.hi <= maskInt) return b.assign(v, other.v);
     if (kind === 1) b.sub(other.v, v, v);
@@ -218,28 +179,11 @@ class Generator {
 
   // Floats
 
-  #anyFloat(fits: (f: FloatFact) => boolean = () => true): FloatFact {
-    const found = this.#scopes.floats.filter(fits);
-    if (found.length > 0) return pick(this.#r, found);
-    return this.#scopes.addFloat(this.#b.loadF(this.#input("wholes")), bounds.wholes, true);
-  }
-
-  /** A float, whole if asked for, from a variable or from memory. */
-  #floatOperand(whole: boolean): { readonly value: F32Operand; readonly bound: number; readonly whole: boolean } {
-    if (this.#r() < 0.5) {
-      const fact = this.#anyFloat((f) => f.whole || !whole);
-      return { value: fact.v, bound: fact.bound, whole: fact.whole };
-    }
-    const region = whole || this.#r() < 0.5 ? "wholes" : "reals";
-    const value = (this.#r() < 0.5 ? vector : broadcast)(this.#input(region));
-    return { value, bound: bounds[region], whole: region === "wholes" };
-  }
-
   #load(): void {
     const b = this.#b;
     const region = pick(this.#r, ["reals", "wholes", "halves", "brains"] as const);
     const as = { reals: "32", wholes: "32", halves: "f16", brains: "bf16" } as const;
-    this.#scopes.addFloat(b.loadF(this.#input(region), as[region]), bounds[region], region === "wholes");
+    this.#scopes.addFloat(b.loadF(this.#from.input(region), as[region]), bounds[region], region === "wholes");
   }
 
   #floatStep = (): void => {
@@ -250,8 +194,8 @@ class Generator {
 
   #floatBinary(): void {
     const b = this.#b;
-    const x = this.#anyFloat();
-    const y = this.#floatOperand(false);
+    const x = this.#from.anyFloat();
+    const y = this.#from.floatOperand(false);
     const add = (make: () => FloatFact["v"], bound: number): void => {
       if (bound < 2 ** 60) this.#scopes.addFloat(make(), bound, x.whole && y.whole && bound <= exact);
     };
@@ -267,8 +211,8 @@ class Generator {
 
   #floatUnary(): void {
     const b = this.#b;
-    const x = this.#anyFloat();
-    const word = this.#anyWord();
+    const x = this.#from.anyFloat();
+    const word = this.#from.anyWord();
     const small = b.target.lanes * x.bound <= exact;
     const sign = (w: I32): I32 => b.i32("and", w, b.constI(0xbfffffff | 0));
     const kinds: readonly (() => void)[] = [
@@ -279,14 +223,14 @@ class Generator {
       () => this.#scopes.addFloat(b.reduce("add", x.v), b.target.lanes * x.bound, x.whole && small),
       () => this.#scopes.addFloat(b.reduce("max", x.v), x.bound, x.whole),
       () => this.#scopes.addFloat(b.copy(x.v), x.bound, x.whole),
-      () => this.#scopes.addFloat(b.constF(Math.fround(this.#r() * 8 - 4)), 4, false),
+      () => this.#scopes.addFloat(b.constF(pick(this.#r, constants)), 4, false),
     ];
     pick(this.#r, kinds)();
   }
 
   #divide(): void {
     const b = this.#b;
-    const [x, y] = [this.#anyFloat(), this.#floatOperand(false)];
+    const [x, y] = [this.#from.anyFloat(), this.#from.floatOperand(false)];
     const divisor = b.fmax(b.constF(0.5), y.value);
     if (x.bound < 2 ** 50) this.#scopes.addFloat(b.fdiv(x.v, divisor), 2 * x.bound, false);
   }
@@ -294,12 +238,12 @@ class Generator {
   /** One to four products into a copy; a device that rounds twice gets integers that need no rounding. */
   #fma(): void {
     const whole = !this.#fused || this.#r() < 0.3;
-    const start = this.#anyFloat((f) => !whole || (f.whole && f.bound < exact / 4));
+    const start = this.#from.anyFloat((f) => !whole || (f.whole && f.bound < exact / 4));
     const acc = this.#b.copy(start.v);
     let bound = start.bound;
     for (let n = between(this.#r, 1, 4); n > 0; n--) {
-      const x = this.#anyFloat((f) => !whole || (f.whole && f.bound <= 1024));
-      const y = this.#floatOperand(whole);
+      const x = this.#from.anyFloat((f) => !whole || (f.whole && f.bound <= 1024));
+      const y = this.#from.floatOperand(whole);
       const next = bound + x.bound * y.bound;
       if (next > (whole ? exact : 2 ** 60)) continue;
       this.#b.fma(acc, x.v, y.value);
@@ -315,8 +259,8 @@ class Generator {
     const mutable = this.#scopes.floats.filter((f) => f.mutable);
     if (mutable.length === 0) return;
     const acc = pick(this.#r, mutable);
-    const x = this.#anyFloat((f) => (f.whole && f.bound <= 1024) || (!acc.whole && f.bound <= 2 ** 20));
-    const y = this.#floatOperand(acc.whole);
+    const x = this.#from.anyFloat((f) => (f.whole && f.bound <= 1024) || (!acc.whole && f.bound <= 2 ** 20));
+    const y = this.#from.floatOperand(acc.whole);
     const kind = below(this.#r, 4);
     const exactly = x.bound * y.bound + acc.bound <= exact && x.whole && y.whole;
     const fusable = acc.whole ? exactly : this.#fused && y.bound <= 2 ** 30;
@@ -330,39 +274,29 @@ class Generator {
 
   // Words: any 32 bits
 
-  #anyWord(): I32 {
-    const { words } = this.#scopes;
-    return words.length > 0 ? pick(this.#r, words) : this.#scopes.addWord(this.#b.loadI(this.#input("words")));
-  }
-
-  #wordOperand(): I32Operand {
-    if (this.#r() < 0.5) return this.#anyWord();
-    return (this.#r() < 0.5 ? vector : broadcast)(this.#input("words"));
-  }
-
   #wordStep = (): void => {
     if (!this.#scopes.room(4)) return;
     const b = this.#b;
     const scopes = this.#scopes;
-    const [x, y] = [this.#anyWord(), this.#wordOperand()];
+    const [x, y] = [this.#from.anyWord(), this.#from.wordOperand()];
     const shift = (): I32 => {
       const kind = pick(this.#r, shifts);
       return b.shift(kind, x, below(this.#r, kind === "shr16" ? 16 : 32));
     };
     const kinds: readonly (() => unknown)[] = [
       () => scopes.addWord(b.i32(pick(this.#r, binary), x, y)),
-      () => b.i32(pick(this.#r, binary), x, y, this.#anyWord()),
+      () => b.i32(pick(this.#r, binary), x, y, this.#from.anyWord()),
       () => scopes.addWord(shift()),
-      () => scopes.addWord(b.loadI(this.#input("words"), pick(this.#r, ["32", "u8", "i8"] as const))),
-      () => scopes.addWord(b.broadcastI(this.#input("words"))),
-      () => scopes.addWord(b.splat(this.#anyInt().v)),
+      () => scopes.addWord(b.loadI(this.#from.input("words"), pick(this.#r, ["32", "u8", "i8"] as const))),
+      () => scopes.addWord(b.broadcastI(this.#from.input("words"))),
+      () => scopes.addWord(b.splat(this.#from.anyInt().v)),
       () => scopes.addWord(b.constI(between(this.#r, -(2 ** 31), 2 ** 31 - 1))),
-      () => scopes.addWord(b.toI32(this.#anyFloat((f) => f.bound < 2 ** 30).v)),
-      () => scopes.addWord(b.bitsI(this.#anyFloat().v)),
+      () => scopes.addWord(b.toI32(this.#from.anyFloat((f) => f.bound < 2 ** 30).v)),
+      () => scopes.addWord(b.bitsI(this.#from.anyFloat().v)),
       () => scopes.addWord(b.reduce(this.#r() < 0.5 ? "add" : "max", x)),
       () => scopes.addWord(b.copy(x)),
-      () => b.assign(this.#anyWord(), x),
-      () => b.target.dot4 && b.dot4(this.#anyWord(), x, y),
+      () => b.assign(this.#from.anyWord(), x),
+      () => b.target.dot4 && b.dot4(this.#from.anyWord(), x, y),
     ];
     pick(this.#r, kinds)();
   };
@@ -372,15 +306,15 @@ class Generator {
   #store = (): void => {
     if (!this.#scopes.room(3)) return;
     const b = this.#b;
-    const word = this.#anyWord();
-    const float = this.#anyFloat().v;
-    const to = this.#output();
+    const word = this.#from.anyWord();
+    const float = this.#from.anyFloat().v;
+    const to = this.#from.output();
     const kinds: readonly (() => void)[] = [
       () => b.store(to, this.#r() < 0.5 ? word : float),
       () => b.storeLane(to, this.#r() < 0.5 ? word : float),
       () => b.storeI8(to, b.shift("sar", word, between(this.#r, 24, 31))),
-      () => b.storeInt(to, this.#anyInt().v, this.#r() < 0.5 ? "u8" : "i32"),
-      () => b.prefetch(this.#input("reals")),
+      () => b.storeInt(to, this.#from.anyInt().v, this.#r() < 0.5 ? "u8" : "i32"),
+      () => b.prefetch(this.#from.input("reals")),
     ];
     pick(this.#r, kinds)();
   };
@@ -395,7 +329,7 @@ class Generator {
       return;
     }
     const slot = below(this.#r, scratchSlots);
-    b.store(at(b.scratch, 64 * slot), this.#anyWord());
+    b.store(at(b.scratch, 64 * slot), this.#from.anyWord());
     this.#scopes.addSlot(slot);
   };
 
@@ -409,14 +343,14 @@ class Generator {
       return b.for(from, to, step, (i) => this.#block(() => this.#scopes.addInt(i, from, Math.max(from, to))));
     }
     if (kind === 1) {
-      const start = this.#anyInt();
+      const start = this.#from.anyInt();
       if (start.mutable || start.hi > intMax - 8) return;
       const to = b.add(start.v, between(this.#r, 0, 5));
       return b.for(start.v, to, step, (i) => this.#block(() => this.#scopes.addInt(i, start.lo, start.hi + 5)));
     }
     // The bound is read once, whatever the body does to it; the cursor walks on from turn to turn.
-    const to = b.and(this.#anyInt().v, 3);
-    const cursor = b.int(this.#bases.get("words")!);
+    const to = b.and(this.#from.anyInt().v, 3);
+    const cursor = b.int(this.#from.base("words"));
     b.for(0, to, step, (i) => {
       this.#block(() => {
         this.#scopes.addInt(i, 0, 3);
@@ -429,7 +363,7 @@ class Generator {
 
   #if = (): void => {
     if (this.#scopes.depth >= depthMax) return;
-    const [x, y] = [this.#anyInt(), this.#anyInt()];
+    const [x, y] = [this.#from.anyInt(), this.#from.anyInt()];
     const right = this.#r() < 0.5 ? y.v : between(this.#r, x.lo, x.hi);
     const otherwise = this.#r() < 0.6 ? () => this.#block() : undefined;
     this.#b.if(x.v, pick(this.#r, comparisons), right, () => this.#block(), otherwise);

@@ -2,7 +2,7 @@
  * Tile program → plain JavaScript: the oracle of the other renderers. Each vector is a pair of views of the same lanes, each
  * instruction a loop over them, memory one buffer addressed in bytes.
  */
-import { halfToFloat } from "../../core/half.ts";
+import { floatBits, halfToFloat } from "../../core/half.ts";
 import type { Address, F32Operand, I32Operand, Instruction, IntOperand, TileProgram, Var } from "../tile.ts";
 
 export type ReferenceKernel = (memory: DataView, args: number, begin: number, end: number, scratch: number) => void;
@@ -118,7 +118,8 @@ class Writer {
       case "splat":
         return `${this.#vec(x.dst)}.fill(${this.#int(x.a)} | 0);`;
       case "constant":
-        return `${this.#vec(x.dst)}.fill(${x.value});`;
+        // By its bits: the text of a negative zero has no sign.
+        return `${this.#vec(x.dst, false)}.fill(${x.dst.type === "f32" ? floatBits(x.value) : x.value});`;
       case "store":
         return this.#each(`memory.setInt32(${this.#at(x.at)} + 4 * l, ${this.#vec(x.a, false)}[l], true);`);
       case "storeLane":

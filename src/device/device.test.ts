@@ -1,0 +1,261 @@
+/** What every device promises: memory, launch lists, barriers, chunks, and threads that leave JavaScript alone. */
+import assert from "node:assert/strict";
+import { spawnSync } from "node:child_process";
+import { after, describe, test } from "node:test";
+import type { TileProgram } from "../compile/tile.ts";
+import { at, TileBuilder } from "../compile/tile-builder.ts";
+import { UserError } from "../core/errors.ts";
+import { openLevels } from "../test/kernel-rig.ts";
+import { Allocator } from "./allocator.ts";
+import { type Device, type Region, record } from "./device.ts";
+import { openWasm } from "./wasm.ts";
+
+const { devices } = await openLevels();
+after(async () => {
+  for (const device of devices) await device.close();
+});
+
+interface Launched {
+  readonly kernel: number;
+  readonly args: readonly number[];
+  readonly items: number;
+  readonly chunk: number;
+  readonly barrier: boolean;
+}
+
+async function launch(device: Device, list: readonly Launched[]): Promise<void> {
+  const records = device.alloc(list.length * record.stride);
+  const view = new DataView(records.buffer, records.offset, records.bytes);
+  const regions = list.map(({ kernel, args, items, chunk, barrier }, i) => {
+    const parameters = device.alloc(8 * args.length);
+    const words = new DataView(parameters.buffer, parameters.offset, parameters.bytes);
+    for (const [n, x] of args.entries()) words.setBigUint64(8 * n, BigInt(x), true);
+    view.setBigUint64(i * record.stride + record.kernel, BigInt(kernel), true);
+    view.setBigUint64(i * record.stride + record.args, BigInt(parameters.address), true);
+    view.setInt32(i * record.stride + record.items, items, true);
+    view.setInt32(i * record.stride + record.chunk, chunk, true);
+    view.setInt32(i * record.stride + record.barrier, barrier ? 1 : 0, true);
+    return parameters;
+  });
+  try {
+    await device.run(records, list.length);
+  } finally {
+    for (const region of [records, ...regions]) device.free(region);
+  }
+}
+
+const ints = (region: Region): Int32Array => new Int32Array(region.buffer, region.offset, region.bytes / 4);
+
+function kernel(device: Device, write: (b: TileBuilder) => void): number {
+  const b = new TileBuilder(device.target);
+  write(b);
+  return device.install([b.finish("test")])[0]!;
+}
+
+/** counts[item] += 1, begins[item] = begin. */
+const claim = (b: TileBuilder): void => {
+  const [counts, begins] = [b.param(), b.param()];
+  b.for(b.begin, b.end, 1, (item) => {
+    b.storeInt(at(counts, 0, item, 4), b.add(b.loadInt(at(counts, 0, item, 4)), 1));
+    b.storeInt(at(begins, 0, item, 4), b.begin);
+  });
+};
+
+/** to[item] = from[(37 item + 11) mod n] + 1: each item needs what another thread made. */
+const shuffle = (b: TileBuilder): void => {
+  const [from, to, n] = [b.param(), b.param(), b.param()];
+  b.for(b.begin, b.end, 1, (item) => {
+    const index = b.rem(b.add(b.mul(item, 37), 11), n);
+    b.storeInt(at(to, 0, item, 4), b.add(b.loadInt(at(from, 0, index, 4)), 1));
+  });
+};
+
+/** Keeps a thread busy for `turns` turns an item. */
+const spin = (b: TileBuilder): void => {
+  const [to, turns] = [b.param(), b.param()];
+  b.for(b.begin, b.end, 1, (item) => {
+    const x = b.int(item);
+    b.for(0, turns, 1, () => b.and(b.add(b.mul(x, 5), 3), 0xffff, x));
+    b.storeInt(at(to, 0, item, 4), x);
+  });
+};
+
+for (const device of devices) {
+  describe(device.level, () => {
+    test("memory is zeroed and aligned, also when it was used before", () => {
+      const first = device.alloc(1000);
+      new Uint8Array(first.buffer, first.offset, 1000).fill(1);
+      device.free(first);
+      const regions = [device.alloc(1000), device.alloc(1), device.alloc(65)];
+      for (const { address, buffer, offset, bytes } of regions) {
+        assert.equal(address % 64, 0);
+        assert.ok(new Uint8Array(buffer, offset, bytes).every((b) => b === 0));
+        new Uint8Array(buffer, offset, bytes).fill(255);
+      }
+      for (const region of regions) device.free(region);
+    });
+
+    test("each item is done once, in chunks, the last one cut off", async () => {
+      const items = 1000;
+      const [counts, begins] = [device.alloc(4 * items), device.alloc(4 * items)];
+      const args = [counts.address, begins.address];
+      await launch(device, [{ kernel: kernel(device, claim), args, items, chunk: 7, barrier: false }]);
+      assert.ok(ints(counts).every((n) => n === 1));
+      // The reference does a list's items in one piece.
+      const chunk = device.level === "reference" ? items : 7;
+      assert.ok(ints(begins).every((n, i) => n === Math.floor(i / chunk) * chunk));
+      for (const region of [counts, begins]) device.free(region);
+    });
+
+    test("a barrier separates records; without one a list still ends complete", async () => {
+      const [n, rounds] = [101, 300];
+      const buffers = [device.alloc(4 * n), device.alloc(4 * n)] as const;
+      let wanted = Array.from({ length: n }, (_, i) => i * 1000);
+      ints(buffers[0]).set(wanted);
+      const handle = kernel(device, shuffle);
+      const list = Array.from({ length: rounds }, (_, i) => ({
+        kernel: handle,
+        args: [buffers[i % 2]!.address, buffers[(i + 1) % 2]!.address, n],
+        items: n,
+        chunk: 1 + (i % 5),
+        barrier: true,
+      }));
+      await launch(device, list);
+      for (let i = 0; i < rounds; i++) wanted = wanted.map((_, item) => wanted[(item * 37 + 11) % n]! + 1);
+      assert.deepEqual([...ints(buffers[rounds % 2]!).subarray(0, n)], wanted);
+
+      const outputs = Array.from({ length: 20 }, () => [device.alloc(400), device.alloc(400)] as const);
+      const handleClaim = kernel(device, claim);
+      const free = outputs.map(([a, b]) => ({
+        kernel: handleClaim,
+        args: [a.address, b.address],
+        items: 100,
+        chunk: 9,
+        barrier: false,
+      }));
+      await launch(device, free);
+      assert.ok(outputs.every(([counts]) => ints(counts).every((count) => count === 1)));
+      for (const region of [...buffers, ...outputs.flat()]) device.free(region);
+    });
+
+    test("an empty record and an empty list are nothing to do", async () => {
+      const region = device.alloc(64);
+      const nothing = {
+        kernel: kernel(device, claim),
+        args: [region.address, region.address],
+        chunk: 1,
+        barrier: true,
+      };
+      await launch(device, [{ ...nothing, items: 0 }]);
+      await launch(device, []);
+      assert.ok(ints(region).every((n) => n === 0));
+      device.free(region);
+    });
+
+    test("kernels installed later have handles of their own", async () => {
+      const make = (value: number): TileProgram => {
+        const b = new TileBuilder(device.target);
+        b.storeInt(at(b.param()), b.int(value));
+        return b.finish(`stores-${value}`);
+      };
+      const handles = [...device.install([make(1), make(2)]), ...device.install([make(3)])];
+      const regions = handles.map(() => device.alloc(64));
+      const list = handles.map((handle, i) => ({ kernel: handle, args: [regions[i]!.address] }));
+      await launch(
+        device,
+        list.map((x) => ({ ...x, items: 1, chunk: 1, barrier: false })),
+      );
+      assert.deepEqual(
+        regions.map((region) => ints(region)[0]),
+        [1, 2, 3],
+      );
+      for (const region of regions) device.free(region);
+    });
+
+    test("the event loop turns while the device runs", { skip: device.level === "reference" }, async () => {
+      const to = device.alloc(64);
+      const handle = kernel(device, spin);
+      let ticks = 0;
+      let most = 1_000_000;
+      // Machines differ: the work grows until it takes long enough for timers to show.
+      for (let took = 0; took < 100; most *= 4) {
+        ticks = 0;
+        const timer = setInterval(() => ticks++, 5);
+        const start = performance.now();
+        await launch(device, [{ kernel: handle, args: [to.address, most], items: 2, chunk: 1, barrier: true }]);
+        took = performance.now() - start;
+        clearInterval(timer);
+      }
+      assert.ok(ticks >= 5, `${ticks} ticks`);
+      device.free(to);
+    });
+
+    test("an idle device does not keep the process alive", () => {
+      const open = new URL("./open.js", import.meta.url).href;
+      const source = `import { openDevice } from ${JSON.stringify(open)};
+        const device = await openDevice("${device.level}", { threads: 2, scratchBytes: 1024 });
+        await device.run(device.alloc(64), 0);`;
+      const { status, signal, stderr } = spawnSync(process.execPath, ["--input-type=module", "-e", source], {
+        timeout: 20_000,
+        encoding: "utf8",
+      });
+      assert.deepEqual({ status, signal, stderr }, { status: 0, signal: null, stderr: "" });
+    });
+  });
+}
+
+test("more memory than WebAssembly has is the user's to hear of, and the device lives on", async () => {
+  const device = await openWasm({ threads: 1, scratchBytes: 1024 });
+  assert.throws(
+    () => device.alloc(2 ** 32),
+    (error) => error instanceof UserError && /4097 MiB.*\n.*smaller/.test(error.message),
+  );
+  const before = device.alloc(64);
+  const large = device.alloc(100 * 2 ** 20);
+  ints(before)[0] = 5;
+  const add = kernel(device, (b) => {
+    const [from, to] = [b.param(), b.param()];
+    b.storeInt(at(to, 100 * 2 ** 20 - 4), b.add(b.loadInt(at(from)), 1));
+  });
+  await launch(device, [{ kernel: add, args: [before.address, large.address], items: 1, chunk: 1, barrier: false }]);
+  assert.equal(ints(large).at(-1), 6);
+  await device.close();
+});
+
+test("a kernel that traps fails its run and the next, and none waits for the thread that stopped", async () => {
+  const device = await openWasm({ threads: 2, scratchBytes: 1024 });
+  const wild = kernel(device, (b) => {
+    const to = b.param();
+    b.for(b.begin, b.end, 1, (item) => b.if(item, "eq", 1, () => b.storeInt(at(to), item)));
+  });
+  const list = [{ kernel: wild, args: [2 ** 32 - 64], items: 2, chunk: 1, barrier: true }];
+  await assert.rejects(launch(device, list), /memory access out of bounds/);
+  await assert.rejects(launch(device, list), /memory access out of bounds/);
+  await device.close();
+});
+
+test("runs neither overlap nor follow the end of a device", async () => {
+  const device = await openWasm({ threads: 1, scratchBytes: 1024 });
+  const records = device.alloc(record.stride);
+  const first = device.run(records, 0);
+  await assert.rejects(device.run(records, 0), /bug: runs/);
+  await assert.rejects(device.close(), /bug: a device was closed while it ran/);
+  await first;
+  await device.close();
+  await assert.rejects(device.run(records, 0), /bug: runs/);
+});
+
+test("the allocator joins freed neighbours, gives each byte once, and asks for no more than it needs", () => {
+  let grown = 0;
+  const heap = new Allocator((bytes) => {
+    grown = bytes;
+  });
+  const [a, b, c, d] = [100, 64, 1, 200].map((bytes) => heap.alloc(bytes));
+  assert.deepEqual([a, b, c, d], [64, 192, 256, 320]);
+  heap.free(c!);
+  heap.free(a!);
+  heap.free(b!);
+  assert.equal(heap.alloc(256), 64);
+  assert.equal(grown, 576);
+  assert.throws(() => heap.free(192), /bug: address 192/);
+});
