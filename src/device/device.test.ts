@@ -97,17 +97,46 @@ for (const device of devices) {
 
     test("each item is done once, in chunks, the last one cut off", async () => {
       const items = 1000;
-      const [counts, begins] = [device.alloc(4 * items), device.alloc(4 * items)];
+      // Room behind the last item shows a chunk that runs past it.
+      const [counts, begins] = [device.alloc(4 * items + 64), device.alloc(4 * items + 64)];
       const args = [counts.address, begins.address];
       await launch(device, [{ kernel: kernel(device, claim), args, items, chunk: 7, barrier: false }]);
-      assert.ok(ints(counts).every((n) => n === 1));
+      assert.ok(ints(counts).every((n, i) => n === (i < items ? 1 : 0)));
       // The reference does a list's items in one piece.
       const chunk = device.level === "reference" ? items : 7;
-      assert.ok(ints(begins).every((n, i) => n === Math.floor(i / chunk) * chunk));
+      assert.ok(ints(begins).every((n, i) => n === (i < items ? Math.floor(i / chunk) * chunk : 0)));
       for (const region of [counts, begins]) device.free(region);
     });
 
-    test("a barrier separates records; without one a list still ends complete", async () => {
+    const withThreads = device.threads > 1 ? test : undefined;
+    withThreads?.("no thread passes a barrier while another still works", async () => {
+      const [flags, seen] = [device.alloc(64), device.alloc(64)];
+      // The first item takes long, so that whoever took the second is at the barrier well before it is done.
+      const slow = kernel(device, (b) => {
+        const [to, turns] = [b.param(), b.param()];
+        b.for(b.begin, b.end, 1, (item) => {
+          const x = b.int(item);
+          b.if(item, "eq", 0, () => b.for(0, turns, 1, () => b.and(b.add(b.mul(x, 5), 3), 0xffff, x)));
+          b.storeInt(at(to, 0, item, 4), b.max(b.min(x, 1), 1));
+        });
+      });
+      const read = kernel(device, (b) => {
+        const [from, to] = [b.param(), b.param()];
+        b.for(b.begin, b.end, 1, (item) => b.storeInt(at(to, 0, item, 4), b.loadInt(at(from, 0, item, 4))));
+      });
+      for (let round = 0; round < 3; round++) {
+        ints(flags).fill(0);
+        ints(seen).fill(0);
+        await launch(device, [
+          { kernel: slow, args: [flags.address, 20_000_000], items: 2, chunk: 1, barrier: true },
+          { kernel: read, args: [flags.address, seen.address], items: 2, chunk: 1, barrier: false },
+        ]);
+        assert.deepEqual([...ints(seen).subarray(0, 2)], [1, 1]);
+      }
+      for (const region of [flags, seen]) device.free(region);
+    });
+
+    test("records depend on those before them; without barriers a list still ends complete", async () => {
       const [n, rounds] = [101, 300];
       const buffers = [device.alloc(4 * n), device.alloc(4 * n)] as const;
       let wanted = Array.from({ length: n }, (_, i) => i * 1000);
@@ -172,7 +201,9 @@ for (const device of devices) {
       for (const region of regions) device.free(region);
     });
 
-    test("the event loop turns while the device runs", { skip: device.level === "reference" }, async () => {
+    // The reference runs on this very thread.
+    const offThread = device.level === "reference" ? undefined : test;
+    offThread?.("the event loop turns while the device runs", async () => {
       const to = device.alloc(64);
       const handle = kernel(device, spin);
       let ticks = 0;
@@ -193,8 +224,9 @@ for (const device of devices) {
     test("an idle device does not keep the process alive", () => {
       const open = new URL("./open.js", import.meta.url).href;
       const source = `import { openDevice } from ${JSON.stringify(open)};
-        const device = await openDevice("${device.level}", { threads: 2, scratchBytes: 1024 });
-        await device.run(device.alloc(64), 0);`;
+        const [unused, used] = await Promise.all([0, 1].map(() =>
+          openDevice("${device.level}", { threads: 2, scratchBytes: 1024 })));
+        await used.run(used.alloc(64), 0);`;
       const { status, signal, stderr } = spawnSync(process.execPath, ["--input-type=module", "-e", source], {
         timeout: 20_000,
         encoding: "utf8",
@@ -230,7 +262,7 @@ test("a kernel that traps fails its run and the next, and none waits for the thr
   });
   const list = [{ kernel: wild, args: [2 ** 32 - 64], items: 2, chunk: 1, barrier: true }];
   await assert.rejects(launch(device, list), /memory access out of bounds/);
-  await assert.rejects(launch(device, list), /memory access out of bounds/);
+  await assert.rejects(device.run(device.alloc(record.stride), 0), /memory access out of bounds/);
   await device.close();
 });
 

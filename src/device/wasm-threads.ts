@@ -57,19 +57,16 @@ export function startThreads(starts: readonly WorkerStart[]): Threads {
   };
 }
 
-/** Resolves when the thread has finished its list, rejects when it failed or ended. */
+/** Resolves when the thread has finished its list, rejects when it failed. */
 function answer(worker: Worker): Promise<void> {
   return new Promise((resolve, reject) => {
     const settle = (error: Error | undefined): void => {
       worker.off("message", settle);
       worker.off("error", settle);
-      worker.off("exit", ended);
       if (error === undefined) resolve();
       else reject(error);
     };
-    const ended = (): void => settle(new Error("bug: a thread of the device ended while it ran"));
     worker.on("message", settle);
     worker.on("error", settle);
-    worker.on("exit", ended);
   });
 }

@@ -11,8 +11,12 @@ import { startThreads } from "./wasm-threads.ts";
 const pageBytes = 65536;
 const pagesMax = 65536;
 
-export async function openWasm({ threads, scratchBytes }: DeviceOptions): Promise<Device> {
-  const relaxed = allowRelaxed();
+export interface WasmOptions extends DeviceOptions {
+  /** Whether an fma may use relaxed SIMD, which rounds once where the processor does; by default where the host has it. */
+  readonly relaxed?: boolean;
+}
+
+export async function openWasm({ threads, scratchBytes, relaxed = allowRelaxed() }: WasmOptions): Promise<Device> {
   const memory = reserve();
   const space = new Allocator((bytes) => grow(memory, bytes));
   const block = space.alloc(control.bytes);
