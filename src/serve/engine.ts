@@ -123,10 +123,8 @@ export class Engine {
     for (const state of plan.victims) this.#requeue(state);
     this.preemptions += plan.victims.length;
     if (plan.empty) {
-      assert(
-        this.#running.length > 0 || plan.victims.length === 0,
-        () => `${names.kvCache} preempted, and nothing runs`,
-      );
+      // Nothing would ever wake the engine again, and what was to be swapped out would be lost.
+      assert(plan.victims.length === 0, () => `${names.kvCache} preempted all that ${names.batching} granted`);
       return;
     }
     const copies = this.#copies.map(({ from, to }) => ({ from, to }));

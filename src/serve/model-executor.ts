@@ -47,6 +47,7 @@ interface Running {
 
 /** Draws by rejection before a constraint's whole mask is worth its cost. */
 const rejectionsMax = 16;
+const unyieldingMilliseconds = 4;
 
 export class ModelExecutor implements Executor {
   readonly #runner: Runner;
@@ -108,7 +109,13 @@ export class ModelExecutor implements Executor {
 
   async #exclusively(work: () => Promise<(() => void) | undefined>): Promise<void> {
     if (this.#busy) {
-      this.#between.push(async () => void (await work())?.());
+      this.#between.push(async () => {
+        try {
+          (await work())?.();
+        } catch (error) {
+          this.#failed(error);
+        }
+      });
       return;
     }
     this.#busy = true;
@@ -138,7 +145,13 @@ export class ModelExecutor implements Executor {
     const { rows } = await runner.step(steps);
     const produced: Produced[] = [];
     let row = 0;
+    let since = performance.now();
     for (const [i, part] of pass.sequences.entries()) {
+      // The same thread serves clients: many rows over a large vocabulary are not chosen from in one go.
+      if (performance.now() - since > unyieldingMilliseconds) {
+        await new Promise((resolve) => setImmediate(resolve));
+        since = performance.now();
+      }
       const count = steps[i]!.outputs;
       if (count > 0) produced.push(...this.#sample(part, rows.slice(row, row + count), proposals[i]!));
       row += count;

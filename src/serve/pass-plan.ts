@@ -23,6 +23,8 @@ export class PassPlan {
   #copies: Move[] = [];
   #swapOut: { readonly block: number; readonly slot: number }[] = [];
   #swapIn: { readonly request: number; readonly slot: number; readonly block: number }[] = [];
+  /** Free once the pass is planned: what it swaps out is copied before these are read. */
+  readonly #slotsRead: number[] = [];
   admitted: number[] = [];
   readonly preempted: { readonly request: number; readonly how: "recompute" | "swap" }[] = [];
   readonly victims: RequestState[] = [];
@@ -94,7 +96,7 @@ export class PassPlan {
     }
     for (const [slot, block] of blockOf) {
       this.#swapIn.push({ request: state.id, slot, block });
-      this.#pool.releaseSlot(slot);
+      this.#slotsRead.push(slot);
     }
     state.swapped = undefined;
     return true;
@@ -106,6 +108,8 @@ export class PassPlan {
     for (const sequence of state.active) {
       const part = Math.min(left, state.left(sequence));
       if (part === 0) continue;
+      // One request may have more choices than a pass has room for: the last of them take their turn later.
+      if (this.entries.length === this.#parts.limits.sequences) return;
       left -= part;
       const complete = part === state.left(sequence);
       const sample = complete ? state.sampled(sequence) : [];
@@ -192,6 +196,7 @@ export class PassPlan {
 
   /** Asks how many guesses each decoding sequence may verify, and makes room for them where there is some. */
   finish(): void {
+    for (const slot of this.#slotsRead) this.#pool.releaseSlot(slot);
     const { speculation, names, limits } = this.#parts;
     const decoding = this.entries.filter((e) => e.tokens === 1 && e.sample.length === 1 && e.sequence.produced > 0);
     const rows = this.entries.reduce((n, e) => n + e.sample.length, 0);

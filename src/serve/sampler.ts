@@ -56,7 +56,11 @@ export class RowSampler {
       for (let run = 0; run < sums.length; run++) sums[run] = sums[run]! * factor;
     }
     this.#max = max;
-    for (const run of runs) sums[run] = this.#values(run).reduce((n, x) => n + this.#weight(x), 0);
+    for (const run of runs) {
+      let sum = 0;
+      for (const logit of this.#values(run)) sum += this.#weight(logit);
+      sums[run] = sum;
+    }
     this.#candidates = undefined;
   }
 
@@ -131,57 +135,99 @@ export class RowSampler {
 
   /** top-k, then top-p of what it left, then min-p. At least one token stays. */
   #narrow(topK: number, topP: number, minP: number): Candidates {
+    const floor = minP > 0 ? this.#max + this.#temperature * Math.log(minP) : Number.NEGATIVE_INFINITY;
     let tokens: number[];
-    let total: number;
     if (topK > 0) {
-      tokens = this.#best(topK);
-      total = tokens.reduce((n, t) => n + this.#weight(this.#row.logits[t]!), 0);
+      const best = this.#best(topK);
+      tokens = topP < 1 ? this.#until(best, topP * this.#mass(best)) : best;
     } else {
-      total = this.#total();
-      tokens = topP < 1 ? this.#nucleus(topP * total) : this.#above(this.#max + this.#temperature * Math.log(minP));
+      tokens = topP < 1 ? this.#nucleus(topP * this.#total()) : this.#above(floor);
     }
-    const weights = tokens.map((t) => this.#weight(this.#row.logits[t]!));
-    let keep = 1;
-    for (let mass = weights[0] ?? 0; keep < tokens.length && mass < topP * total && weights[keep]! >= minP; keep++) {
-      mass += weights[keep]!;
-    }
-    const kept = weights.slice(0, keep);
-    return { tokens: tokens.slice(0, keep), weights: kept, total: kept.reduce((a, b) => a + b, 0) };
+    const { logits } = this.#row;
+    const kept = minP > 0 ? tokens.filter((t) => logits[t]! >= floor) : tokens;
+    const weights = kept.map((t) => this.#weight(logits[t]!));
+    return { tokens: kept, weights, total: weights.reduce((a, b) => a + b, 0) };
   }
 
-  /** Tokens of at least this logit, best first. */
+  #mass = (tokens: readonly number[]): number => {
+    let mass = 0;
+    for (const token of tokens) mass += this.#weight(this.#row.logits[token]!);
+    return mass;
+  };
+
+  /** Tokens of at least this logit, in their own order. */
   #above(threshold: number): number[] {
-    const { maxima, logits } = this.#row;
+    const { maxima } = this.#row;
     const found: number[] = [];
     for (let run = 0; run < maxima.length; run++) {
       if (maxima[run]! < threshold) continue;
-      for (const [i, logit] of this.#values(run).entries()) if (logit >= threshold) found.push(run * maximaBlock + i);
+      const values = this.#values(run);
+      for (let i = 0; i < values.length; i++) if (values[i]! >= threshold) found.push(run * maximaBlock + i);
     }
-    return found.sort((a, b) => logits[b]! - logits[a]! || a - b);
+    return found;
   }
 
-  /** The best `count` tokens: at least so many runs have a maximum that reaches the `count`-th largest maximum. */
+  /** The largest logit first, of equals the lowest token. */
+  #ranked(tokens: readonly number[]): number[] {
+    const { logits } = this.#row;
+    return tokens.toSorted((a, b) => logits[b]! - logits[a]! || a - b);
+  }
+
+  /** The best `count` tokens, best first: at least so many runs have a maximum that reaches the `count`-th largest. */
   #best(count: number): number[] {
     const sorted = Float32Array.from(this.#row.maxima).sort();
     let threshold = sorted[Math.max(0, sorted.length - count)]!;
     // Fewer runs than tokens asked for: lower until enough are found.
     for (let step = 4; ; step *= 2) {
       const found = this.#above(threshold);
-      if (found.length >= count || threshold === Number.NEGATIVE_INFINITY) return found.slice(0, count);
+      if (found.length >= count || threshold === Number.NEGATIVE_INFINITY) return this.#ranked(found).slice(0, count);
       threshold = step > 1e6 ? Number.NEGATIVE_INFINITY : threshold - step;
     }
   }
 
-  /** Tokens, best first, that hold at least this mass. */
+  /** The fewest tokens, the best ones, that hold at least this mass. */
   #nucleus(mass: number): number[] {
     for (let depth = 4 * this.#temperature; ; depth *= 2) {
       const threshold = depth > 200 * this.#temperature ? Number.NEGATIVE_INFINITY : this.#max - depth;
       const found = this.#above(threshold);
-      if (threshold === Number.NEGATIVE_INFINITY) return found;
-      if (found.reduce((n, t) => n + this.#weight(this.#row.logits[t]!), 0) >= mass) return found;
+      if (threshold === Number.NEGATIVE_INFINITY || this.#mass(found) >= mass) return this.#until(found, mass);
     }
   }
+
+  /**
+   * Of these tokens the fewest, the best ones, that hold at least `mass`. A flat distribution leaves a hundred thousand, so
+   * only those around the boundary are ranked: a histogram of logits says which those are.
+   */
+  #until(tokens: readonly number[], mass: number): number[] {
+    const certain: number[] = [];
+    let edge = tokens;
+    let left = mass;
+    if (tokens.length > rankedMax) {
+      const { logits } = this.#row;
+      const span = histogramSpan * this.#temperature;
+      const bucketOf = (token: number): number =>
+        Math.min(buckets - 1, Math.floor(((this.#max - logits[token]!) / span) * buckets));
+      const held = new Float64Array(buckets);
+      for (const token of tokens) held[bucketOf(token)]! += this.#weight(logits[token]!);
+      let boundary = 0;
+      while (boundary < buckets - 1 && held[boundary]! < left) left -= held[boundary++]!;
+      for (const token of tokens) if (bucketOf(token) < boundary) certain.push(token);
+      edge = tokens.filter((token) => bucketOf(token) === boundary);
+    }
+    for (const token of this.#ranked(edge)) {
+      if (left <= 0 && certain.length > 0) break;
+      certain.push(token);
+      left -= this.#weight(this.#row.logits[token]!);
+    }
+    return certain;
+  }
 }
+
+/** More tokens than this are not ranked one by one. */
+const rankedMax = 512;
+const buckets = 4096;
+/** Beyond e^-40 of the best a token's weight is nothing to a float. */
+const histogramSpan = 40;
 
 function largest(xs: Float32Array): number {
   let max = Number.NEGATIVE_INFINITY;
