@@ -1,7 +1,8 @@
 /**
  * What a pass costs, as a sum of what drives it: the weights that are read once, tokens multiplied through them, rows of
  * logits, keys and values attended to, and sequences handled. Coefficients are fitted to recorded passes by non-negative
- * least squares, each pass weighed by its inverse duration so that short passes count as long ones do.
+ * least squares, each pass weighed by its inverse duration: short passes count, and the sum of all durations is kept,
+ * which weights of the inverse square would bias low by their noise.
  */
 
 import type { Pass } from "../serve/executor.ts";
@@ -32,7 +33,7 @@ export const secondsOf = (cost: PassCost, pass: Pass): Seconds =>
  */
 export const gemmaOnTwoCores: PassCost = [8.2e-3, 2.7e-4, 8.8e-4, 1e-7, 0];
 
-/** Pairs of features and seconds: from the start of each pass to its end, and on to the next where one follows at once. */
+/** Features and seconds of each pass; one that follows at once begins where the last ended, so what lies between is in it. */
 export function passTimes(log: readonly LogLine[]): { readonly x: number[]; readonly seconds: Seconds }[] {
   const times: { readonly x: number[]; readonly seconds: Seconds }[] = [];
   let started: Extract<LogLine, { kind: "pass" }> | undefined;
@@ -47,8 +48,8 @@ export function passTimes(log: readonly LogLine[]): { readonly x: number[]; read
 export function fit(log: readonly LogLine[]): PassCost {
   const times = passTimes(log);
   return nonNegativeLeastSquares(
-    times.map(({ x, seconds }) => x.map((v) => v / seconds)),
-    times.map(() => 1),
+    times.map(({ x, seconds }) => x.map((v) => v / Math.sqrt(seconds))),
+    times.map(({ seconds }) => Math.sqrt(seconds)),
   );
 }
 
