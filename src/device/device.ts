@@ -21,13 +21,6 @@ export interface Region {
   readonly offset: number;
 }
 
-/** One kernel launch over items [0, items), in chunks. */
-export interface Launch {
-  readonly kernel: number;
-  /** Address of the parameters. */
-  readonly args: number;
-}
-
 /** Byte layout of a launch record; each record has its own cache lines, since its counter is contended. */
 export const record = { stride: 128, kernel: 0, args: 8, items: 16, chunk: 20, barrier: 24, counter: 64 } as const;
 

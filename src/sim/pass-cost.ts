@@ -34,7 +34,7 @@ export const secondsOf = (cost: PassCost, pass: Pass): Seconds =>
 export const gemmaOnTwoCores: PassCost = [8.2e-3, 2.7e-4, 8.8e-4, 1e-7, 0];
 
 /** Features and seconds of each pass; one that follows at once begins where the last ended, so what lies between is in it. */
-export function passTimes(log: readonly LogLine[]): { readonly x: number[]; readonly seconds: Seconds }[] {
+function passTimes(log: readonly LogLine[]): { readonly x: number[]; readonly seconds: Seconds }[] {
   const times: { readonly x: number[]; readonly seconds: Seconds }[] = [];
   let started: Extract<LogLine, { kind: "pass" }> | undefined;
   for (const line of log) {

@@ -62,12 +62,11 @@ function block(b: TileBuilder, from: Int, codes: Int, facts: Int): void {
  */
 function splitPairs(b: TileBuilder, codes: Int, odd: number): void {
   const { lanes } = b.target;
-  const byte = (v: I32, bits: number): I32 => b.shift("shl", v, bits);
   for (let v = 0; v < quantBlock / (lanes * 4); v++) {
     const four = b.loadI(at(codes, v * lanes * 4));
     const high = b.constI(0xff000000 | 0);
     const low = b.constI(0x0000ff00);
-    const first = b.i32("or", b.i32("and", byte(four, 8), low), b.i32("and", byte(four, 16), high));
+    const first = b.i32("or", b.i32("and", b.shift("shl", four, 8), low), b.i32("and", b.shift("shl", four, 16), high));
     const last = b.i32("or", b.i32("and", b.shift("shr", four, 8), low), b.i32("and", four, high));
     b.store(at(codes, v * lanes * 4), first);
     b.store(at(codes, odd + v * lanes * 4), last);
