@@ -1,28 +1,16 @@
 /**
  * Rigs: a slot with everything around it fixed, so that one entry can be measured against another; and claims, which compare
- * an entry with its baseline on a rig.
+ * an entry with its baseline on a rig. The rigs of an area are a file of `rig/`.
  *
- * `sim` measures price passes on a virtual clock; `machine` measures run the engine on compiled kernels and count.
+ * `sim` measures price on a virtual clock; `machine` measures run for real and count.
  */
 import type { Claim } from "../core/entry.ts";
 import { UserError } from "../core/errors.ts";
 import type { Slot } from "../core/slot.ts";
-import { type Batching, batchings } from "../serve/batching.ts";
-import { type KvCache, kvCaches } from "../serve/kv-cache.ts";
-import { type Speculation, speculations } from "../serve/speculation.ts";
-import { runOnMachine } from "./machine.ts";
-import { gemmaOnTwoCores } from "./pass-cost.ts";
-import { type Metrics, serveMetrics } from "./serve-metrics.ts";
-import { simulate } from "./simulate.ts";
-import { workload } from "./workload.ts";
+import { servingRigs } from "./rig/serving.ts";
+import type { Metrics } from "./serve-metrics.ts";
 
-export interface ServeSlots {
-  readonly batching: string;
-  readonly kvCache: string;
-  readonly speculation: string;
-}
-
-type Given = Readonly<Record<string, number>>;
+export type Given = Readonly<Record<string, number>>;
 
 export interface Rig {
   readonly slot: Slot<unknown>;
@@ -30,45 +18,7 @@ export interface Rig {
   measure(id: string, where: Claim["where"], workload?: string, given?: Given): Promise<Metrics>;
 }
 
-const usual: ServeSlots = { batching: "orca", kvCache: "pagedattention", speculation: "none" };
-const limits = { tokens: 512, sequences: 64 };
-
-/** Entries for each slot, with the options of the one that is measured. */
-async function measureServing(
-  key: keyof ServeSlots,
-  id: string,
-  where: Claim["where"],
-  on: string,
-  given: Given,
-): Promise<Metrics> {
-  const ids = { ...usual, [key]: id };
-  // Where the cache is what is measured, the batch must not be what limits.
-  const others: Partial<Record<keyof ServeSlots, Given>> = key === "kvCache" ? { batching: { batchMax: 64 } } : {};
-  const options = (slot: keyof ServeSlots): Given => (slot === key ? given : (others[slot] ?? {}));
-  const [batching, kvCache, speculation] = await Promise.all([
-    batchings.create(ids.batching, options("batching")) as Promise<Batching>,
-    kvCaches.create(ids.kvCache, options("kvCache")) as Promise<KvCache>,
-    speculations.create(ids.speculation, options("speculation")) as Promise<Speculation>,
-  ]);
-  const load = workload(on);
-  if (where === "machine") return serveMetrics(await runOnMachine(ids, { [key]: given }, load));
-  const parts = { batching, kvCache, speculation, names: ids, cost: gemmaOnTwoCores, limits };
-  return serveMetrics(simulate({ ...parts, blocks: load.blocks, swapBlocks: 0 }, load));
-}
-
-function serving(slot: Slot<unknown>, key: keyof ServeSlots, on: string): Rig {
-  return {
-    slot,
-    workload: on,
-    measure: (id, where, other = on, given = {}) => measureServing(key, id, where, other, given),
-  };
-}
-
-export const rigs: readonly Rig[] = [
-  serving(batchings, "batching", "varied"),
-  serving(kvCaches, "kvCache", "memory-bound"),
-  serving(speculations, "speculation", "guessable"),
-];
+export const rigs: readonly Rig[] = [...servingRigs];
 
 export function rigOf(path: string): Rig {
   const rig = rigs.find((r) => r.slot.path === path);
