@@ -7,7 +7,8 @@ import { at, TileBuilder } from "../compile/tile-builder.ts";
 import { UserError } from "../core/errors.ts";
 import { openLevels } from "../test/kernel-rig.ts";
 import { Allocator } from "./allocator.ts";
-import { type Device, type Region, record } from "./device.ts";
+import { type Device, type Region, record, type Span } from "./device.ts";
+import { openDevice } from "./open.ts";
 import { openWasm } from "./wasm.ts";
 
 const { devices } = await openLevels();
@@ -94,6 +95,52 @@ for (const device of devices) {
       }
       for (const region of regions) device.free(region);
     });
+
+    test("a timed run does the same work, and its spans follow each other on each thread", async () => {
+      const timed = await openDevice(device.level, { threads: 2, scratchBytes: 1024, timed: true });
+      const items = 100;
+      const [counts, begins] = [timed.alloc(4 * items), timed.alloc(4 * items)];
+      const [fast, slow] = [kernel(timed, claim), kernel(timed, spin)];
+      const short = { kernel: fast, args: [counts.address, begins.address], items, chunk: 7, barrier: true };
+      const long = { kernel: slow, args: [begins.address, 300_000], items: 2, chunk: 1, barrier: true };
+      const list = [short, long, { ...short, barrier: false }];
+      let spans: readonly Span[] = [];
+      const recording = {
+        ...timed,
+        run: async (...run: Parameters<Device["run"]>) => {
+          const wall = performance.now();
+          spans = await timed.timedRun!(...run);
+          const elapsed = (performance.now() - wall) / 1000;
+          assert.ok(
+            spans.every(({ end }) => end <= elapsed * 1.01),
+            `a run of ${elapsed} s; ${JSON.stringify(spans)}`,
+          );
+        },
+      };
+      // A run that nobody times works on such a device too; here it warms up what is timed next.
+      await launch(timed, list);
+      await launch(recording, list);
+      assert.ok(ints(counts).every((n) => n === 4));
+      // 300,000 turns of a chain of five cycles, at no more than 6 GHz.
+      assert.ok(
+        spans.some((s) => s.record === 1 && s.worked - s.begin > 2.5e-4),
+        JSON.stringify(spans),
+      );
+      assert.equal(spans.length, 3 * timed.threads);
+      for (let thread = 0; thread < timed.threads; thread++) {
+        const own = spans.filter((s) => s.thread === thread);
+        assert.deepEqual(
+          own.map((s) => s.record),
+          [0, 1, 2],
+        );
+        for (const [i, { begin, worked, end }] of own.entries()) {
+          assert.ok(begin <= worked && worked <= end && (i === 0 || own[i - 1]!.end <= begin), JSON.stringify(own));
+        }
+      }
+      await timed.close();
+    });
+
+    test("no kernels are installed as none", () => assert.deepEqual(device.install([]), []));
 
     test("each item is done once, in chunks, the last one cut off", async () => {
       const items = 1000;

@@ -38,11 +38,25 @@ export interface Device {
    * `scratchBytes` given at creation is what each thread's kernels get.
    */
   run(records: Region, count: number): Promise<void>;
+  /** The same, and when each thread did its part of each record. Machine code has it only on a device opened with `timed`. */
+  timedRun?(records: Region, count: number): Promise<readonly Span[]>;
   close(): Promise<void>;
+}
+
+/** One thread at one record, in seconds from an instant that is the same for all spans of a run. */
+export interface Span {
+  readonly record: number;
+  readonly thread: number;
+  readonly begin: number;
+  /** When no items were left to claim; until `end` the thread waited for the others, if the record has a barrier. */
+  readonly worked: number;
+  readonly end: number;
 }
 
 export interface DeviceOptions {
   readonly threads: number;
   /** Scratch memory of each thread. */
   readonly scratchBytes: number;
+  /** Runs with a launch loop that can tell when it did what, and is a little slower. */
+  readonly timed?: boolean;
 }

@@ -3,9 +3,13 @@
 import { renderX64, type X64Level, x64Targets } from "../compile/render/x64.ts";
 import { Assembler, reg } from "../compile/render/x64-assembler.ts";
 import { assert, UserError } from "../core/errors.ts";
-import type { Device, DeviceOptions } from "./device.ts";
+import type { Device, DeviceOptions, Region } from "./device.ts";
 import { type Native, openNative } from "./executable.ts";
 import { control, runCode, stopCode, threadsMax, workerCode } from "./x64-driver.ts";
+import { timing } from "./x64-timing.ts";
+
+/** A cache line. */
+const line = 64;
 
 /** The best level that this processor and operating system support, or `undefined`. */
 export function detect(native: Native): X64Level | undefined {
@@ -63,21 +67,36 @@ export async function openX64(level: X64Level | undefined, options: DeviceOption
   return start(native, level ?? best, options);
 }
 
-function start(native: Native, level: X64Level, { threads, scratchBytes }: DeviceOptions): Device {
+function start(native: Native, level: X64Level, { threads, scratchBytes, timed = false }: DeviceOptions): Device {
   assert(threads >= 1 && threads <= threadsMax, () => `${threads} threads`);
   const block = native.alloc(control.bytes);
-  const scratch = Array.from({ length: threads }, () => native.alloc(scratchBytes));
+  // The line before a thread's scratch holds where a timed loop writes.
+  const scratch = Array.from({ length: threads }, () => native.alloc(scratchBytes + line));
   const words = new DataView(block.buffer, block.offset);
   words.setInt32(control.threads, threads, true);
   for (const [i, region] of scratch.entries()) {
-    words.setBigUint64(control.scratch + 8 * i, BigInt(region.address), true);
+    words.setBigUint64(control.scratch + 8 * i, BigInt(region.address + line), true);
   }
-  const run = native.install(runCode());
+  const run = native.install(runCode(timed));
   const stop = native.install(stopCode());
-  const worker = native.install(workerCode());
+  const worker = native.install(workerCode(timed));
   const others = Array.from({ length: threads - 1 }, () => native.thread(worker, block.address));
   let running = false;
   let closed = false;
+  const launch = async (records: Region, count: number): Promise<void> => {
+    assert(!running && !closed, () => "runs of a device must not overlap");
+    running = true;
+    words.setBigUint64(control.records, BigInt(records.address), true);
+    words.setBigUint64(control.count, BigInt(count), true);
+    try {
+      await native.callAsync(run, block.address);
+    } finally {
+      running = false;
+    }
+  };
+  // A timed loop always writes its stamps, so it always needs a place for them.
+  const measure = timed ? timing(native, scratch, line) : undefined;
+  const timedRun = measure && ((records: Region, count: number) => measure(count, () => launch(records, count)));
   return {
     level,
     target: x64Targets[level],
@@ -85,6 +104,7 @@ function start(native: Native, level: X64Level, { threads, scratchBytes }: Devic
     alloc: (bytes) => native.alloc(bytes),
     free: (region) => native.free(region),
     install(programs) {
+      if (programs.length === 0) return [];
       const codes = programs.map(renderX64);
       const offsets: number[] = [];
       let length = 0;
@@ -97,17 +117,8 @@ function start(native: Native, level: X64Level, { threads, scratchBytes }: Devic
       const base = native.install(all);
       return offsets.map((o) => base + o);
     },
-    async run(records, count) {
-      assert(!running && !closed, () => "runs of a device must not overlap");
-      running = true;
-      words.setBigUint64(control.records, BigInt(records.address), true);
-      words.setBigUint64(control.count, BigInt(count), true);
-      try {
-        await native.callAsync(run, block.address);
-      } finally {
-        running = false;
-      }
-    },
+    run: timedRun ? async (records, count) => void (await timedRun(records, count)) : launch,
+    ...(timedRun && { timedRun }),
     async close() {
       if (closed) return;
       assert(!running, () => "a device was closed while it ran");

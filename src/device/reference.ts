@@ -4,7 +4,7 @@ import { type ReferenceKernel, renderReference } from "../compile/render/referen
 import type { Target } from "../compile/tile.ts";
 import { assert, UserError } from "../core/errors.ts";
 import { Allocator } from "./allocator.ts";
-import { type Device, type DeviceOptions, record } from "./device.ts";
+import { type Device, type DeviceOptions, type Region, record } from "./device.ts";
 
 export const referenceTarget: Target = { lanes: 16, registers: 30, dot4: true };
 const bytesMax = 2 ** 28;
@@ -21,6 +21,12 @@ export function openReference({ scratchBytes }: DeviceOptions): Device {
   const memory = new DataView(buffer);
   const scratch = heap.alloc(scratchBytes);
   const kernels: ReferenceKernel[] = [];
+  const call = (records: Region, i: number): void => {
+    const at = records.address + i * record.stride;
+    const kernel = kernels[memory.getUint32(at + record.kernel, true)];
+    assert(kernel !== undefined, () => `record ${i} has no kernel`);
+    kernel(memory, memory.getUint32(at + record.args, true), 0, memory.getInt32(at + record.items, true), scratch);
+  };
   return {
     level: "reference",
     target: referenceTarget,
@@ -33,12 +39,17 @@ export function openReference({ scratchBytes }: DeviceOptions): Device {
     free: (region) => heap.free(region.address),
     install: (programs) => programs.map((p) => kernels.push(renderReference(p)) - 1),
     async run(records, count) {
-      for (let i = 0; i < count; i++) {
-        const at = records.address + i * record.stride;
-        const kernel = kernels[memory.getUint32(at + record.kernel, true)];
-        assert(kernel !== undefined, () => `record ${i} has no kernel`);
-        kernel(memory, memory.getUint32(at + record.args, true), 0, memory.getInt32(at + record.items, true), scratch);
-      }
+      for (let i = 0; i < count; i++) call(records, i);
+    },
+    async timedRun(records, count) {
+      const now = (): number => performance.now() / 1000;
+      const start = now();
+      return Array.from({ length: count }, (_, i) => {
+        const begin = now() - start;
+        call(records, i);
+        const end = now() - start;
+        return { record: i, thread: 0, begin, worked: end, end };
+      });
     },
     close: async () => {},
   };

@@ -8,7 +8,7 @@ import type { Argument } from "../compile/lower.ts";
 import type { Program } from "../compile/schedule.ts";
 import { assert } from "../core/errors.ts";
 import type { Dim, InputName, Rope } from "../graph/ir.ts";
-import { type Device, type Region, record } from "./device.ts";
+import { type Device, type Region, record, type Span } from "./device.ts";
 
 export interface Bindings {
   readonly arena: Region;
@@ -25,6 +25,8 @@ export interface Bindings {
 export interface Session {
   /** Runs the program over T tokens and S output rows. */
   run(tokens: number, rows: number): Promise<void>;
+  /** The same on a device opened with `timed`; a span's record is the index of its call in the program. */
+  timedRun(tokens: number, rows: number): Promise<readonly Span[]>;
   /** Row `row` of an output, `floats` long: a view of the arena. */
   output(name: string, row: number, floats: number): Float32Array;
   close(): void;
@@ -52,18 +54,26 @@ export function bind(device: Device, program: Program, bindings: Bindings): Sess
       next += 8;
     }
   }
+  const prepare = (tokens: number, rows: number): void => {
+    const extent = (dim: Dim): number => (dim === "T" ? tokens : dim === "S" ? rows : dim);
+    for (const { at, dim } of counts) words.setInt32(at, extent(dim), true);
+    for (const [i, { items }] of program.calls.entries()) {
+      const count = extent(items.dim) * items.times;
+      const at = i * record.stride;
+      launch.setInt32(at + record.items, count, true);
+      launch.setInt32(at + record.chunk, Math.max(1, Math.floor(count / (device.threads * claims))), true);
+      launch.setInt32(at + record.counter, 0, true);
+    }
+  };
   return {
     async run(tokens, rows) {
-      const extent = (dim: Dim): number => (dim === "T" ? tokens : dim === "S" ? rows : dim);
-      for (const { at, dim } of counts) words.setInt32(at, extent(dim), true);
-      for (const [i, { items }] of program.calls.entries()) {
-        const count = extent(items.dim) * items.times;
-        const at = i * record.stride;
-        launch.setInt32(at + record.items, count, true);
-        launch.setInt32(at + record.chunk, Math.max(1, Math.floor(count / (device.threads * claims))), true);
-        launch.setInt32(at + record.counter, 0, true);
-      }
+      prepare(tokens, rows);
       await device.run(records, program.calls.length);
+    },
+    async timedRun(tokens, rows) {
+      assert(device.timedRun !== undefined, () => "the device was opened without `timed`");
+      prepare(tokens, rows);
+      return device.timedRun(records, program.calls.length);
     },
     output(name, row, floats) {
       const id = program.outputs[name];

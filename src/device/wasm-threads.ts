@@ -1,12 +1,12 @@
 /** The threads of a WebAssembly device: each is sent every message, and a run ends when all have answered. */
 import { Worker } from "node:worker_threads";
 import { assert } from "../core/errors.ts";
-import type { WorkerMessage, WorkerStart } from "./wasm-worker.ts";
+import type { Times, WorkerMessage, WorkerStart } from "./wasm-worker.ts";
 
 export interface Threads {
   post(message: WorkerMessage): void;
-  /** Rejects when a thread fails, and from then on. */
-  run(message: Extract<WorkerMessage, { kind: "run" }>): Promise<void>;
+  /** What each thread answers. Rejects when a thread fails, and from then on. */
+  run(message: Extract<WorkerMessage, { kind: "run" }>): Promise<readonly (Times | undefined)[]>;
   close(): Promise<void>;
 }
 
@@ -40,7 +40,7 @@ export function startThreads(starts: readonly WorkerStart[]): Threads {
       try {
         const all = Promise.all(workers.map(answer));
         post(message);
-        await all;
+        return await all;
       } catch (error) {
         await fail(error as Error);
         throw error;
@@ -58,13 +58,13 @@ export function startThreads(starts: readonly WorkerStart[]): Threads {
 }
 
 /** Resolves when the thread has finished its list, rejects when it failed. */
-function answer(worker: Worker): Promise<void> {
+function answer(worker: Worker): Promise<Times | undefined> {
   return new Promise((resolve, reject) => {
-    const settle = (error: Error | undefined): void => {
+    const settle = (said: Error | Times | undefined): void => {
       worker.off("message", settle);
       worker.off("error", settle);
-      if (error === undefined) resolve();
-      else reject(error);
+      if (said instanceof Error) reject(said);
+      else resolve(said);
     };
     worker.on("message", settle);
     worker.on("error", settle);

@@ -4,9 +4,10 @@ import { renderWasm, wasmTarget } from "../compile/render/wasm.ts";
 import { FunctionWriter, writeModule } from "../compile/render/wasm-module.ts";
 import { UserError } from "../core/errors.ts";
 import { Allocator } from "./allocator.ts";
-import type { Device, DeviceOptions } from "./device.ts";
+import type { Device, DeviceOptions, Span } from "./device.ts";
 import { control, driverModule } from "./wasm-driver.ts";
 import { startThreads } from "./wasm-threads.ts";
+import type { Times } from "./wasm-worker.ts";
 
 const pageBytes = 65536;
 const pagesMax = 65536;
@@ -48,9 +49,25 @@ export async function openWasm({ threads, scratchBytes, relaxed = allowRelaxed()
       pool.post({ kind: "install", module, size: installed });
       return handles;
     },
-    run: (records, count) => pool.run({ kind: "run", records: records.address, count }),
+    async run(records, count) {
+      await pool.run({ kind: "run", records: records.address, count });
+    },
+    async timedRun(records, count) {
+      const answers = await pool.run({ kind: "run", records: records.address, count, timed: true });
+      return spansOf(answers.map((times) => times ?? []));
+    },
     close: () => pool.close(),
   };
+}
+
+function spansOf(threads: readonly Times[]): Span[] {
+  const first = Math.min(...threads.map((times) => times[0]?.[0] ?? Number.POSITIVE_INFINITY));
+  const seconds = (time: number): number => (time - first) / 1000;
+  return threads.flatMap((times, thread) =>
+    times.map(([begin, end], record) => {
+      return { record, thread, begin: seconds(begin), worked: seconds(end), end: seconds(end) };
+    }),
+  );
 }
 
 /** All the address space that it may come to need; pages count as memory when they are grown and touched. */

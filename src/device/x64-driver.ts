@@ -25,6 +25,12 @@ export const control = {
   bytes: 4096,
 } as const;
 
+/**
+ * A timed loop writes the processor's time stamps of each record: where a thread comes to it, runs out of its items, and
+ * leaves it. The word before a thread's scratch points at where its next three go.
+ */
+export const stamps = { begin: 0, worked: 8, end: 16, stride: 24, cursor: -8 } as const;
+
 export const threadsMax = (control.bytes - control.scratch) / 8;
 
 /** Spins before sleeping: some 30 µs between records, where work is about to come, and 50 µs between steps. */
@@ -34,11 +40,11 @@ const saved = [reg.rbx, reg.rbp, reg.r12, reg.r13, reg.r14, reg.r15];
 const ctl = (offset: number): Memory => ({ base: reg.rbx, offset });
 
 /** `run(control)`: publishes the list, works on it, returns when all threads are done. */
-export function runCode(): Uint8Array {
+export function runCode(timed = false): Uint8Array {
   return routine((a) => {
     announce(a);
     a.mov(reg.r15, ctl(control.scratch));
-    walk(a);
+    walk(a, timed);
   });
 }
 
@@ -46,7 +52,7 @@ export function runCode(): Uint8Array {
 export const stopCode = (): Uint8Array => routine(announce);
 
 /** `worker(control)`: the entry of each further thread. */
-export function workerCode(): Uint8Array {
+export function workerCode(timed = false): Uint8Array {
   return routine((a) => {
     a.movImmediate(reg.rax, 1);
     a.fetchAdd32(ctl(control.nextThread), reg.rax);
@@ -61,7 +67,7 @@ export function workerCode(): Uint8Array {
     a.store32(last, reg.rax);
     a.immediate(7, ctl(control.exit), 0, 0);
     a.jumpIf("ne", out);
-    walk(a);
+    walk(a, timed);
     a.jump(top);
     a.bind(out);
   });
@@ -147,8 +153,17 @@ function barrier(a: Assembler): void {
   a.bind(done);
 }
 
+/** Stores the time stamp counter, in cycles since the processor started, in the given place of this thread's stamps. */
+function stamp(a: Assembler, place: number): void {
+  a.readTimeStamp();
+  a.shiftImmediate("shl", reg.rdx, 32);
+  a.add(reg.rax, reg.rdx);
+  a.mov(reg.rcx, { base: reg.r15, offset: stamps.cursor });
+  a.store({ base: reg.rcx, offset: place }, reg.rax);
+}
+
 /** r12 the record, r13 how many are left, r15 this thread's scratch. */
-function walk(a: Assembler): void {
+function walk(a: Assembler, timed: boolean): void {
   const of = (offset: number): Memory => ({ base: reg.r12, offset });
   const finished = a.label();
   const exhausted = a.label();
@@ -159,6 +174,7 @@ function walk(a: Assembler): void {
   const top = a.here();
   a.test(reg.r13, reg.r13);
   a.jumpIf("e", finished);
+  if (timed) stamp(a, stamps.begin);
   const claim = a.here();
   a.mov32(reg.rsi, of(record.chunk));
   a.mov(reg.rdx, reg.rsi);
@@ -177,10 +193,15 @@ function walk(a: Assembler): void {
   a.call(reg.rax);
   a.jump(claim);
   a.bind(exhausted);
+  if (timed) stamp(a, stamps.worked);
   a.immediate(7, of(record.barrier), 0, 0);
   a.jumpIf("e", next);
   barrier(a);
   a.bind(next);
+  if (timed) {
+    stamp(a, stamps.end);
+    a.immediate(0, { base: reg.r15, offset: stamps.cursor }, stamps.stride);
+  }
   a.immediate(0, reg.r12, record.stride);
   a.decrement(reg.r13);
   a.jump(top);

@@ -244,6 +244,8 @@ export class Assembler {
   call = (r: number): void => this.int([0xff], 2, r, 0);
   ret = (): void => this.byte(0xc3);
   pause = (): void => this.byte(0xf3, 0x90);
+  /** edx:eax = the time stamp counter. */
+  readTimeStamp = (): void => this.byte(0x0f, 0x31);
   syscall = (): void => this.byte(0x0f, 0x05);
   /** `lock xadd [d], s`: s gets the old value. */
   fetchAdd32(d: Memory, s: number): void {

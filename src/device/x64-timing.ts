@@ -1,0 +1,68 @@
+/** What the timed launch loop wrote, as seconds: where threads' stamps go, and how long a cycle of the stamp counter is. */
+import { setTimeout as sleep } from "node:timers/promises";
+import { Assembler, reg } from "../compile/render/x64-assembler.ts";
+import type { Region, Span } from "./device.ts";
+import type { Native } from "./executable.ts";
+import { stamps } from "./x64-driver.ts";
+
+/** `scratch` are the threads' regions; their scratch begins `line` bytes into each, behind the cursor of their stamps. */
+export function timing(native: Native, scratch: readonly Region[], line: number) {
+  let secondsPerTick: number | undefined;
+  return async (count: number, run: () => Promise<void>): Promise<readonly Span[]> => {
+    secondsPerTick ??= await calibrate(native);
+    const bytes = Math.max(1, count) * stamps.stride;
+    const regions = scratch.map(() => native.alloc(bytes));
+    try {
+      for (const [i, { buffer, offset }] of scratch.entries()) {
+        new DataView(buffer).setBigUint64(offset + line + stamps.cursor, BigInt(regions[i]!.address), true);
+      }
+      await run();
+      return spansOf(regions, count, secondsPerTick);
+    } finally {
+      for (const region of regions) native.free(region);
+    }
+  };
+}
+
+function spansOf(regions: readonly Region[], count: number, secondsPerTick: number): Span[] {
+  const views = regions.map(({ buffer, offset, bytes }) => new DataView(buffer, offset, bytes));
+  const first = views.reduce((low, v) => {
+    const begin = v.getBigUint64(stamps.begin, true);
+    return begin < low ? begin : low;
+  }, 2n ** 64n);
+  return views.flatMap((view, thread) =>
+    Array.from({ length: count }, (_, record) => {
+      const at = (place: number): number =>
+        Number(view.getBigUint64(record * stamps.stride + place, true) - first) * secondsPerTick;
+      return { record, thread, begin: at(stamps.begin), worked: at(stamps.worked), end: at(stamps.end) };
+    }),
+  );
+}
+
+/** Both clocks are read twice, long enough apart that the time between reading one and the other does not count. */
+async function calibrate(native: Native): Promise<number> {
+  const out = native.alloc(8);
+  const code = native.install(readCode());
+  const ticks = new DataView(out.buffer, out.offset);
+  const read = (): { readonly ticks: bigint; readonly seconds: number } => {
+    native.call(code, out.address);
+    return { ticks: ticks.getBigUint64(0, true), seconds: performance.now() / 1000 };
+  };
+  read();
+  const from = read();
+  await sleep(20);
+  const to = read();
+  native.free(out);
+  return (to.seconds - from.seconds) / Number(to.ticks - from.ticks);
+}
+
+/** Stores the time stamp counter at the argument. */
+function readCode(): Uint8Array {
+  const a = new Assembler(false);
+  a.readTimeStamp();
+  a.shiftImmediate("shl", reg.rdx, 32);
+  a.add(reg.rax, reg.rdx);
+  a.store({ base: reg.rdi, offset: 0 }, reg.rax);
+  a.ret();
+  return a.code();
+}
