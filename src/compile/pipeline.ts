@@ -7,13 +7,13 @@ import type { Graph } from "../graph/ir.ts";
 import { verify } from "../graph/verify.ts";
 import type { WeightFormat } from "./layout.ts";
 import { lowerGraph } from "./lower.ts";
-import { appendStatistics } from "./pass/append-statistics.ts";
-import { fuseGate } from "./pass/fuse-gate.ts";
-import { prune } from "./pass/prune.ts";
-import { quantizeActivations } from "./pass/quantize-activations.ts";
-import type { Pass, PassContext } from "./pass.ts";
 import { type Program, schedule } from "./schedule.ts";
 import type { Target } from "./tile.ts";
+import { appendStatistics } from "./transform/append-statistics.ts";
+import { fuseGate } from "./transform/fuse-gate.ts";
+import { prune } from "./transform/prune.ts";
+import { quantizeActivations } from "./transform/quantize-activations.ts";
+import type { Pass, PassContext } from "./transform.ts";
 
 export const passes: readonly Pass[] = [appendStatistics, fuseGate, quantizeActivations, prune];
 

@@ -1,6 +1,6 @@
 /** Drops what no output needs. Attention always stays: it writes the cache, which outlives the step. */
 import type { NodeId } from "../../graph/ir.ts";
-import type { Pass } from "../pass.ts";
+import type { Pass } from "../transform.ts";
 
 export const prune: Pass = {
   name: "prune",

@@ -1,4 +1,4 @@
-/** A pass: a function from a graph to a graph, with a name. The files of `pass/` hold them; `pipeline.ts` orders them. */
+/** A pass: a function from a graph to a graph, with a name. `transform/` holds those that every program needs. */
 import type { Graph, Node, NodeId, Op, Type } from "../graph/ir.ts";
 import type { WeightFormat } from "./layout.ts";
 

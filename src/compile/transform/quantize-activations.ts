@@ -1,6 +1,6 @@
 /** Before each product with int8 weights, its activations are quantised, once for all products that share them. */
 import type { NodeId } from "../../graph/ir.ts";
-import { type Pass, rebuild } from "../pass.ts";
+import { type Pass, rebuild } from "../transform.ts";
 
 export const quantizeActivations: Pass = {
   name: "quantize-activations",

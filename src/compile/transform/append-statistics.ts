@@ -1,6 +1,6 @@
 /** Adds to the logits what sampling needs of them, so that they are reduced where they are computed. */
 import type { Graph, Node, Op, Type } from "../../graph/ir.ts";
-import type { Pass } from "../pass.ts";
+import type { Pass } from "../transform.ts";
 
 export const appendStatistics: Pass = {
   name: "append-statistics",

@@ -1,5 +1,5 @@
 /** mul(gelu(a), b) → gate(a, b), likewise silu: the activated row is never written. `prune` then drops the activation. */
-import { type Pass, rebuild, uses } from "../pass.ts";
+import { type Pass, rebuild, uses } from "../transform.ts";
 
 export const fuseGate: Pass = {
   name: "fuse-gate",
