@@ -49,9 +49,9 @@ export async function run(): Promise<void> {
       kvCache: await kvCaches.create(ids.kvCache),
       speculation: await speculations.create(ids.speculation),
     };
-    const workload = { requests: requestsOf(log), acceptance: 0, blocks: header.blocks };
+    const workload = { requests: requestsOf(log), acceptance: 0 };
     const priced = simulate({ ...header, ...policies, names: ids, cost: fit(half) }, workload);
-    const [measured, simulated] = [secondHalf(log), secondHalf(priced)];
+    const [measured, simulated] = [secondHalf(log, header.blockSize), secondHalf(priced, header.blockSize)];
     for (const metric of ["throughput", "latencyMedian"]) {
       const deviation = simulated[metric]! / measured[metric]! - 1;
       row({ name, metric, measured: measured[metric], simulated: simulated[metric], deviation, ...ids });
@@ -83,7 +83,7 @@ async function drive(service: Awaited<ReturnType<typeof openService>>, load: Loa
 }
 
 /** Metrics of the requests that arrived in the second half. */
-function secondHalf(log: readonly LogLine[]): Readonly<Record<string, number>> {
+function secondHalf(log: readonly LogLine[], blockSize: number): Readonly<Record<string, number>> {
   const arrivals = log.filter((line) => line.kind === "arrive").map((line) => line.request.id);
   const late = new Set(arrivals.slice(Math.floor(arrivals.length / 2)));
   return serveMetrics(
@@ -92,5 +92,6 @@ function secondHalf(log: readonly LogLine[]): Readonly<Record<string, number>> {
       if (line.kind === "done") return [{ ...line, produced: line.produced.filter((p) => late.has(p.request)) }];
       return line.kind === "pass" ? [line] : [];
     }),
+    blockSize,
   );
 }

@@ -26,6 +26,8 @@ export interface ServiceOptions {
   readonly batching: string;
   readonly kvCache: string;
   readonly speculation: string;
+  /** Policies that are made already, in place of those that the names and options would make. */
+  readonly policies?: Policies;
   /** By slot: `{ "kv-cache": { swap: 1 } }`. */
   readonly options?: Readonly<Record<string, Readonly<Record<string, number>>>>;
   /** Requests that may wait. */
@@ -48,11 +50,7 @@ const defaults = { queueMax: 512, swapShare: 0.25 };
 
 export async function openService(given: ServiceOptions): Promise<RunningService> {
   const options = given.options ?? {};
-  const [batching, kvCache, speculation] = await Promise.all([
-    batchings.create(given.batching, options.batching),
-    kvCaches.create(given.kvCache, options["kv-cache"]),
-    speculations.create(given.speculation, options.speculation),
-  ]);
+  const policies = given.policies ?? (await createPolicies(given));
   const { runner, draft } = given;
   const shared = Math.min(runner.blocks, draft?.blocks ?? runner.blocks);
   // Embeddings run between passes, in blocks that no table ever holds.
@@ -69,7 +67,16 @@ export async function openService(given: ServiceOptions): Promise<RunningService
     swapBlocks: given.swapBlocks ?? Math.floor(blocks * defaults.swapShare),
     limits: { tokens: runner.tokensMax, sequences: Math.min(runner.sequencesMax, runner.rowsMax) },
   };
-  return new EngineService(given, header, { batching, kvCache, speculation });
+  return new EngineService(given, header, policies);
+}
+
+async function createPolicies({ options = {}, ...given }: ServiceOptions): Promise<Policies> {
+  const [batching, kvCache, speculation] = await Promise.all([
+    batchings.create(given.batching, options.batching),
+    kvCaches.create(given.kvCache, options["kv-cache"]),
+    speculations.create(given.speculation, options.speculation),
+  ]);
+  return { batching, kvCache, speculation };
 }
 
 type Policies = Pick<ConstructorParameters<typeof Engine>[0], "batching" | "kvCache" | "speculation">;

@@ -11,6 +11,9 @@ import { VirtualClock } from "../time/virtual-clock.ts";
 import { type PassCost, secondsOf } from "./pass-cost.ts";
 import type { Workload } from "./workload.ts";
 
+/** Positions in a cache block, as compiled kernels have them. */
+export const blockSize = 16;
+
 export interface Setup {
   readonly batching: Batching;
   readonly kvCache: KvCache;
@@ -23,12 +26,12 @@ export interface Setup {
 }
 
 /** Runs a workload to its end, and gives the log. */
-export function simulate(setup: Setup, { requests, acceptance }: Workload): LogLine[] {
+export function simulate(setup: Setup, { requests, acceptance }: Pick<Workload, "requests" | "acceptance">): LogLine[] {
   const clock = new VirtualClock();
   const log: LogLine[] = [];
   const lengths = new Map(requests.map((r) => [r.arrival.id, r.outputTokens]));
   const executor = new CostExecutor(clock, setup.cost, lengths, acceptance);
-  const engine = new Engine({ ...setup, clock, executor, blockSize: 16, log: (line) => log.push(line) });
+  const engine = new Engine({ ...setup, clock, executor, blockSize, log: (line) => log.push(line) });
   for (const { at, arrival } of requests) clock.at(at, () => engine.submit(arrival));
   clock.run();
   engine.check();

@@ -15,8 +15,10 @@ export interface Workload {
   readonly requests: readonly SimulatedRequest[];
   /** The share of guesses that turn out right. */
   readonly acceptance: number;
-  /** Cache blocks and passes that the workload is meant for. */
+  /** Cache blocks that the workload is meant for. */
   readonly blocks: number;
+  /** Where time is counted in passes: how long one is. About what they take in simulation. */
+  readonly secondsPerPass: number;
 }
 
 interface Shape {
@@ -25,7 +27,9 @@ interface Shape {
   readonly gapSeconds: number;
   readonly prompt: (random: Random) => number;
   readonly output: (random: Random) => number;
-  readonly tokensMax: number;
+  /** Most tokens that a client asks for; without, it asks for just what is written. */
+  readonly tokensMax?: number;
+  readonly choices?: number;
   readonly burst?: number;
   readonly acceptance?: number;
   readonly blocks?: number;
@@ -65,6 +69,8 @@ const shapes: Readonly<Record<string, Shape>> = {
     output: exponential(48, 512),
     tokensMax: 512,
   },
+  /** The same load with answers of one length. */
+  even: { count: 160, gapSeconds: 0.25, prompt: between(16, 48), output: between(48, 48), tokensMax: 512 },
   /** A small cache, and limits on output far above what is written. */
   "memory-bound": {
     count: 160,
@@ -74,13 +80,21 @@ const shapes: Readonly<Record<string, Shape>> = {
     tokensMax: 480,
     blocks: 128,
   },
+  /** Four answers to each question, and a small cache. */
+  "several-choices": {
+    count: 48,
+    gapSeconds: 0.02,
+    prompt: between(100, 200),
+    output: between(16, 48),
+    choices: 4,
+    blocks: 128,
+  },
   /** What a draft model guesses well. */
   guessable: {
     count: 24,
     gapSeconds: 0.5,
     prompt: between(40, 80),
     output: between(40, 80),
-    tokensMax: 80,
     acceptance: 0.7,
   },
   /** Prompts that begin alike. */
@@ -115,8 +129,11 @@ export function workload(name: string, seed = 1): Workload {
     const hashes = Array.from({ length: Math.floor(promptTokens / 16) }, (_, i) =>
       i < shared ? `g${id % 4}:${i}` : `${id}:${i}`,
     );
-    const arrival = { id, promptTokens, tokensMax: shape.tokensMax, choices: 1, hashes };
-    return { at, arrival, outputTokens: Math.min(shape.output(random), shape.tokensMax) };
+    const written = shape.output(random);
+    const tokensMax = shape.tokensMax ?? written;
+    const arrival = { id, promptTokens, tokensMax, choices: shape.choices ?? 1, hashes };
+    return { at, arrival, outputTokens: Math.min(written, tokensMax) };
   });
-  return { requests, acceptance: shape.acceptance ?? 0.3, blocks: shape.blocks ?? 4096 };
+  const { acceptance = 0.3, blocks = 4096 } = shape;
+  return { requests, acceptance, blocks, secondsPerPass: 0.02 };
 }

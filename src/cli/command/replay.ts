@@ -53,11 +53,11 @@ async function run(path: string, given: Arguments): Promise<void> {
   const difference = asRecorded
     ? firstDifference(lines, replay(header, await create(names, options), lines))
     : undefined;
-  const recorded = serveMetrics(lines);
+  const recorded = serveMetrics(lines, header.blockSize);
   const { blocks, swapBlocks, limits } = header;
   const setup = { ...(await create(names, options)), names, cost: fit(lines), blocks, swapBlocks, limits };
-  const load = { requests, acceptance: acceptanceOf(lines), blocks };
-  const simulated = serveMetrics(simulate(setup, load));
+  const load = { requests, acceptance: acceptanceOf(recorded, lines) };
+  const simulated = serveMetrics(simulate(setup, load), header.blockSize);
   const decisionsEqual = asRecorded ? difference === undefined : null;
   if (given.json) printJson({ policies: names, decisionsEqual, recorded, simulated });
   else show(names, recorded, simulated, decisionsEqual, difference);
@@ -93,8 +93,7 @@ async function create(
 }
 
 /** The share of recorded guesses that were right; where none were made, one half. */
-function acceptanceOf(lines: readonly LogLine[]): number {
-  const { acceptance = 0 } = serveMetrics(lines);
+function acceptanceOf({ acceptance = 0 }: Metrics, lines: readonly LogLine[]): number {
   const drafted = lines.some((line) => line.kind === "done" && line.produced.some((p) => p.drafted > 0));
   return drafted ? acceptance : 0.5;
 }

@@ -18,7 +18,7 @@ export default batching({
     tokenBudget: { default: 128, unit: "tokens", min: 1, help: "Tokens in one pass." },
     batchMax: { default: 16, unit: "sequences", min: 1, help: "Sequences in one pass." },
   },
-  claim: { metric: "tokenGapMax", better: "lower", than: "orca", on: "long-prompt", factor: 2, where: "sim" },
+  claim: { metric: "gapTokensMax", better: "lower", than: "orca", on: "long-prompt", factor: 3, where: "machine" },
 
   create({ tokenBudget, batchMax }) {
     return {

@@ -18,7 +18,14 @@ export default batching({
   options: {
     batchMax: { default: 16, unit: "sequences", min: 1, help: "Sequences in one pass." },
   },
-  claim: { metric: "latencyMean", better: "lower", than: "static", on: "varied", factor: 1.5, where: "sim" },
+  claim: {
+    metric: "latencyPassesMean",
+    better: "lower",
+    than: "static",
+    on: "varied",
+    factor: 3,
+    where: "machine",
+  },
 
   create({ batchMax }) {
     return {

@@ -23,7 +23,14 @@ export default kvCache({
     sharePrefixes: { default: 1, unit: "flag", min: 0, help: "1 finds equal prefixes of prompts in the cache." },
     watermark: { default: 0.01, unit: "share", min: 0, help: "Share of the blocks that admission leaves free." },
   },
-  claim: { metric: "throughput", better: "higher", than: "contiguous", on: "memory-bound", factor: 2, where: "sim" },
+  claim: {
+    metric: "tokensPerPass",
+    better: "higher",
+    than: "contiguous",
+    on: "memory-bound",
+    factor: 2,
+    where: "machine",
+  },
 
   create({ swap, sharePrefixes, watermark }) {
     const spare = (view: CacheView) => Math.ceil(watermark * view.references.length);

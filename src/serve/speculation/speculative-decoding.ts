@@ -26,7 +26,7 @@ export default speculation({
     lookupLongest: { default: 3, unit: "tokens", min: 1, help: "Longest run of last tokens that a look-up matches." },
     lookupShortest: { default: 1, unit: "tokens", min: 1, help: "Shortest run of last tokens that a look-up matches." },
   },
-  claim: { metric: "tokensPerPass", better: "higher", than: "none", on: "guessable", factor: 2, where: "machine" },
+  claim: { metric: "tokensPerSample", better: "higher", than: "none", on: "guessable", factor: 2, where: "machine" },
 
   create({ draftTokens, lookupLongest, lookupShortest }) {
     return {
