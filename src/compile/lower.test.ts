@@ -4,13 +4,16 @@
  */
 import assert from "node:assert/strict";
 import { after, describe, test } from "node:test";
+import { bfloatToFloat, floatToBfloat } from "../core/half.ts";
 import { stream } from "../core/random.ts";
 import { integer, matrix, product, quantised, rows } from "../test/kernel-data.ts";
 import { kernelOn, openLevels } from "../test/kernel-rig.ts";
+import { type BlockType, blockFormats } from "./block-format.ts";
 import { fact, quantLayout, rowFloats, type WeightFormat, weightLayout } from "./layout.ts";
 import { attentionMasks, blockBytes, lowerAttention, lowerCacheStore, positionsPerBlock } from "./lower/attention.ts";
 import { lowerEmbed } from "./lower/embed.ts";
-import { lowerLinear } from "./lower/linear.ts";
+import { activationBytes, lowerLinear } from "./lower/linear.ts";
+import { lowerNarrow } from "./lower/narrow.ts";
 import { lowerQuantize } from "./lower/quantize.ts";
 import { lowerRope } from "./lower/rope.ts";
 import { lowerGather, lowerRmsNorm, lowerRowOp, type RowOp } from "./lower/rows.ts";
@@ -36,11 +39,14 @@ function close(actual: ArrayLike<number>, expected: ArrayLike<number>, relative:
 const formats: readonly WeightFormat[] = [
   { kind: "f32" },
   { kind: "bf16" },
-  { kind: "int8", subBlock: 32, symmetric: true, halfScale: true },
-  { kind: "int8", subBlock: 32, symmetric: false, halfScale: true },
-  { kind: "int8", subBlock: 32, symmetric: false, halfScale: false },
-  { kind: "int8", subBlock: 16, symmetric: true, halfScale: false },
+  ...(Object.keys(blockFormats) as BlockType[]).map((type) => ({ kind: "blocks", type }) as const),
 ];
+
+/** Whole blocks, or any number of columns. */
+function widthOf(format: WeightFormat, extra: number): number {
+  if (format.kind === "blocks") return blockFormats[format.type].block * integer(random, 1, 2);
+  return 32 * integer(random, 1, 4) + extra;
+}
 
 for (const device of devices) {
   const { target } = device;
@@ -50,25 +56,26 @@ for (const device of devices) {
         for (let n = 0; n < 4; n++) {
           const shape = {
             n: integer(random, 1, 90),
-            k: 32 * integer(random, 1, 4) + (format.kind === "int8" ? 0 : n),
+            k: widthOf(format, n),
             bias: n % 2 === 1,
           };
-          const count = integer(random, 1, 11);
-          const { packed, plain } = matrix(random, format, shape.n, shape.k, target);
+          const count = integer(random, 1, 27);
+          const { packed, plain } = matrix(random, format, shape.n, shape.k);
           const x = rows(random, count, shape.k);
           const bias = rows(random, 1, shape.n);
           const kernel = kernelOn(device, lowerLinear(target, format, shape));
-          const quantize = format.kind === "int8" ? kernelOn(device, lowerQuantize(target, shape.k)) : undefined;
+          const prepare = format.kind === "blocks" ? lowerQuantize : format.kind === "bf16" ? lowerNarrow : undefined;
+          const prepared = prepare === undefined ? undefined : kernelOn(device, prepare(target, shape.k));
           const run = async (input: Float32Array, tokens: number): Promise<Float32Array> => {
             const out = new Float32Array(tokens * rowFloats(shape.n)).fill(7);
             let operand: Float32Array | Uint8Array = input;
-            if (quantize !== undefined) {
-              operand = new Uint8Array(tokens * quantLayout(shape.k, target.dot4).rowBytes);
-              await quantize.run([input, operand], tokens);
+            if (prepared !== undefined) {
+              operand = new Uint8Array(tokens * activationBytes(format, shape.k, target));
+              await prepared.run([input, operand], tokens);
             }
             await kernel.run(
               [packed, operand, tokens, ...(shape.bias ? [bias] : []), out],
-              weightLayout(format, shape.n, shape.k).groups / 2,
+              weightLayout(format, shape.n, shape.k).panels,
             );
             return out;
           };
@@ -76,7 +83,8 @@ for (const device of devices) {
           const stride = rowFloats(shape.k);
           const seen = Array.from({ length: count }, (_, t) => {
             const row = x.subarray(t * stride, (t + 1) * stride);
-            return format.kind === "int8" ? quantised(row, shape.k) : row;
+            if (format.kind === "blocks") return quantised(row, shape.k);
+            return format.kind === "bf16" ? row.map((v) => bfloatToFloat(floatToBfloat(v))) : row;
           });
           const expected = product((t, i) => seen[t]![i]!, plain, count, shape.n, shape.k);
           if (shape.bias)
@@ -90,8 +98,8 @@ for (const device of devices) {
         }
       });
       test(`embed ${Object.values(format).join(" ")}`, async () => {
-        const [n, k] = [integer(random, 3, 70), 64];
-        const { packed, plain } = matrix(random, format, n, k, target);
+        const [n, k] = [integer(random, 3, 70), widthOf(format, 1)];
+        const { packed, plain } = matrix(random, format, n, k);
         const tokens = Int32Array.from({ length: 9 }, () => integer(random, 0, n - 1));
         const out = new Float32Array(9 * rowFloats(k));
         await kernelOn(device, lowerEmbed(target, format, { n, k }, 3)).run([tokens, packed, out], 9);
@@ -119,11 +127,9 @@ for (const device of devices) {
             scale === 0 ? 0 : Math.round(v / scale),
           );
           const sum = codes.reduce((s, c) => s + c, 0);
-          assert.equal(view.getInt32(at + fact.offset, true) + 128 * sum, 0);
-          assert.equal(
-            view.getInt32(at + fact.offsetLow, true) + view.getInt32(at + fact.offsetHigh, true),
-            -128 * sum || 0,
-          );
+          const low = codes.slice(0, 16).reduce((s, c) => s + c, 0);
+          assert.equal(view.getInt32(at + fact.negative, true), -sum || 0);
+          assert.equal(view.getInt32(at + fact.negativeLow, true), -low || 0);
           assert.ok(
             Math.abs(view.getFloat32(at + fact.sum, true) - sum * scale) <= 1e-6 * Math.abs(sum * scale) + 1e-12,
           );

@@ -1,10 +1,11 @@
 /** Operations to calls of kernels: one rule for each operation; equal kernels are generated once. */
 import { assert } from "../core/errors.ts";
 import type { Dim, Graph, InputName, Node, NodeId, Op, OpKind, Rope } from "../graph/ir.ts";
-import { groupsPerItem, quantLayout, rowFloats, type WeightFormat, weightLayout } from "./layout.ts";
+import { narrowRowBytes, quantLayout, rowFloats, type WeightFormat, weightLayout } from "./layout.ts";
 import { lowerAttention, lowerCacheStore } from "./lower/attention.ts";
 import { lowerEmbed } from "./lower/embed.ts";
 import { lowerLinear } from "./lower/linear.ts";
+import { lowerNarrow } from "./lower/narrow.ts";
 import { lowerQuantize } from "./lower/quantize.ts";
 import { lowerRope } from "./lower/rope.ts";
 import { lowerGather, lowerRmsNorm, lowerRowOp, type RowOp } from "./lower/rows.ts";
@@ -135,6 +136,12 @@ class Lowering {
         quantLayout(k, this.#options.target.dot4).rowBytes,
       );
     },
+    narrow: (node) => {
+      const k = Number(node.type.shape[1]);
+      const kernel = this.#kernel(`narrow ${k}`, (t) => lowerNarrow(t, k));
+      const bytes = narrowRowBytes(k, this.#options.target.dotBf16);
+      this.#call(node, kernel, node.inputs.map(this.#read), this.#perRow(node), bytes);
+    },
     rowMaxima: (node) => this.#statistics(node, lowerRowMaxima),
     rowSums: (node) => this.#statistics(node, lowerRowSums),
   };
@@ -149,8 +156,7 @@ class Lowering {
     const rows = node.type.shape[0]!;
     const args = [this.#read(w!), this.#read(x!), { kind: "count", dim: rows } as const];
     if (bias !== undefined) args.push(this.#read(bias) as (typeof args)[number]);
-    const items = weightLayout(format, n, k).groups / groupsPerItem;
-    this.#call(node, kernel, args, { dim: 1, times: items });
+    this.#call(node, kernel, args, { dim: 1, times: weightLayout(format, n, k).panels });
   }
 
   #attention(node: Node, op: Extract<Op, { kind: "attention" }>): void {

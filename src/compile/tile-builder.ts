@@ -78,6 +78,8 @@ export class TileBuilder {
   shl = (a: Int, b: number, into?: Int): Int => this.#int("shl", a, b, into);
   shr = (a: Int, b: number, into?: Int): Int => this.#int("shr", a, b, into);
   and = (a: Int, b: number, into?: Int): Int => this.#int("and", a, b, into);
+  or = (a: Int, b: IntOperand, into?: Int): Int => this.#int("or", a, b, into);
+  xor = (a: Int, b: number, into?: Int): Int => this.#int("xor", a, b, into);
   div = (a: Int, b: IntOperand, into?: Int): Int => this.#int("div", a, b, into);
   rem = (a: Int, b: IntOperand, into?: Int): Int => this.#int("rem", a, b, into);
   min = (a: Int, b: IntOperand, into?: Int): Int => this.#int("min", a, b, into);
@@ -87,7 +89,7 @@ export class TileBuilder {
     const dst = this.#var("int");
     return this.#emit(dst, { op: "intLoad", dst, at: address, size });
   }
-  storeInt(address: Address, a: Int, size: "u8" | "i32" = "i32"): void {
+  storeInt(address: Address, a: Int, size: "u8" | "u16" | "i32" = "i32"): void {
     this.#body.push({ op: "intStore", at: address, a, size });
   }
 
@@ -130,6 +132,7 @@ export class TileBuilder {
   store = (address: Address, a: F32 | I32): void => void this.#body.push({ op: "store", at: address, a });
   storeLane = (address: Address, a: F32 | I32): void => void this.#body.push({ op: "storeLane", at: address, a });
   storeI8 = (address: Address, a: I32): void => void this.#body.push({ op: "storeI8", at: address, a });
+  storeI16 = (address: Address, a: I32): void => void this.#body.push({ op: "storeI16", at: address, a });
   prefetch = (address: Address): void => void this.#body.push({ op: "prefetch", at: address });
 
   #f32(kind: F32Binary, a: F32, b: F32Operand, into?: F32): F32 {
@@ -164,6 +167,10 @@ export class TileBuilder {
   dot4(acc: I32, a: I32, b: I32Operand): I32 {
     assert(this.target.dot4, () => "dot4 on a target without it");
     return this.#emit(acc, { op: "dot4", dst: acc, a, b });
+  }
+  dotBf16(acc: F32, a: I32, b: I32Operand): F32 {
+    assert(this.target.dotBf16, () => "dotBf16 on a target without it");
+    return this.#emit(acc, { op: "dotBf16", dst: acc, a, b });
   }
   toI32(a: F32): I32 {
     const dst = this.#var("i32");

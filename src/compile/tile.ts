@@ -40,7 +40,7 @@ export type IntOperand = Int | number;
 export type F32Operand = F32 | MemoryOperand;
 export type I32Operand = I32 | MemoryOperand;
 
-export type IntBinary = "add" | "sub" | "mul" | "and" | "shl" | "shr" | "div" | "rem" | "min" | "max";
+export type IntBinary = "add" | "sub" | "mul" | "and" | "or" | "xor" | "shl" | "shr" | "div" | "rem" | "min" | "max";
 /** `min` and `max` give `b` where neither operand is less (zeros of either sign) or one is NaN. */
 export type F32Binary = "add" | "sub" | "mul" | "div" | "min" | "max";
 /** `shr` is logical, `sar` arithmetic; `shr16` shifts each half of a lane; `madd16` is pmaddwd: two i16 products, added. */
@@ -56,7 +56,7 @@ export type Instruction =
   /** Signed; `div` and `rem` truncate and take non-negative operands; shifts take a number. */
   | { readonly op: "intBinary"; readonly kind: IntBinary; readonly dst: Int; readonly a: Int; readonly b: IntOperand }
   | { readonly op: "intLoad"; readonly dst: Int; readonly at: Address; readonly size: "u8" | "u16" | "i32" | "word" }
-  | { readonly op: "intStore"; readonly at: Address; readonly a: Int; readonly size: "u8" | "i32" }
+  | { readonly op: "intStore"; readonly at: Address; readonly a: Int; readonly size: "u8" | "u16" | "i32" }
   | { readonly op: "load"; readonly dst: F32 | I32; readonly at: Address; readonly as: VectorLoad }
   | { readonly op: "broadcast"; readonly dst: F32 | I32; readonly at: Address }
   /** Every lane the low 32 bits of `a`. */
@@ -68,6 +68,8 @@ export type Instruction =
   | { readonly op: "storeLane"; readonly at: Address; readonly a: F32 | I32 }
   /** The low byte of each lane: `lanes` bytes. The lanes hold -128 … 127. */
   | { readonly op: "storeI8"; readonly at: Address; readonly a: I32 }
+  /** The low half of each lane: 2 × `lanes` bytes. The lanes hold -32768 … 32767. */
+  | { readonly op: "storeI16"; readonly at: Address; readonly a: I32 }
   | { readonly op: "f32Binary"; readonly kind: F32Binary; readonly dst: F32; readonly a: F32; readonly b: F32Operand }
   /** dst += a * b */
   | { readonly op: "fma"; readonly dst: F32; readonly a: F32; readonly b: F32Operand }
@@ -76,6 +78,11 @@ export type Instruction =
   | { readonly op: "i32Shift"; readonly kind: I32Shift; readonly dst: I32; readonly a: I32; readonly bits: number }
   /** dst += the four products of a's unsigned bytes and b's signed bytes, exact. Only where `Target.dot4`. */
   | { readonly op: "dot4"; readonly dst: I32; readonly a: I32; readonly b: I32Operand }
+  /**
+   * dst += the products of the high bf16 halves of a and b, then of the low ones; each product is exact and each sum rounds
+   * once. The lanes of `a` and `b` are pairs. Only where `Target.dotBf16`. Subnormal numbers may count as zero.
+   */
+  | { readonly op: "dotBf16"; readonly dst: F32; readonly a: I32; readonly b: I32Operand }
   /** To nearest even; the value fits. */
   | { readonly op: "toI32"; readonly dst: I32; readonly a: F32 }
   | { readonly op: "toF32"; readonly dst: F32; readonly a: I32 }
@@ -109,6 +116,8 @@ export interface Target {
   readonly registers: number;
   /** Four u8 × s8 products in one instruction (VNNI). */
   readonly dot4: boolean;
+  /** Two bf16 products in one instruction (AVX-512 BF16). */
+  readonly dotBf16: boolean;
 }
 
 export interface TileProgram {
@@ -123,7 +132,7 @@ export interface TileProgram {
 /** Calls `visit` on each variable an instruction (not its nested bodies) reads or writes. */
 export function operands(x: Instruction, visit: (v: Var, written: boolean) => void): void {
   if ("dst" in x) {
-    const accumulates = x.op === "fma" || x.op === "dot4";
+    const accumulates = x.op === "fma" || x.op === "dot4" || x.op === "dotBf16";
     if (accumulates) visit(x.dst, false);
   }
   if ("at" in x) visitAddress(x.at, visit);

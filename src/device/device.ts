@@ -28,6 +28,8 @@ export interface Device {
   readonly level: Level;
   readonly target: Target;
   readonly threads: number;
+  /** Whether addresses are those of this process, so that kernels can read memory that others mapped. */
+  readonly machine: boolean;
   alloc(bytes: number): Region;
   free(region: Region): void;
   /** Handles for `record.kernel`, in the order of the programs. */

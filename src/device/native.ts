@@ -101,6 +101,7 @@ function start(native: Native, level: X64Level, { threads, scratchBytes, timed =
     level,
     target: x64Targets[level],
     threads,
+    machine: true,
     alloc: (bytes) => native.alloc(bytes),
     free: (region) => native.free(region),
     install(programs) {

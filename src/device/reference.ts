@@ -6,7 +6,7 @@ import { assert, UserError } from "../core/errors.ts";
 import { Allocator } from "./allocator.ts";
 import { type Device, type DeviceOptions, type Region, record } from "./device.ts";
 
-export const referenceTarget: Target = { lanes: 16, registers: 30, dot4: true };
+export const referenceTarget: Target = { lanes: 16, registers: 30, dot4: true, dotBf16: true };
 const bytesMax = 2 ** 28;
 
 export function openReference({ scratchBytes }: DeviceOptions): Device {
@@ -31,6 +31,7 @@ export function openReference({ scratchBytes }: DeviceOptions): Device {
     level: "reference",
     target: referenceTarget,
     threads: 1,
+    machine: false,
     alloc(bytes) {
       const address = heap.alloc(bytes);
       new Uint8Array(buffer, address, bytes).fill(0);

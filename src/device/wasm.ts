@@ -32,6 +32,7 @@ export async function openWasm({ threads, scratchBytes, relaxed = allowRelaxed()
     level: "wasm",
     target: wasmTarget,
     threads,
+    machine: false,
     alloc(bytes) {
       const address = space.alloc(bytes);
       const buffer = memory.buffer;

@@ -51,6 +51,10 @@ const rules: { readonly [K in OpKind]: Rule } = {
     if (x?.dtype !== "f32" || Number(x.shape[1]) % 32 !== 0) fail("rows must be a multiple of 32 wide");
     return { dtype: "q8", shape: x!.shape };
   },
+  narrow: ([x], fail) => {
+    if (x?.dtype !== "f32") fail("it takes f32");
+    return { dtype: "bf16", shape: x!.shape };
+  },
   rowMaxima: runs,
   rowSums: runs,
 };

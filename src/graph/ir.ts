@@ -8,8 +8,8 @@
  */
 export type Dim = number | "T" | "S";
 export type Shape = readonly Dim[];
-/** `q8` is f32 quantised to int8 in blocks of 32, each with its scale: only the compiler makes it. */
-export type DType = "f32" | "i32" | "q8";
+/** `q8` is f32 quantised to int8 in blocks of 32, each with its scale: the compiler makes it, and bf16. */
+export type DType = "f32" | "i32" | "q8" | "bf16";
 
 export interface Type {
   readonly dtype: DType;
@@ -58,6 +58,8 @@ export type Op =
   | { readonly kind: "gate"; readonly activation: "gelu" | "silu" }
   /** (x [T, K]) → q8 [T, K]. */
   | { readonly kind: "quantize" }
+  /** (x [T, K]) → bf16 [T, K]. */
+  | { readonly kind: "narrow" }
   /** (x [S, V]) → [S, V / 256]: the maximum of each whole run of 256. */
   | { readonly kind: "rowMaxima" }
   /** (x [S, V], maxima, inverse temperatures [S]) → [S, V / 256]: sums of exp((x - max) × inverse temperature). */

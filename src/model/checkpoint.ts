@@ -16,6 +16,8 @@ export interface TensorSource {
   readonly shape: readonly number[];
   /** The bytes in `type`'s own layout. May be a view of the mapped file: valid until `Checkpoint.close`. */
   bytes(): Uint8Array;
+  /** Where machine code finds the same bytes, as long: only of a mapped file. */
+  readonly address?: number | undefined;
 }
 
 /** Everything an architecture needs to build its graph, with defaults already filled in. */

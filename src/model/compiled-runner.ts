@@ -10,10 +10,16 @@ import type { Rope } from "../graph/ir.ts";
 import type { ModelConfig } from "./checkpoint.ts";
 import { maximaBlock, type Row, type Runner, type StepResult, type StepSequence } from "./runner.ts";
 
+export interface Weights {
+  readonly byName: ReadonlyMap<string, Region>;
+  /** What to free when they are no longer needed; matrices share large regions. */
+  readonly owned: readonly Region[];
+}
+
 export interface RunnerParts {
   readonly device: Device;
   readonly programs: { readonly step: Program; readonly embed: Program };
-  readonly weights: ReadonlyMap<string, Region>;
+  readonly weights: Weights;
   readonly config: ModelConfig;
   readonly context: number;
   readonly blocks: number;
@@ -91,11 +97,11 @@ export class CompiledRunner implements Runner {
     const bindings = {
       ...regions,
       inputs: regions,
-      weights: parts.weights,
+      weights: parts.weights.byName,
       rope: (rope: Rope) => this.#rope(rope).region,
       cache: (layer: number, part: "keys" | "values") => this.#caches[2 * layer + (part === "keys" ? 0 : 1)]!,
     };
-    this.#regions.push(...parts.weights.values());
+    this.#regions.push(...parts.weights.owned);
     this.#step = bind(device, parts.programs.step, bindings);
     this.#embed = bind(device, parts.programs.embed, bindings);
   }

@@ -162,6 +162,7 @@ function tensorSources(
       type,
       shape,
       bytes: heads === undefined ? read : () => unpermute(read(), tensor, heads),
+      address: heads === undefined && file.address !== undefined ? file.address + tensor.offset : undefined,
     });
   }
   return sources;

@@ -7,21 +7,23 @@
 
 import type { WeightFormat } from "../compile/layout.ts";
 import { attentionScratch, positionsPerBlock } from "../compile/lower/attention.ts";
+import { linearScratch } from "../compile/lower/linear.ts";
 import { type CompileOptions, compile } from "../compile/pipeline.ts";
 import { UserError } from "../core/errors.ts";
 import type { Device, Level, Region } from "../device/device.ts";
 import { openDevice } from "../device/open.ts";
-import type { Graph } from "../graph/ir.ts";
+import type { Graph, Shape } from "../graph/ir.ts";
 import { buildGraph } from "./architecture.ts";
-import type { Checkpoint } from "./checkpoint.ts";
-import { CompiledRunner } from "./compiled-runner.ts";
-import { formatOf, packMatrix, packVector } from "./pack.ts";
+import type { Checkpoint, TensorSource } from "./checkpoint.ts";
+import { CompiledRunner, type Weights } from "./compiled-runner.ts";
+import { formatOf, type Numerics, packMatrices, packVector } from "./pack.ts";
 import type { Runner } from "./runner.ts";
 
 export interface LoadOptions {
   readonly threads?: number;
-  /** Weights dequantised to f32, all arithmetic in f32. */
+  /** Weights dequantised to f32, all arithmetic in f32: short for numerics `exact`. */
   readonly exact?: boolean;
+  readonly numerics?: Numerics;
   readonly level?: Level;
   /** Most positions of one sequence; default and at most the model's. */
   readonly context?: number;
@@ -44,7 +46,8 @@ export async function loadRunner(checkpoint: Checkpoint, options: LoadOptions = 
   const { config } = checkpoint;
   const context = contextOf(checkpoint, options.context);
   const graph = await buildGraph(checkpoint);
-  const scratchBytes = Math.max(attentionScratch(context), config.headWidth * 8);
+  const formats = formatsOf(graph, checkpoint, options.numerics ?? (options.exact ? "exact" : "default"));
+  const scratchBytes = Math.max(attentionScratch(context), config.headWidth * 8, unpackScratch(graph, formats));
   const device = await openDevice(options.level, { threads: options.threads ?? defaults.threads, scratchBytes });
   try {
     const limits = {
@@ -52,13 +55,12 @@ export async function loadRunner(checkpoint: Checkpoint, options: LoadOptions = 
       rowsMax: options.rowsMax ?? defaults.rowsMax,
       sequencesMax: options.sequencesMax ?? defaults.sequencesMax,
     };
-    const formats = formatsOf(graph, checkpoint, options.exact ?? false);
     const shared = { target: device.target, formats, ...limits };
     const programs = {
       step: compile(graph, { ...shared, ...(options.observe && { observe: options.observe }) }),
       embed: compile(hiddenOfAll(graph), { ...shared, rowsMax: limits.tokensMax }),
     };
-    const weights = packWeights(device, graph, checkpoint, formats);
+    const weights = await packWeights(device, graph, checkpoint, formats);
     const blockBytes = config.layers * 2 * config.kvHeads * config.headWidth * positionsPerBlock * 4;
     const whole = Math.ceil(context / positionsPerBlock);
     const blocks = options.blocks ?? Math.max(1, Math.min(8 * whole, Math.floor(defaults.cacheBytes / blockBytes)));
@@ -80,33 +82,50 @@ function hiddenOfAll(graph: Graph): Graph {
   return { nodes: graph.nodes, outputs: { hidden: graph.outputs.hidden! } };
 }
 
-function formatsOf(graph: Graph, checkpoint: Checkpoint, exact: boolean): Map<string, WeightFormat> {
+/** What the largest product needs to unpack a panel. */
+function unpackScratch(graph: Graph, formats: ReadonlyMap<string, WeightFormat>): number {
+  const needs = graph.nodes.map(({ op, type }) => {
+    const format = op.kind === "weight" ? formats.get(op.name) : undefined;
+    return format === undefined ? 0 : linearScratch(format, Number(type.shape[1]));
+  });
+  return Math.max(...needs);
+}
+
+function formatsOf(graph: Graph, checkpoint: Checkpoint, numerics: Numerics): Map<string, WeightFormat> {
   const formats = new Map<string, WeightFormat>();
   for (const { op, type } of graph.nodes) {
     if (op.kind !== "weight" || type.shape.length !== 2) continue;
-    formats.set(op.name, formatOf(checkpoint.tensors.get(op.name)!, exact));
+    formats.set(op.name, formatOf(tensorOf(checkpoint, op.name, type.shape), numerics));
   }
   return formats;
 }
 
-function packWeights(
+async function packWeights(
   device: Device,
   graph: Graph,
   checkpoint: Checkpoint,
   formats: ReadonlyMap<string, WeightFormat>,
-): Map<string, Region> {
+): Promise<Weights> {
   const weights = new Map<string, Region>();
+  const matrices: { readonly name: string; readonly tensor: TensorSource; readonly format: WeightFormat }[] = [];
   for (const { op, type } of graph.nodes) {
     if (op.kind !== "weight") continue;
-    const tensor = checkpoint.tensors.get(op.name);
-    if (tensor === undefined || `${tensor.shape}` !== `${type.shape}`) {
-      throw new UserError(
-        `${checkpoint.path} has ${tensor === undefined ? "no" : `shape [${tensor.shape}] for`} tensor ${op.name}; [${type.shape}] is needed.`,
-        "The file is incomplete or of another model than it says; download it again.",
-      );
-    }
+    const tensor = tensorOf(checkpoint, op.name, type.shape);
     const format = formats.get(op.name);
-    weights.set(op.name, format === undefined ? packVector(device, tensor) : packMatrix(device, tensor, format));
+    if (format === undefined) weights.set(op.name, packVector(device, tensor));
+    else matrices.push({ name: op.name, tensor, format });
   }
-  return weights;
+  const vectors = [...weights.values()];
+  const { pools, regions } = await packMatrices(device, matrices);
+  for (const [i, { name }] of matrices.entries()) weights.set(name, regions[i]!);
+  return { byName: weights, owned: [...vectors, ...pools] };
+}
+
+function tensorOf(checkpoint: Checkpoint, name: string, shape: Shape): TensorSource {
+  const tensor = checkpoint.tensors.get(name);
+  if (tensor !== undefined && `${tensor.shape}` === `${shape}`) return tensor;
+  throw new UserError(
+    `${checkpoint.path} has ${tensor === undefined ? "no" : `shape [${tensor.shape}] for`} tensor ${name}; [${shape}] is needed.`,
+    "The file is incomplete or of another model than it says; download it again.",
+  );
 }

@@ -15,6 +15,8 @@ export interface MappedFile {
    * is mapped, a view that outlives it crashes the process.
    */
   bytes(offset: number, length: number): Uint8Array;
+  /** Where the file's first byte is in memory, if it is mapped. */
+  readonly address?: number;
   close(): void;
 }
 
@@ -74,6 +76,7 @@ async function map(path: string, descriptor: number, size: number): Promise<Mapp
   return {
     path,
     size,
+    address: Number(base),
     bytes(offset, length) {
       checkRange(path, open, size, offset, length);
       return whole?.subarray(offset, offset + length) ?? new Uint8Array(koffi.view(base + BigInt(offset), length));

@@ -1,7 +1,7 @@
 /** Random operands of kernels with what they stand for, and plain arithmetic on them. */
 
-import { byteOrder, group, rowFloats, type WeightFormat, weightLayout } from "../compile/layout.ts";
-import type { Target } from "../compile/tile.ts";
+import { type BlockFormat, blockFormats, blockLayout, panelRows } from "../compile/block-format.ts";
+import { rowFloats, type WeightFormat, weightLayout } from "../compile/layout.ts";
 import { bitsFloat, floatBits, floatToHalf, halfToFloat } from "../core/half.ts";
 import type { Random } from "../core/random.ts";
 
@@ -14,50 +14,74 @@ export function rows(r: Random, count: number, width: number): Float32Array {
   return out;
 }
 
-/** A random matrix in a format: packed, and as plain numbers [n, k]. */
+/** A random matrix in a format: packed by hand, and as plain numbers [n, k]. */
 export function matrix(
   r: Random,
   format: WeightFormat,
   n: number,
   k: number,
-  target: Target,
 ): { packed: Uint8Array; plain: Float64Array } {
   const layout = weightLayout(format, n, k);
   const packed = new Uint8Array(layout.bytes);
   const view = new DataView(packed.buffer);
   const plain = new Float64Array(n * k);
-  const order = byteOrder(target.dot4);
   for (let row = 0; row < n; row++) {
-    const base = Math.floor(row / group) * layout.groupBytes;
-    const lane = row % group;
-    if (format.kind !== "int8") {
-      for (let i = 0; i < k; i++) {
-        const x = Math.fround(r() - 0.5);
-        const at = i * group + lane;
-        const bits = floatBits(x);
-        if (format.kind === "f32") view.setFloat32(base + at * 4, x, true);
-        else view.setUint16(base + at * 2, bits >>> 16, true);
-        plain[row * k + i] = format.kind === "f32" ? x : bitsFloat((bits >>> 16) << 16);
-      }
+    const panel = Math.floor(row / panelRows) * layout.panelBytes;
+    const lane = row % panelRows;
+    if (format.kind === "blocks") {
+      const values = plain.subarray(row * k, (row + 1) * k);
+      blockRow(r, view, blockFormats[format.type], panel, lane, values);
       continue;
     }
-    for (let sub = 0; sub < k / format.subBlock; sub++) {
-      const half = floatToHalf(0.001 + r() * 0.02);
-      const scale = halfToFloat(half);
-      const minimum = format.symmetric ? 0 : Math.fround(r() - 0.3);
-      const at = sub * group + lane;
-      if (format.halfScale) view.setUint16(base + at * 2, half, true);
-      else view.setFloat32(base + at * 4, scale, true);
-      if (!format.symmetric) view.setFloat32(base + layout.minima + at * 4, minimum, true);
-      for (let i = 0; i < format.subBlock; i++) {
-        const column = sub * format.subBlock + i;
-        const code = r() < 0.05 ? (r() < 0.5 ? 0 : 255) : integer(r, 0, 255);
-        packed[base + layout.codes + Math.floor(column / 4) * 64 + lane * 4 + order.indexOf(column % 4)] = code;
-        plain[row * k + column] = format.symmetric ? scale * (code - 128) : scale * code - minimum;
-      }
+    for (let i = 0; i < k; i++) {
+      const x = Math.fround(r() - 0.5);
+      const bits = floatBits(x);
+      if (format.kind === "f32") view.setFloat32(panel + (i * panelRows + lane) * 4, x, true);
+      else view.setUint16(panel + (Math.floor(i / 2) * panelRows + lane) * 4 + (i % 2) * 2, bits >>> 16, true);
+      plain[row * k + i] = format.kind === "f32" ? x : bitsFloat((bits >>> 16) << 16);
     }
   }
   return { packed, plain };
+}
+
+function blockRow(r: Random, view: DataView, f: BlockFormat, panel: number, lane: number, plain: Float64Array): void {
+  const layout = blockLayout(f);
+  const most = f.words * 8 === f.block * 2 ? 255 : f.zero === 32 ? 63 : f.words * 8 > f.block ? 31 : 15;
+  for (let b = 0; b < plain.length / f.block; b++) {
+    const at = panel + b * layout.bytes;
+    const half = (offset: number, low: number): number => {
+      const bits = floatToHalf(low + r() * 0.02);
+      view.setUint16(at + offset + lane * 2, bits, true);
+      return halfToFloat(bits);
+    };
+    const factors = f.scale === "codes" ? [half(0, 0.001), f.minima ? half(layout.minimumFactor, 0.001) : 0] : [1, 1];
+    const entry = (part: number, sub: number, factor: number): number => {
+      if (f.scale === "half") return half(part + sub * panelRows * 2, -0.01);
+      const code = f.signed ? integer(r, -128, 127) : integer(r, 0, 63);
+      view.setUint8(at + part + sub * panelRows + lane, code & 255);
+      return Math.fround(factor * code);
+    };
+    for (let sub = 0; sub < f.block / f.subBlock; sub++) {
+      const scale = entry(layout.scales, sub, factors[0]!);
+      const minimum = f.minima ? entry(layout.minima, sub, factors[1]!) : 0;
+      for (let i = 0; i < f.subBlock; i++) {
+        const column = sub * f.subBlock + i;
+        const code = r() < 0.1 ? (r() < 0.5 ? 0 : most) : integer(r, 0, most);
+        setCode(view, f, at + layout.words + lane * 4, column, code);
+        plain[b * f.block + column] = f.minima ? scale * code - minimum : scale * (code - f.zero);
+      }
+    }
+  }
+}
+
+/** Puts a code's bits where the format says; they were 0. */
+function setCode(view: DataView, f: BlockFormat, words: number, column: number, code: number): void {
+  for (const { word, shift, mask } of f.bits(Math.floor(column / 4))) {
+    const part = ((code << (8 * (column % 4))) & mask) >>> 0;
+    const moved = shift >= 0 ? part >>> shift : part << -shift;
+    const at = words + word * panelRows * 4;
+    view.setUint32(at, (view.getUint32(at, true) | moved) >>> 0, true);
+  }
 }
 
 /** What `quantize` should give: codes and scales of a row. */

@@ -312,6 +312,7 @@ class Generator {
     const kinds: readonly (() => void)[] = [
       () => b.store(to, this.#r() < 0.5 ? word : float),
       () => b.storeLane(to, this.#r() < 0.5 ? word : float),
+      () => b.storeI16(to, b.shift("sar", word, between(this.#r, 16, 31))),
       () => b.storeI8(to, b.shift("sar", word, between(this.#r, 24, 31))),
       () => b.storeInt(to, this.#from.anyInt().v, this.#r() < 0.5 ? "u8" : "i32"),
       () => b.prefetch(this.#from.input("reals")),

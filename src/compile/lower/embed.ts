@@ -1,69 +1,94 @@
-/** Embedding: one row of a packed table a token, dequantised and times a constant. Parameters tokens, table, out. */
-import { byteOrder, rowFloats, type WeightFormat, weightLayout } from "../layout.ts";
+/**
+ * Embedding: one row of a packed table a token, dequantised and times a constant. The table's layout serves the product with
+ * it, so a row is read word by word, and each word's codes one by one.
+ */
+import { type BlockFormat, blockFormats, blockLayout, panelRows, scaleBytes } from "../block-format.ts";
+import { rowFloats, type WeightFormat, weightLayout } from "../layout.ts";
 import type { F32, Int, Target, TileProgram } from "../tile.ts";
 import { at, TileBuilder } from "../tile-builder.ts";
 
+/** Parameters tokens, table, out; an item is a token. */
 export function lowerEmbed(
   target: Target,
   format: WeightFormat,
-  shape: { n: number; k: number },
+  shape: { readonly n: number; readonly k: number },
   scale: number,
 ): TileProgram {
   const b = new TileBuilder(target);
   const [tokens, table, out] = [b.param(), b.param(), b.param()];
-  const layout = weightLayout(format, shape.n, shape.k);
+  const { panelBytes } = weightLayout(format, shape.n, shape.k);
   const stride = rowFloats(shape.k) * 4;
+  const times = (v: F32): F32 => (scale === 1 ? v : b.fmul(v, b.constF(scale)));
   b.for(b.begin, b.end, 1, (item) => {
     const token = b.loadInt(at(tokens, 0, item, 4));
-    const base = b.add(table, b.mul(b.shr(token, 4), layout.groupBytes));
-    const row = b.and(token, 15);
+    const panel = b.add(table, b.mul(b.shr(token, 5), panelBytes));
+    const row = b.and(token, panelRows - 1);
     const to = b.add(out, b.mul(item, stride));
     b.for(shape.k * 4, stride, target.lanes * 4, (i) => b.store(at(to, 0, i), b.constF(0)));
-    const times = (v: F32): F32 => (scale === 1 ? v : b.fmul(v, b.constF(scale)));
-    if (format.kind === "int8") return quantised(b, format, shape.k, layout, base, row, to, times);
-    const bytes = format.kind === "f32" ? 4 : 2;
-    const from = b.add(base, b.mul(row, bytes));
-    // One element at a time: the table's layout serves the product with it, and this reads a single row.
+    if (format.kind === "blocks") return blocks(b, blockFormats[format.type], shape.k, panel, row, to, times);
+    const from = b.add(panel, b.shl(row, 2));
     b.for(0, shape.k, 1, (k) => {
-      const element = at(b.add(from, b.mul(k, 16 * bytes)));
-      const v = format.kind === "f32" ? b.broadcastF(element) : b.bitsF(b.splat(b.shl(b.loadInt(element, "u16"), 16)));
-      b.storeLane(at(to, 0, k, 4), times(v));
+      if (format.kind === "f32") {
+        return b.storeLane(at(to, 0, k, 4), times(b.broadcastF(at(b.add(from, b.mul(k, panelRows * 4))))));
+      }
+      const pair = b.add(from, b.mul(b.shr(k, 1), panelRows * 4));
+      const bits = b.shl(b.loadInt(at(pair, 0, b.and(k, 1), 2), "u16"), 16);
+      b.storeLane(at(to, 0, k, 4), times(b.bitsF(b.splat(bits))));
     });
   });
-  return b.finish(`embed-${format.kind}-${shape.k}`);
+  return b.finish(`embed-${format.kind === "blocks" ? format.type : format.kind}-${shape.k}`);
 }
 
-type Int8 = Extract<WeightFormat, { kind: "int8" }>;
-
-function quantised(
+function blocks(
   b: TileBuilder,
-  format: Int8,
+  f: BlockFormat,
   k: number,
-  layout: { readonly minima: number; readonly codes: number },
-  base: Int,
+  panel: Int,
   row: Int,
-  to: Int,
+  out: Int,
   times: (v: F32) => F32,
 ): void {
-  const scaleBytes = format.halfScale ? 2 : 4;
-  const codes = b.add(b.add(base, layout.codes), b.shl(row, 2));
-  const order = byteOrder(b.target.dot4);
-  b.for(0, k / format.subBlock, 1, (sub) => {
-    const scaleAt = at(b.add(b.add(base, b.mul(row, scaleBytes)), b.mul(sub, 16 * scaleBytes)));
-    const scale = format.halfScale ? half(b, b.loadInt(scaleAt, "u16")) : b.broadcastF(scaleAt);
-    const minimum = format.symmetric
-      ? undefined
-      : b.broadcastF(at(b.add(b.add(base, b.shl(row, 2)), b.shl(sub, 6)), layout.minima));
-    const block = b.add(codes, b.mul(sub, format.subBlock * 16));
-    const target = b.add(to, b.mul(sub, format.subBlock * 4));
-    for (let i = 0; i < format.subBlock; i++) {
-      const byte = Math.floor(i / 4) * 64 + order.indexOf(i % 4);
-      const code = b.toF32(b.splat(b.loadInt(at(block, byte), "u8")));
-      const centred = format.symmetric ? b.fsub(code, b.constF(128)) : code;
-      const weight = b.fmul(centred, scale);
-      b.storeLane(at(target, i * 4), times(minimum === undefined ? weight : b.fsub(weight, minimum)));
+  const layout = blockLayout(f);
+  const [block, to] = [b.int(panel), b.int(out)];
+  const words = b.shl(row, 2);
+  b.for(0, k / f.block, 1, () => {
+    for (let sub = 0; sub < f.block / f.subBlock; sub++) {
+      const scale = rowScale(b, f, block, row, "scales", sub);
+      const minimum = f.minima ? rowScale(b, f, block, row, "minima", sub) : undefined;
+      for (let q = 0; q < f.subBlock / 4; q++) {
+        const quad = rowQuad(b, f, b.add(block, words), layout.words, (sub * f.subBlock) / 4 + q);
+        for (let i = 0; i < 4; i++) {
+          const code = b.toF32(b.splat(b.and(i === 0 ? quad : b.shr(quad, 8 * i), 255)));
+          const weight = b.fmul(f.zero === 0 ? code : b.fsub(code, b.constF(f.zero)), scale);
+          const value = times(minimum === undefined ? weight : b.fsub(weight, minimum));
+          b.storeLane(at(to, (sub * f.subBlock + q * 4 + i) * 4), value);
+        }
+      }
     }
+    b.add(block, layout.bytes, block);
+    b.add(to, f.block * 4, to);
   });
+}
+
+function rowQuad(b: TileBuilder, f: BlockFormat, block: Int, words: number, q: number): Int {
+  const parts = f.bits(q).map(({ word, shift, mask }) => {
+    const loaded = b.loadInt(at(block, words + word * panelRows * 4));
+    const moved = shift === 0 ? loaded : shift > 0 ? b.shl(loaded, shift) : b.shr(loaded, -shift);
+    return mask === -1 ? moved : b.and(moved, mask);
+  });
+  return parts.reduce((joined, part) => b.or(joined, part));
+}
+
+function rowScale(b: TileBuilder, f: BlockFormat, block: Int, row: Int, part: "scales" | "minima", sub: number): F32 {
+  const layout = blockLayout(f);
+  const bytes = scaleBytes(f);
+  const place = at(block, layout[part] + sub * panelRows * bytes, row, bytes);
+  if (f.scale === "float") return b.broadcastF(place);
+  if (f.scale === "half") return half(b, b.loadInt(place, "u16"));
+  const factor = at(block, part === "scales" ? layout.factor : layout.minimumFactor, row, 2);
+  const code = b.loadInt(place, "u8");
+  const signed = f.signed ? b.sub(b.xor(code, 128), 128) : code;
+  return b.fmul(b.toF32(b.splat(signed)), half(b, b.loadInt(factor, "u16")));
 }
 
 /** A finite binary16 in the low bits to f32: the exponent and fraction in place, rebiased by a multiplication. */

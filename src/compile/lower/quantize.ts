@@ -49,26 +49,21 @@ function block(b: TileBuilder, from: Int, codes: Int, facts: Int): void {
     sums.push(reduce16(b, "add", parts));
   }
   const total = b.i32("add", sums[0]!, sums[1]!);
-  const times128 = (sum: I32): I32 => b.i32("sub", b.constI(0), b.shift("shl", sum, 7));
-  b.storeLane(at(facts, fact.offset), times128(total));
-  b.storeLane(at(facts, fact.offsetLow), times128(sums[0]!));
-  b.storeLane(at(facts, fact.offsetHigh), times128(sums[1]!));
+  b.storeLane(at(facts, fact.negative), b.i32("sub", b.constI(0), total));
+  b.storeLane(at(facts, fact.negativeLow), b.i32("sub", b.constI(0), sums[0]!));
   b.storeLane(at(facts, fact.sum), b.fmul(b.toF32(total), scale));
 }
 
 /**
- * In place: of each four codes, the first two times 256 as i16 where the codes were, the last two at `odd`. Weights hold their
- * bytes in the order 0, 2, 1, 3, so a mask gives the first two of a lane and a shift the last two.
+ * In place: of each four codes, the first and third times 256 as i16 where the codes were, the others at `odd`. A mask gives
+ * the same two of a word of weights, and a shift the others.
  */
 function splitPairs(b: TileBuilder, codes: Int, odd: number): void {
   const { lanes } = b.target;
+  const high = b.constI(0xff00ff00 | 0);
   for (let v = 0; v < quantBlock / (lanes * 4); v++) {
     const four = b.loadI(at(codes, v * lanes * 4));
-    const high = b.constI(0xff000000 | 0);
-    const low = b.constI(0x0000ff00);
-    const first = b.i32("or", b.i32("and", b.shift("shl", four, 8), low), b.i32("and", b.shift("shl", four, 16), high));
-    const last = b.i32("or", b.i32("and", b.shift("shr", four, 8), low), b.i32("and", four, high));
-    b.store(at(codes, v * lanes * 4), first);
-    b.store(at(codes, odd + v * lanes * 4), last);
+    b.store(at(codes, v * lanes * 4), b.i32("and", b.shift("shl", four, 8), high));
+    b.store(at(codes, odd + v * lanes * 4), b.i32("and", four, high));
   }
 }

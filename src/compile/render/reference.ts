@@ -2,13 +2,13 @@
  * Tile program → plain JavaScript: the oracle of the other renderers. Each vector is a pair of views of the same lanes, each
  * instruction a loop over them, memory one buffer addressed in bytes.
  */
-import { floatBits, halfToFloat } from "../../core/half.ts";
+import { bitsFloat, floatBits, halfToFloat } from "../../core/half.ts";
 import type { Address, F32Operand, I32Operand, Instruction, IntOperand, TileProgram, Var } from "../tile.ts";
 
 export type ReferenceKernel = (memory: DataView, args: number, begin: number, end: number, scratch: number) => void;
 
 const comparisons = { lt: "<", le: "<=", eq: "===", ne: "!==", ge: ">=", gt: ">" } as const;
-const intOps = { add: "+", sub: "-", mul: "*", and: "&" } as const;
+const intOps = { add: "+", sub: "-", mul: "*", and: "&", or: "|", xor: "^" } as const;
 const laneOps = { add: "+", sub: "-", mul: "*", div: "/", and: "&", or: "|", xor: "^" } as const;
 
 export function renderReference(program: TileProgram): ReferenceKernel {
@@ -23,7 +23,7 @@ export function renderReference(program: TileProgram): ReferenceKernel {
     body,
     "};",
   ].join("\n");
-  const library = { half: halfToFloat, fma, roundEven, dot4, min, max };
+  const library = { half: halfToFloat, fma, roundEven, dot4, dotBf16, min, max };
   return new Function(...Object.keys(library), source)(...Object.values(library)) as ReferenceKernel;
 }
 
@@ -82,7 +82,7 @@ class Writer {
         return `${this.#int(x.dst)} = memory.${getter}(${this.#at(x.at)}, true);`;
       }
       case "intStore":
-        return `memory.${x.size === "u8" ? "setUint8" : "setInt32"}(${this.#at(x.at)}, ${this.#int(x.a)}, true);`;
+        return `memory.${{ u8: "setUint8", u16: "setUint16", i32: "setInt32" }[x.size]}(${this.#at(x.at)}, ${this.#int(x.a)}, true);`;
       case "for": {
         const [i, to] = [this.#int(x.i), `to${x.i.id}`];
         const head = `const ${to} = ${this.#int(x.to)}; for (${i} = ${this.#int(x.from)}; ${i} < ${to}; ${i} += ${x.step}) {`;
@@ -126,6 +126,8 @@ class Writer {
         return `memory.setInt32(${this.#at(x.at)}, ${this.#vec(x.a, false)}[0], true);`;
       case "storeI8":
         return this.#each(`memory.setInt8(${this.#at(x.at)} + l, ${this.#vec(x.a)}[l]);`);
+      case "storeI16":
+        return this.#each(`memory.setInt16(${this.#at(x.at)} + 2 * l, ${this.#vec(x.a)}[l], true);`);
       case "f32Binary": {
         const [a, b] = [`${this.#vec(x.a)}[l]`, this.#lane(x.b, true)];
         const value = x.kind === "min" || x.kind === "max" ? `${x.kind}(${a}, ${b})` : `${a} ${laneOps[x.kind]} ${b}`;
@@ -137,6 +139,10 @@ class Writer {
         );
       case "dot4":
         return this.#each(`${this.#vec(x.dst)}[l] += dot4(${this.#vec(x.a)}[l], ${this.#lane(x.b, false)});`);
+      case "dotBf16": {
+        const [d, a, b] = [`${this.#vec(x.dst)}[l]`, `${this.#vec(x.a)}[l]`, this.#lane(x.b, false)];
+        return this.#each(`${d} = dotBf16(${d}, ${a}, ${b});`);
+      }
       case "f32Unary": {
         const f = x.kind === "sqrt" ? "Math.sqrt" : "roundEven";
         return this.#each(`${this.#vec(x.dst)}[l] = ${f}(${this.#vec(x.a)}[l]);`);
@@ -218,6 +224,12 @@ function fma(a: number, b: number, c: number): number {
   const part = sum - product;
   const error = product - (sum - part) + (c - part);
   return error !== 0 && error > 0 === other > near ? other : near;
+}
+
+/** The products of the high bf16 halves, then of the low ones, each sum rounded once. */
+function dotBf16(sum: number, a: number, b: number): number {
+  const high = fma(bitsFloat(a & 0xffff0000), bitsFloat(b & 0xffff0000), sum);
+  return fma(bitsFloat(a << 16), bitsFloat(b << 16), high);
 }
 
 /** Four products of a's unsigned bytes and b's signed ones. */

@@ -17,7 +17,7 @@ import type {
 } from "../tile.ts";
 import { FunctionWriter } from "./wasm-module.ts";
 
-export const wasmTarget: Target = { lanes: 4, registers: 14, dot4: false };
+export const wasmTarget: Target = { lanes: 4, registers: 14, dot4: false, dotBf16: false };
 
 const load = {
   v128: [0xfd, 0],
@@ -28,7 +28,7 @@ const load = {
   u8: [0x2d],
   u16: [0x2f],
 };
-const store = { v128: [0xfd, 11], lane32: [0xfd, 0x5a], i32: [0x36], u8: [0x3a] };
+const store = { v128: [0xfd, 11], lane32: [0xfd, 0x5a], lane64: [0xfd, 0x5b], i32: [0x36], u8: [0x3a], u16: [0x3b] };
 const simd = {
   const: 12,
   shuffle: 13,
@@ -77,7 +77,18 @@ const i32Ops = {
   max: simd.maxI,
 } as const;
 const shifts = { shl: simd.shl, shr: simd.shr, sar: simd.sar, shr16: simd.shr16 } as const;
-const intOps = { add: 0x6a, sub: 0x6b, mul: 0x6c, div: 0x6d, rem: 0x6f, and: 0x71, shl: 0x74, shr: 0x75 } as const;
+const intOps = {
+  add: 0x6a,
+  sub: 0x6b,
+  mul: 0x6c,
+  div: 0x6d,
+  rem: 0x6f,
+  and: 0x71,
+  or: 0x72,
+  xor: 0x73,
+  shl: 0x74,
+  shr: 0x75,
+} as const;
 const swapHalves = [8, 9, 10, 11, 12, 13, 14, 15, 0, 1, 2, 3, 4, 5, 6, 7];
 const swapPairs = [4, 5, 6, 7, 0, 1, 2, 3, 12, 13, 14, 15, 8, 9, 10, 11];
 
@@ -167,7 +178,7 @@ class Renderer {
         return this.#set(x.dst);
       case "intStore": {
         const offset = this.#address(x.at);
-        return void this.#get(x.a).memory(x.size === "u8" ? store.u8 : store.i32, offset);
+        return void this.#get(x.a).memory(store[x.size], offset);
       }
       case "for":
         return this.#for(x);
@@ -235,6 +246,12 @@ class Renderer {
         this.#get(x.a).simd(simd.narrow16).tee(this.#spare).get(this.#spare).simd(simd.narrow8);
         return void this.#f.memory(store.lane32, offset).op(0);
       }
+      case "storeI16": {
+        const offset = this.#address(x.at);
+        this.#get(x.a);
+        this.#get(x.a).simd(simd.narrow16);
+        return void this.#f.memory(store.lane64, offset).op(0);
+      }
       case "reduce":
         return this.#reduce(x);
       default:
@@ -246,7 +263,7 @@ class Renderer {
   #arithmetic(
     x: Exclude<
       VectorInstruction,
-      { op: "load" | "broadcast" | "splat" | "constant" | "store" | "storeLane" | "storeI8" | "reduce" }
+      { op: "load" | "broadcast" | "splat" | "constant" | "store" | "storeLane" | "storeI8" | "storeI16" | "reduce" }
     >,
   ): void {
     switch (x.op) {
@@ -279,7 +296,8 @@ class Renderer {
       case "toF32":
         return void this.#get(x.a).simd(simd.toF32);
       case "dot4":
-        return assert(false, () => `${this.#program.name}: dot4 in WebAssembly`);
+      case "dotBf16":
+        return assert(false, () => `${this.#program.name}: ${x.op} in WebAssembly`);
     }
   }
 

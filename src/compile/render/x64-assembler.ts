@@ -74,6 +74,7 @@ export const vop = {
   shiftD: op(1, 1, 0x72),
   shiftW: op(1, 1, 0x71),
   dot4: op(2, 1, 0x50),
+  dotBf16: op(2, 2, 0x52),
   toI32: op(1, 1, 0x5b),
   toF32: op(1, 0, 0x5b),
   loadU8: op(2, 1, 0x31, 1 / 4),
@@ -92,6 +93,8 @@ export const vop = {
   packWb: op(1, 1, 0x63),
   extractHalf: op(3, 1, 0x19),
   truncateBytes: op(2, 2, 0x31, 1 / 4),
+  truncateWords: op(2, 2, 0x33, 1 / 2),
+  moveLow64: op(1, 1, 0xd6),
 } as const;
 
 export class Assembler {
@@ -186,6 +189,10 @@ export class Assembler {
   movsxd = (d: number, s: number | Memory): void => this.int([0x63], d, s);
   store = (d: Memory, s: number): void => this.int([0x89], s, d);
   store32 = (d: Memory, s: number): void => this.int([0x89], s, d, 0);
+  store16(d: Memory, s: number): void {
+    this.byte(0x66);
+    this.int([0x89], s, d, 0);
+  }
   store8 = (d: Memory, s: number): void => this.int([0x88], s, d, 0, true);
   movzx8 = (d: number, s: Memory): void => this.int([0x0f, 0xb6], d, s, 0);
   movzx16 = (d: number, s: Memory): void => this.int([0x0f, 0xb7], d, s, 0);
@@ -202,13 +209,15 @@ export class Assembler {
   add = (d: number, s: number | Memory): void => this.int([0x03], d, s);
   sub = (d: number, s: number | Memory): void => this.int([0x2b], d, s);
   and = (d: number, s: number | Memory): void => this.int([0x23], d, s);
+  or = (d: number, s: number | Memory): void => this.int([0x0b], d, s);
+  xor = (d: number, s: number | Memory): void => this.int([0x33], d, s);
   cmp = (d: number, s: number | Memory): void => this.int([0x3b], d, s);
   cmp32 = (d: number, s: number | Memory): void => this.int([0x3b], d, s, 0);
   imul = (d: number, s: number | Memory): void => this.int([0x0f, 0xaf], d, s);
   test = (d: number, s: number): void => this.int([0x85], s, d);
   xor32 = (d: number, s: number): void => this.int([0x33], d, s, 0);
-  /** `kind` is the field of group 1: 0 add, 4 and, 5 sub, 7 cmp. */
-  immediate(kind: 0 | 4 | 5 | 7, d: number | Memory, v: number, w: 0 | 1 = 1): void {
+  /** `kind` is the field of group 1: 0 add, 1 or, 4 and, 5 sub, 6 xor, 7 cmp. */
+  immediate(kind: 0 | 1 | 4 | 5 | 6 | 7, d: number | Memory, v: number, w: 0 | 1 = 1): void {
     const short = v >= -128 && v <= 127;
     this.int([short ? 0x83 : 0x81], kind, d, w);
     if (short) this.byte(v);

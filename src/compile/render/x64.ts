@@ -27,8 +27,8 @@ import { type Allocation, allocate, type Location } from "./x64-registers.ts";
 export type X64Level = "x64-avx512" | "x64-avx2";
 
 export const x64Targets: Readonly<Record<X64Level, Target>> = {
-  "x64-avx512": { lanes: 16, registers: 30, dot4: true },
-  "x64-avx2": { lanes: 8, registers: 14, dot4: false },
+  "x64-avx512": { lanes: 16, registers: 30, dot4: true, dotBf16: true },
+  "x64-avx2": { lanes: 8, registers: 14, dot4: false, dotBf16: false },
 };
 
 const calleeSaved = [reg.rbx, reg.rbp, reg.r12, reg.r13, reg.r14, reg.r15];
@@ -166,7 +166,9 @@ class Renderer {
         return this.#intLoad(x);
       case "intStore": {
         const value = this.#use(x.a, reg.rax);
-        return x.size === "u8" ? a.store8(this.#address(x.at), value) : a.store32(this.#address(x.at), value);
+        const to = this.#address(x.at);
+        if (x.size === "u8") return a.store8(to, value);
+        return x.size === "u16" ? a.store16(to, value) : a.store32(to, value);
       }
       case "copy":
         if (x.dst.type === "int") {
@@ -203,13 +205,15 @@ class Renderer {
       case "storeLane":
         return a.vector(vop.storeScalar, 128, this.#vec(x.a), 0, this.#address(x.at), { scalar: true });
       case "storeI8":
-        return this.#storeI8(x.at, this.#vec(x.a));
+      case "storeI16":
+        return this.#storeNarrow(x.at, this.#vec(x.a), x.op === "storeI8" ? 1 : 2);
       case "f32Binary":
         return this.#binary(vop[x.kind], this.#vec(x.dst), this.#vec(x.a), x.b);
       case "fma":
         return this.#binary(vop.fma, this.#vec(x.dst), this.#vec(x.a), x.b);
       case "dot4":
-        return this.#binary(vop.dot4, this.#vec(x.dst), this.#vec(x.a), x.b);
+      case "dotBf16":
+        return this.#binary(vop[x.op], this.#vec(x.dst), this.#vec(x.a), x.b);
       case "f32Unary":
         if (x.kind === "sqrt") return this.#op(vop.sqrt, this.#vec(x.dst), 0, this.#vec(x.a));
         return this.#op(vop.round, this.#vec(x.dst), 0, this.#vec(x.a), 8);
@@ -257,16 +261,17 @@ class Renderer {
     this.#splat(dst, reg.rax);
   }
 
-  #storeI8(at: Address, from: number): void {
+  /** The low byte or half of each lane. Packing works within 128-bit halves: what is wanted is at the bottom of each. */
+  #storeNarrow(at: Address, from: number, bytes: 1 | 2): void {
     const a = this.#asm;
     const to = this.#address(at);
-    if (a.evex) return this.#op(vop.truncateBytes, from, 0, to);
-    // Packing works within 128-bit halves: four bytes end up at the bottom of each.
+    if (a.evex) return this.#op(bytes === 1 ? vop.truncateBytes : vop.truncateWords, from, 0, to);
     this.#op(vop.packDw, this.#v0, from, from);
-    this.#op(vop.packWb, this.#v0, this.#v0, this.#v0);
+    if (bytes === 1) this.#op(vop.packWb, this.#v0, this.#v0, this.#v0);
     a.vector(vop.extractHalf, 256, this.#v0, 0, this.#v1, { immediate: 1 });
-    a.vector(vop.moveToGpr, 128, this.#v0, 0, to);
-    a.vector(vop.moveToGpr, 128, this.#v1, 0, { ...to, offset: to.offset + 4 });
+    const store = bytes === 1 ? vop.moveToGpr : vop.moveLow64;
+    a.vector(store, 128, this.#v0, 0, to);
+    a.vector(store, 128, this.#v1, 0, { ...to, offset: to.offset + 4 * bytes });
   }
 
   /** A butterfly: each level adds lane i and lane i ^ half, so every lane holds the same sum in the same order. */
@@ -311,7 +316,7 @@ class Renderer {
     if (typeof b === "number" && kind !== "div" && kind !== "rem" && kind !== "min" && kind !== "max") {
       if (kind === "mul") a.imulImmediate(reg.rax, reg.rax, b);
       else if (kind === "shl" || kind === "shr") a.shiftImmediate(kind, reg.rax, b);
-      else a.immediate(kind === "add" ? 0 : kind === "sub" ? 5 : 4, reg.rax, b);
+      else a.immediate(({ add: 0, or: 1, and: 4, sub: 5, xor: 6 } as const)[kind], reg.rax, b);
     } else {
       const right = typeof b === "number" ? reg.rcx : this.#use(b, reg.rcx);
       if (typeof b === "number") a.movImmediate(right, b);
@@ -323,8 +328,8 @@ class Renderer {
         a.cmp(reg.rax, right);
         a.cmov(kind === "min" ? "g" : "l", reg.rax, right);
       } else {
-        assert(kind === "add" || kind === "sub" || kind === "mul" || kind === "and", () => `${kind} takes a number`);
-        ({ add: a.add, sub: a.sub, mul: a.imul, and: a.and })[kind](reg.rax, right);
+        assert(kind !== "shl" && kind !== "shr", () => `${kind} takes a number`);
+        ({ add: a.add, sub: a.sub, mul: a.imul, and: a.and, or: a.or, xor: a.xor })[kind](reg.rax, right);
       }
     }
     this.#define(dst, (r) => void (r === reg.rax || a.mov(r, reg.rax)));

@@ -1,0 +1,155 @@
+/**
+ * Packing: rows of weights as a file holds them → panels (`layout.ts`). A row's block is words of four bytes, which go where
+ * its format says; scales and their factors are taken apart. An item is a panel; rows beyond the last stay zero.
+ */
+import { type BlockType, blockFormats, blockLayout, panelRows } from "../block-format.ts";
+import { type WeightFormat, weightLayout } from "../layout.ts";
+import type { Int, Target, TileProgram } from "../tile.ts";
+import { at, TileBuilder } from "../tile-builder.ts";
+
+/** Bytes of a stored block of 32 or 256 columns, and where its parts are. */
+const stored: Readonly<Record<BlockType, number>> = {
+  Q4_0: 18,
+  Q4_1: 20,
+  Q5_0: 22,
+  Q5_1: 24,
+  Q8_0: 34,
+  Q4_K: 144,
+  Q5_K: 176,
+  Q6_K: 210,
+};
+
+/** Bytes of a row of `k` in the file, for the formats that are packed as they are. */
+export function storedRowBytes(format: WeightFormat, k: number): number {
+  if (format.kind === "blocks") return (k / blockFormats[format.type].block) * stored[format.type];
+  return k * (format.kind === "f32" ? 4 : 2);
+}
+
+/** Parameters: rows (from the panel `begin` on), panels, number of rows. f32 and bf16 rows, or those of a block format. */
+export function lowerPack(target: Target, format: WeightFormat, n: number, k: number): TileProgram {
+  const b = new TileBuilder(target);
+  const [from, to, count] = [b.param(), b.param(), b.param()];
+  const rowBytes = storedRowBytes(format, k);
+  const { panelBytes } = weightLayout(format, n, k);
+  b.for(b.begin, b.end, 1, (item) => {
+    const first = b.shl(item, 5);
+    const source = b.int(b.add(from, b.mul(first, rowBytes)));
+    const panel = b.add(to, b.mul(item, panelBytes));
+    b.for(0, b.min(b.sub(count, first), panelRows), 1, (row) => {
+      if (format.kind === "blocks") blockRow(b, format.type, k, source, panel, row);
+      else words(b, Math.floor(rowBytes / 4), rowBytes % 4 !== 0, source, b.add(panel, b.shl(row, 2)));
+      b.add(source, rowBytes, source);
+    });
+  });
+  return b.finish(`pack-${format.kind === "blocks" ? format.type : format.kind}-${n}x${k}`);
+}
+
+/** A row of `count` words to the panel's column; a bf16 row of odd length ends in half a word. */
+function words(b: TileBuilder, count: number, tail: boolean, source: Int, to: Int): void {
+  const cursor = b.int(to);
+  const unroll = 4;
+  const whole = count - (count % unroll);
+  const copy = (offset: number, i?: Int): void => {
+    b.storeInt(at(cursor), b.loadInt(at(source, offset, i)));
+    b.add(cursor, panelRows * 4, cursor);
+  };
+  b.for(0, whole * 4, 4 * unroll, (i) => {
+    for (let n = 0; n < unroll; n++) copy(4 * n, i);
+  });
+  for (let n = whole; n < count; n++) copy(4 * n);
+  if (tail) b.storeInt(at(cursor), b.loadInt(at(source, count * 4), "u16"));
+}
+
+function blockRow(b: TileBuilder, type: BlockType, k: number, row: Int, panel: Int, index: Int): void {
+  const f = blockFormats[type];
+  const layout = blockLayout(f);
+  const [from, block] = [b.int(row), b.int(panel)];
+  b.for(0, k / f.block, 1, () => {
+    const to = b.add(block, b.shl(index, 2));
+    const parts: BlockParts = {
+      b,
+      from,
+      word: (n, value) => b.storeInt(at(to, layout.words + n * panelRows * 4), value),
+      half(offset, part, negated = false) {
+        const bits = b.loadInt(at(from, offset), "u16");
+        b.storeInt(at(block, layout[part], index, 2), negated ? b.xor(bits, 0x8000) : bits, "u16");
+      },
+      code: (value, part, sub) => b.storeInt(at(block, layout[part] + sub * panelRows, index), value, "u8"),
+    };
+    packers[type](parts);
+    b.add(from, stored[type], from);
+    b.add(block, layout.bytes, block);
+  });
+}
+
+/** One row's block: `from` is where it is stored, the rest write its place in the panel. */
+interface BlockParts {
+  readonly b: TileBuilder;
+  readonly from: Int;
+  word(n: number, value: Int): void;
+  /** The f16 at `offset` of the block, its sign flipped where asked. */
+  half(offset: number, part: "factor" | "minimumFactor" | "scales" | "minima", negated?: boolean): void;
+  code(value: Int, part: "scales" | "minima", sub: number): void;
+}
+
+const packers: Readonly<Record<BlockType, (p: BlockParts) => void>> = {
+  Q4_0: (p) => halved(p, 2, undefined),
+  Q4_1: (p) => halved(p, 4, undefined),
+  Q5_0: (p) => halved(p, 6, 2),
+  Q5_1: (p) => halved(p, 8, 4),
+  Q8_0(p) {
+    p.half(0, "scales");
+    // Signed codes become unsigned by flipping their signs.
+    for (let n = 0; n < 8; n++) p.word(n, p.b.xor(p.b.loadInt(at(p.from, 2 + 4 * n)), 0x80808080 | 0));
+  },
+  Q4_K(p) {
+    sixBitScales(p);
+    for (let n = 0; n < 32; n++) p.word(n, p.b.loadInt(at(p.from, 16 + 4 * n)));
+  },
+  Q5_K(p) {
+    sixBitScales(p);
+    for (let n = 0; n < 32; n++) p.word(n, p.b.loadInt(at(p.from, 48 + 4 * n)));
+    for (let n = 0; n < 8; n++) p.word(32 + n, p.b.loadInt(at(p.from, 16 + 4 * n)));
+  },
+  Q6_K(p) {
+    for (let n = 0; n < 48; n++) p.word(n, p.b.loadInt(at(p.from, 4 * n)));
+    for (let sub = 0; sub < 16; sub++) p.code(p.b.loadInt(at(p.from, 192 + sub), "u8"), "scales", sub);
+    p.half(208, "factor");
+  },
+};
+
+/** Blocks of 32: an f16 scale, an f16 smallest value where there are minima, fifth bits at `fifths`, nibbles. */
+function halved(p: BlockParts, nibbles: number, fifths: number | undefined): void {
+  p.half(0, "scales");
+  // The smallest value is added in the file; a minimum is taken off.
+  if (nibbles === 4 || nibbles === 8) p.half(2, "minima", true);
+  for (let n = 0; n < 4; n++) p.word(n, p.b.loadInt(at(p.from, nibbles + 4 * n)));
+  if (fifths !== undefined) p.word(4, gatherFifths(p.b, p.b.loadInt(at(p.from, fifths))));
+}
+
+/** Bit 4q + j to bit 8j + q: each byte gets the fifth bits of its own column of the quads. */
+function gatherFifths(b: TileBuilder, bits: Int): Int {
+  let all: Int | undefined;
+  for (let j = 0; j < 4; j++) {
+    let x = b.and(j === 0 ? bits : b.shr(bits, j), 0x11111111);
+    x = b.and(b.or(x, b.shr(x, 3)), 0x03030303);
+    x = b.and(b.or(x, b.shr(x, 6)), 0x000f000f);
+    x = b.and(b.or(x, b.shr(x, 12)), 0xff);
+    all = all === undefined ? x : b.or(all, b.shl(x, 8 * j));
+  }
+  return all!;
+}
+
+/** f16 d and dmin, then 12 bytes: six bits each of eight scales and minima, the upper two of 4–7 in the bytes of 0–3. */
+function sixBitScales(p: BlockParts): void {
+  const { b } = p;
+  p.half(0, "factor");
+  p.half(2, "minimumFactor");
+  for (let j = 0; j < 4; j++) {
+    const [scale, minimum, rest] = [4, 8, 12].map((o) => b.loadInt(at(p.from, o + j), "u8")) as [Int, Int, Int];
+    p.code(b.and(scale, 63), "scales", j);
+    p.code(b.and(minimum, 63), "minima", j);
+    p.code(b.or(b.and(rest, 15), b.shl(b.shr(scale, 6), 4)), "scales", 4 + j);
+    p.code(b.or(b.shr(rest, 4), b.shl(b.shr(minimum, 6), 4)), "minima", 4 + j);
+  }
+}
