@@ -5,7 +5,7 @@
  * WebAssembly memory) and is visible to JavaScript through views. A launch list is itself device memory, so that a whole
  * model step is one call:
  *
- *     records ──► threads claim chunks of items from each record's counter ──► barrier ──► next record
+ *     records ──► wait for records before ──► threads claim chunks of items ──► signal, barrier ──► next record
  */
 import type { Target, TileProgram } from "../compile/tile.ts";
 
@@ -21,8 +21,26 @@ export interface Region {
   readonly offset: number;
 }
 
-/** Byte layout of a launch record; each record has its own cache lines, since its counter is contended. */
-export const record = { stride: 128, kernel: 0, args: 8, items: 16, chunk: 20, barrier: 24, counter: 64 } as const;
+/**
+ * Byte layout of a launch record; each record has its own cache lines, since its counter is contended.
+ *
+ * Threads claim `chunk` items at a time, from where `counter` stands to `items`. A record whose `thread` is i + 1 is thread
+ * i's alone, and 0 anyone's. Before its first item a thread waits until nothing remains of the records that `waits` points
+ * at: 64-bit distances in bytes from this record, ended by 0. Where `signals` is set, `remaining` counts down to 0.
+ */
+export const record = {
+  stride: 128,
+  kernel: 0,
+  args: 8,
+  items: 16,
+  chunk: 20,
+  barrier: 24,
+  thread: 28,
+  waits: 32,
+  signals: 40,
+  counter: 64,
+  remaining: 68,
+} as const;
 
 export interface Device {
   readonly level: Level;
@@ -35,8 +53,8 @@ export interface Device {
   /** Handles for `record.kernel`, in the order of the programs. */
   install(programs: readonly TileProgram[]): readonly number[];
   /**
-   * Runs `count` records laid out by `record` from the start of `records`. The caller has set items, chunk and barrier, and
-   * zeroed each counter. A non-zero barrier waits for all threads before the next record. Runs do not overlap.
+   * Runs `count` records laid out by `record` from the start of `records`. The caller has set each record and its counters.
+   * A non-zero barrier waits for all threads before the next record. Runs do not overlap.
    * `scratchBytes` given at creation is what each thread's kernels get.
    */
   run(records: Region, count: number): Promise<void>;
@@ -49,6 +67,7 @@ export interface Device {
 export interface Span {
   readonly record: number;
   readonly thread: number;
+  /** When it could begin: it came here, and what the record waits for was done. */
   readonly begin: number;
   /** When no items were left to claim; until `end` the thread waited for the others, if the record has a barrier. */
   readonly worked: number;

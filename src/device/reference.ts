@@ -25,7 +25,8 @@ export function openReference({ scratchBytes }: DeviceOptions): Device {
     const at = records.address + i * record.stride;
     const kernel = kernels[memory.getUint32(at + record.kernel, true)];
     assert(kernel !== undefined, () => `record ${i} has no kernel`);
-    kernel(memory, memory.getUint32(at + record.args, true), 0, memory.getInt32(at + record.items, true), scratch);
+    const [begin, end] = [memory.getInt32(at + record.counter, true), memory.getInt32(at + record.items, true)];
+    kernel(memory, memory.getUint32(at + record.args, true), begin, end, scratch);
   };
   return {
     level: "reference",

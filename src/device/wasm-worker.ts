@@ -13,6 +13,8 @@ export interface WorkerStart {
   readonly threads: number;
   readonly scratch: number;
   readonly control: number;
+  /** Which thread this is, from 1 on. */
+  readonly thread: number;
 }
 
 export type WorkerMessage =
@@ -22,7 +24,7 @@ export type WorkerMessage =
 /** What a thread answers to a timed run: when each record began and ended, in milliseconds of the system's clock. */
 export type Times = readonly (readonly [begin: number, end: number])[];
 
-const { memory, driver, threads, scratch, control } = workerData as WorkerStart;
+const { memory, driver, threads, scratch, control, thread } = workerData as WorkerStart;
 const table = new WebAssembly.Table({ element: "anyfunc", initial: 0 });
 const env = { env: { memory, table } };
 const run = new WebAssembly.Instance(driver, env).exports.run as (...numbers: number[]) => void;
@@ -35,7 +37,7 @@ parentPort?.on("message", (message: WorkerMessage) => {
   }
   try {
     if (message.timed) return parentPort?.postMessage(timedRun(message.records, message.count));
-    run(message.records, message.count, threads, scratch, control);
+    run(message.records, message.count, threads, scratch, control, thread);
     parentPort?.postMessage(undefined);
   } catch (error) {
     parentPort?.postMessage(error);
@@ -46,7 +48,7 @@ function timedRun(records: number, count: number): Times {
   const now = (): number => performance.timeOrigin + performance.now();
   return Array.from({ length: count }, (_, i) => {
     const begin = now();
-    run(records + i * record.stride, 1, threads, scratch, control);
+    run(records + i * record.stride, 1, threads, scratch, control, thread);
     return [begin, now()] as const;
   });
 }

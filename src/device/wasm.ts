@@ -23,8 +23,8 @@ export async function openWasm({ threads, scratchBytes, relaxed = allowRelaxed()
   const block = space.alloc(control.bytes);
   const driver = new WebAssembly.Module(driverModule(pagesMax));
   const pool = startThreads(
-    Array.from({ length: threads }, () => {
-      return { memory, driver, threads, scratch: space.alloc(scratchBytes), control: block };
+    Array.from({ length: threads }, (_, i) => {
+      return { memory, driver, threads, scratch: space.alloc(scratchBytes), control: block, thread: i + 1 };
     }),
   );
   let installed = 0;

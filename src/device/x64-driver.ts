@@ -5,7 +5,7 @@
  * items from each record's counter. Waiting spins for a bounded time and then sleeps in a futex, so that threads do not
  * starve the JavaScript that shares their cores.
  */
-import { Assembler, type Memory, reg } from "../compile/render/x64-assembler.ts";
+import { Assembler, type Label, type Memory, reg } from "../compile/render/x64-assembler.ts";
 import { record } from "./device.ts";
 
 /** Byte offsets in the control block; contended words have cache lines of their own. */
@@ -20,8 +20,11 @@ export const control = {
   exit: 276,
   epochSleepers: 320,
   nextThread: 384,
+  /** Changes when a record that someone sleeps for is done. */
+  events: 448,
+  eventSleepers: 452,
   /** One address a thread. */
-  scratch: 448,
+  scratch: 512,
   bytes: 4096,
 } as const;
 
@@ -31,10 +34,13 @@ export const control = {
  */
 export const stamps = { begin: 0, worked: 8, end: 16, stride: 24, cursor: -8 } as const;
 
+/** What stands before a thread's scratch beside the cursor: which thread it is, from 1 on. */
+const own = { thread: -16 } as const;
+
 export const threadsMax = (control.bytes - control.scratch) / 8;
 
 /** Spins before sleeping: some 30 µs between records, where work is about to come, and 50 µs between steps. */
-const spins = { barrier: 2000, epoch: 3000 };
+const spins = { barrier: 2000, event: 2000, epoch: 3000 };
 const futex = { call: 202, wait: 128, wake: 129 };
 const saved = [reg.rbx, reg.rbp, reg.r12, reg.r13, reg.r14, reg.r15];
 const ctl = (offset: number): Memory => ({ base: reg.rbx, offset });
@@ -44,6 +50,7 @@ export function runCode(timed = false): Uint8Array {
   return routine((a) => {
     announce(a);
     a.mov(reg.r15, ctl(control.scratch));
+    a.storeImmediate32({ base: reg.r15, offset: own.thread }, 1);
     walk(a, timed);
   });
 }
@@ -57,6 +64,8 @@ export function workerCode(timed = false): Uint8Array {
     a.movImmediate(reg.rax, 1);
     a.fetchAdd32(ctl(control.nextThread), reg.rax);
     a.mov(reg.r15, { base: reg.rbx, index: reg.rax, scale: 8, offset: control.scratch + 8 });
+    a.immediate(0, reg.rax, 2);
+    a.store32({ base: reg.r15, offset: own.thread }, reg.rax);
     const last: Memory = { base: reg.rsp, offset: 0 };
     a.storeImmediate32(last, 0);
     const top = a.here();
@@ -162,11 +171,12 @@ function stamp(a: Assembler, place: number): void {
   a.store({ base: reg.rcx, offset: place }, reg.rax);
 }
 
-/** r12 the record, r13 how many are left, r15 this thread's scratch. */
+const of = (offset: number): Memory => ({ base: reg.r12, offset });
+
+/** r12 the record, r13 how many are left, r15 this thread's scratch; r14 minus the items of the chunk at hand. */
 function walk(a: Assembler, timed: boolean): void {
-  const of = (offset: number): Memory => ({ base: reg.r12, offset });
   const finished = a.label();
-  const exhausted = a.label();
+  const passed = a.label();
   const next = a.label();
   const whole = a.label();
   a.mov(reg.r12, ctl(control.records));
@@ -175,24 +185,28 @@ function walk(a: Assembler, timed: boolean): void {
   a.test(reg.r13, reg.r13);
   a.jumpIf("e", finished);
   if (timed) stamp(a, stamps.begin);
+  enter(a, passed);
+  if (timed) stamp(a, stamps.begin);
   const claim = a.here();
   a.mov32(reg.rsi, of(record.chunk));
   a.mov(reg.rdx, reg.rsi);
   a.fetchAdd32(of(record.counter), reg.rsi);
   a.mov32(reg.rcx, of(record.items));
   a.cmp(reg.rsi, reg.rcx);
-  a.jumpIf("ge", exhausted);
+  a.jumpIf("ge", passed);
   a.add(reg.rdx, reg.rsi);
   a.cmp(reg.rdx, reg.rcx);
   a.jumpIf("le", whole);
   a.mov(reg.rdx, reg.rcx);
   a.bind(whole);
+  a.mov(reg.r14, reg.rsi);
+  a.sub(reg.r14, reg.rdx);
   a.mov(reg.rdi, of(record.args));
   a.mov(reg.rcx, reg.r15);
   a.mov(reg.rax, of(record.kernel));
   a.call(reg.rax);
-  a.jump(claim);
-  a.bind(exhausted);
+  signal(a, claim);
+  a.bind(passed);
   if (timed) stamp(a, stamps.worked);
   a.immediate(7, of(record.barrier), 0, 0);
   a.jumpIf("e", next);
@@ -207,4 +221,72 @@ function walk(a: Assembler, timed: boolean): void {
   a.jump(top);
   a.bind(finished);
   barrier(a);
+}
+
+/** Goes to `passed` where this thread has nothing to do; else on, when the records that this one waits for are done. */
+function enter(a: Assembler, passed: Label): void {
+  const mine = a.label();
+  const ready = a.label();
+  const awake = a.label();
+  a.mov32(reg.rax, of(record.thread));
+  a.test(reg.rax, reg.rax);
+  a.jumpIf("e", mine);
+  a.cmp32(reg.rax, { base: reg.r15, offset: own.thread });
+  a.jumpIf("ne", passed);
+  a.bind(mine);
+  a.mov(reg.rbp, of(record.waits));
+  a.test(reg.rbp, reg.rbp);
+  a.jumpIf("e", ready);
+  a.mov32(reg.rax, of(record.counter));
+  a.cmp32(reg.rax, of(record.items));
+  a.jumpIf("ge", passed);
+  const each = a.here();
+  a.mov(reg.rax, { base: reg.rbp, offset: 0 });
+  a.test(reg.rax, reg.rax);
+  a.jumpIf("e", ready);
+  a.immediate(0, reg.rbp, 8);
+  a.lea(reg.r14, { base: reg.r12, index: reg.rax, scale: 1, offset: record.remaining });
+  const remaining: Memory = { base: reg.r14, offset: 0 };
+  a.movImmediate(reg.rcx, spins.event);
+  const spin = a.here();
+  a.immediate(7, remaining, 0, 0);
+  a.jumpIf("e", each);
+  a.pause();
+  a.decrement(reg.rcx);
+  a.jumpIf("ne", spin);
+  // The sleeper counts itself before it looks again, so that whoever finishes after that look sees it.
+  const sleep = a.here();
+  a.movImmediate(reg.rax, 1);
+  a.fetchAdd32(ctl(control.eventSleepers), reg.rax);
+  a.mov32(reg.rdx, ctl(control.events));
+  a.immediate(7, remaining, 0, 0);
+  a.jumpIf("e", awake);
+  a.movImmediate(reg.rax, futex.call);
+  a.lea(reg.rdi, ctl(control.events));
+  a.movImmediate(reg.rsi, futex.wait);
+  a.xor32(reg.r10, reg.r10);
+  a.syscall();
+  a.bind(awake);
+  a.movImmediate(reg.rax, -1);
+  a.fetchAdd32(ctl(control.eventSleepers), reg.rax);
+  a.immediate(7, remaining, 0, 0);
+  a.jumpIf("ne", sleep);
+  a.jump(each);
+  a.bind(ready);
+}
+
+/** Counts the chunk as done, wakes who sleeps for the record if it was the last, and goes on to `claim`. */
+function signal(a: Assembler, claim: Label): void {
+  a.immediate(7, of(record.signals), 0, 0);
+  a.jumpIf("e", claim);
+  a.mov(reg.rax, reg.r14);
+  a.fetchAdd32(of(record.remaining), reg.rax);
+  a.add(reg.rax, reg.r14);
+  a.jumpIf("ne", claim);
+  a.immediate(7, ctl(control.eventSleepers), 0, 0);
+  a.jumpIf("e", claim);
+  a.movImmediate(reg.rax, 1);
+  a.fetchAdd32(ctl(control.events), reg.rax);
+  wake(a, control.events);
+  a.jump(claim);
 }
