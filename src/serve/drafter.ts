@@ -1,8 +1,9 @@
 /**
- * Guesses: from a smaller model that shares the block tables of the large one, or looked up in what was read and written.
+ * Guesses: from a smaller model that shares the block tables of the large one, or looked up in what was read and written. The
+ * small model guesses for all sequences of a pass together: one of its steps is one more token for each.
  */
 import { draw } from "../core/random.ts";
-import type { Runner } from "../model/runner.ts";
+import type { Row, Runner, StepSequence } from "../model/runner.ts";
 import type { DraftDistribution } from "./acceptance.ts";
 import type { Pass, SequencePass } from "./executor.ts";
 import type { Sampling } from "./generation.ts";
@@ -13,6 +14,13 @@ export interface Proposal {
   readonly tokens: readonly number[];
   /** For each guess of a draft model, what it was drawn from. */
   readonly distributions: readonly DraftDistribution[] | undefined;
+}
+
+/** A sequence, its tokens so far, and how its request samples. */
+export interface Asked {
+  readonly part: SequencePass;
+  readonly tokens: readonly number[];
+  readonly sampling: Sampling;
 }
 
 /** Draws of the draft model at a position have numbers that no draw of the target has. */
@@ -29,35 +37,28 @@ export class Drafter {
     this.#lookup = lookup;
   }
 
-  async propose(part: SequencePass, tokens: readonly number[], sampling: Sampling): Promise<Proposal> {
-    if (this.#lookup === undefined) return { tokens: [], distributions: undefined };
-    if (this.#draft !== undefined) return this.#run(this.#draft, part, tokens, sampling);
-    const { longest, shortest } = this.#lookup;
-    return { tokens: lookUp(tokens, part.drafts, longest, shortest), distributions: undefined };
+  /** One proposal for each sequence asked about. */
+  async propose(asked: readonly Asked[]): Promise<Proposal[]> {
+    const lookup = this.#lookup;
+    if (lookup === undefined) return asked.map(() => ({ tokens: [], distributions: undefined }));
+    if (this.#draft !== undefined) return this.#run(this.#draft, asked);
+    return asked.map(({ part, tokens }) => ({
+      tokens: lookUp(tokens, part.drafts, lookup.longest, lookup.shortest),
+      distributions: undefined,
+    }));
   }
 
-  async #run(draft: Runner, part: SequencePass, tokens: readonly number[], sampling: Sampling): Promise<Proposal> {
-    const key = keyOf(part);
-    const guesses: number[] = [];
-    const distributions: DraftDistribution[] = [];
-    let computed = this.#computed.get(key) ?? 0;
-    while (guesses.length < part.drafts) {
-      const all = [...tokens, ...guesses];
-      const next = all.slice(computed, computed + draft.tokensMax);
-      const complete = computed + next.length === all.length;
-      const outputs = complete ? 1 : 0;
-      const temperature = sampling.temperature || 1;
-      const { rows } = await draft.step([{ tokens: next, start: computed, blocks: part.table, outputs, temperature }]);
-      computed += next.length;
-      if (!complete) continue;
-      const row = rows[0]!;
-      const own = { logits: row.logits.slice(), maxima: row.maxima.slice(), sums: row.sums.slice() };
-      const sampler = new RowSampler(own, sampling, { produced: new Map(), prompt: new Set() });
-      guesses.push(sampler.sample(draw(sampling.seed, part.choice, all.length, draftDraw)));
-      distributions.push((token) => sampler.probability(token));
+  async #run(draft: Runner, asked: readonly Asked[]): Promise<Proposal[]> {
+    const guessing = asked.map((one) => new Guessing(one, this.#computed.get(keyOf(one.part)) ?? 0));
+    for (;;) {
+      const turns = together(draft, guessing);
+      if (turns.length === 0) break;
+      const { rows } = await draft.step(turns.map(({ step }) => step));
+      let row = 0;
+      for (const { of, step } of turns) of.advance(step, step.outputs > 0 ? rows[row++] : undefined);
     }
-    this.#computed.set(key, computed);
-    return { tokens: guesses, distributions };
+    for (const { part, computed } of guessing) this.#computed.set(keyOf(part), computed);
+    return guessing.map(({ guesses, distributions }) => ({ tokens: guesses, distributions }));
   }
 
   /** Of `drafted` guesses `accepted` stay: what the draft model computed beyond them is void. */
@@ -81,6 +82,69 @@ export class Drafter {
   forget(request: number): void {
     for (const key of this.#computed.keys()) if (key.startsWith(`${request} `)) this.#computed.delete(key);
   }
+}
+
+/** One sequence while the draft model runs. */
+class Guessing {
+  readonly part: SequencePass;
+  readonly guesses: number[] = [];
+  readonly distributions: DraftDistribution[] = [];
+  /** Positions in the draft model's cache. */
+  computed: number;
+  readonly #sampling: Sampling;
+  readonly #tokens: number[];
+
+  constructor({ part, tokens, sampling }: Asked, computed: number) {
+    this.part = part;
+    this.computed = computed;
+    this.#sampling = sampling;
+    this.#tokens = [...tokens];
+  }
+
+  /** What it has to compute next, of `most` tokens at most; `undefined` where it has guessed enough. */
+  next(most: number): StepSequence | undefined {
+    if (this.guesses.length === this.part.drafts) return undefined;
+    const tokens = this.#tokens.slice(this.computed, this.computed + most);
+    const outputs = this.computed + tokens.length === this.#tokens.length ? 1 : 0;
+    const temperature = this.#sampling.temperature || 1;
+    return { tokens, start: this.computed, blocks: this.part.table, outputs, temperature };
+  }
+
+  advance(step: StepSequence, row: Row | undefined): void {
+    this.computed += step.tokens.length;
+    if (row === undefined) return;
+    const own = { logits: row.logits.slice(), maxima: row.maxima.slice(), sums: row.sums.slice() };
+    const sampler = new RowSampler(own, this.#sampling, { produced: new Map(), prompt: new Set() });
+    const token = sampler.sample(draw(this.#sampling.seed, this.part.choice, this.#tokens.length, draftDraw));
+    this.#tokens.push(token);
+    this.guesses.push(token);
+    this.distributions.push((other) => sampler.probability(other));
+  }
+}
+
+/**
+ * As many sequences as one step of the draft model holds. Those that still compute a prompt which they share would write the
+ * same blocks: they take turns.
+ */
+function together(
+  draft: Runner,
+  guessing: readonly Guessing[],
+): { readonly of: Guessing; readonly step: StepSequence }[] {
+  const turns: { readonly of: Guessing; readonly step: StepSequence }[] = [];
+  const written = new Set<number>();
+  let left = draft.tokensMax;
+  for (const one of guessing) {
+    if (left === 0 || turns.length === Math.min(draft.sequencesMax, draft.rowsMax)) break;
+    const step = one.next(left);
+    if (step === undefined) continue;
+    const end = Math.ceil((step.start + step.tokens.length) / draft.blockSize);
+    const blocks = one.part.table.slice(Math.floor(step.start / draft.blockSize), end);
+    if (blocks.some((block) => written.has(block))) continue;
+    for (const block of blocks) written.add(block);
+    turns.push({ of: one, step });
+    left -= step.tokens.length;
+  }
+  return turns;
 }
 
 const keyOf = ({ request, choice }: SequencePass): string => `${request} ${choice}`;

@@ -11,7 +11,7 @@ import type { Row, Runner, StepSequence } from "../model/runner.ts";
 import type { Tokenizer } from "../model/tokenizer.ts";
 import { accept } from "./acceptance.ts";
 import { TokenMasks } from "./constraint/mask.ts";
-import { Drafter, type Proposal } from "./drafter.ts";
+import { type Asked, Drafter, type Proposal } from "./drafter.ts";
 import type { Executor, Pass, Produced, SequencePass } from "./executor.ts";
 import type { ConstraintState, GenerationRequest, TokenLogprob } from "./generation.ts";
 import { type History, logprobs, RowSampler } from "./sampler.ts";
@@ -139,8 +139,7 @@ export class ModelExecutor implements Executor {
     for (const { slot, block } of pass.swapIn) runner.writeBlock(block, this.#arena[slot]!);
     for (const { from, to } of pass.copies) runner.copyBlock(from, to);
     this.#drafter.moved(pass);
-    const proposals: Proposal[] = [];
-    for (const part of pass.sequences) proposals.push(await this.#propose(part));
+    const proposals = await this.#propose(pass);
     const steps = pass.sequences.map((part, i) => this.#stepOf(part, proposals[i]!));
     const { rows } = await runner.step(steps);
     const produced: Produced[] = [];
@@ -159,13 +158,18 @@ export class ModelExecutor implements Executor {
     return produced;
   }
 
-  async #propose(part: SequencePass): Promise<Proposal> {
-    const running = this.#running.get(part.request);
-    const choice = running?.choices[part.choice];
-    const none = { tokens: [], distributions: undefined };
-    if (running === undefined || choice === undefined || part.drafts === 0 || choice.constraint !== undefined)
-      return none;
-    return this.#drafter.propose(part, choice.tokens, running.request.sampling);
+  /** One for each sequence of the pass; empty where nothing may be guessed. */
+  async #propose(pass: Pass): Promise<Proposal[]> {
+    const asked = pass.sequences.flatMap((part): Asked[] => {
+      const running = this.#running.get(part.request);
+      const choice = running?.choices[part.choice];
+      if (running === undefined || choice === undefined) return [];
+      if (part.drafts === 0 || choice.constraint !== undefined) return [];
+      return [{ part, tokens: choice.tokens, sampling: running.request.sampling }];
+    });
+    const proposed = await this.#drafter.propose(asked);
+    const proposals = new Map(asked.map(({ part }, i) => [part, proposed[i]!]));
+    return pass.sequences.map((part) => proposals.get(part) ?? { tokens: [], distributions: undefined });
   }
 
   #stepOf(part: SequencePass, proposal: Proposal): StepSequence {

@@ -18,6 +18,7 @@ export default speculation({
   differs: [
     "Without a draft model the drafts come from a look-up of the last tokens in the prompt and the output: q is then a point mass, and acceptance is coupled to the plain draw, so that not only the distribution but the sample stays.",
     "The resampling draws from p and keeps y with probability max(0, 1 − q(y)/p(y)), which is the paper's distribution without a pass over the vocabulary.",
+    "With a draft model and a temperature above 0 the sample depends on what shares the batch, since how many guesses a sequence gets does (the pass's room is shared); its distribution does not. Greedy output, and any output with a look-up, is the same in every company.",
     "A request whose output is constrained by a grammar gets no drafts.",
     "γ is an option; it is not chosen from α and c (paper: §3.5).",
   ],
