@@ -1,6 +1,7 @@
 /** The engine where its policies are not the usual ones, a pass is narrow, or the runner fails. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { UserError } from "../core/errors.ts";
 import { createFakeService } from "../test/fake-service.ts";
 import { hashRunner } from "../test/hash-runner.ts";
 import { collect } from "../test/serve-rig.ts";
@@ -38,6 +39,23 @@ test("more choices than a pass holds sequences take turns", { timeout: 5000 }, a
     narrow.check();
     await wide.close();
     await narrow.close();
+  }
+});
+
+test("what there is room for is served, and a token more for each choice is not", { timeout: 5000 }, async () => {
+  for (const kvCache of kvCaches.ids()) {
+    const service = await openService({ ...usual, kvCache, runner: hashRunner({ ...sizes, blocks: 24 }) });
+    for (const choices of [1, 2, 3, 5]) {
+      const tokensMax = service.roomFor(5, choices);
+      const results = await collect(service, { ...request(choices), tokensMax });
+      for (const tokens of results) assert.equal(tokens.length, tokensMax);
+      if (choices === 1) assert.equal(tokensMax, service.context - 5);
+      else assert.throws(() => service.generate({ ...request(choices), tokensMax: tokensMax + 1 }), UserError);
+    }
+    assert.equal(service.roomFor(5, 100), 0);
+    assert.throws(() => service.generate({ ...request(100), tokensMax: 1 }), /fewer tokens or choices/);
+    service.check();
+    await service.close();
   }
 });
 

@@ -56,6 +56,20 @@ export class Engine {
     return this.#running.length;
   }
 
+  /** Tokens that each choice of a request may produce so that it fits the cache when it runs alone; at most `most`. */
+  roomFor(promptTokens: number, choices: number, most: number): number {
+    const { kvCache, blockSize } = this.parts;
+    const about = { id: 0, promptTokens, choices, length: promptTokens, hashes: [] };
+    // A policy may round as it likes, but asks for no fewer blocks where more tokens are asked for.
+    let [fits, exceeds] = [0, Math.max(0, most) + 1];
+    while (exceeds - fits > 1) {
+      const tokensMax = Math.floor((fits + exceeds) / 2);
+      if (kvCache.blocksMax({ ...about, tokensMax }, blockSize) <= this.pool.blocks) fits = tokensMax;
+      else exceeds = tokensMax;
+    }
+    return fits;
+  }
+
   /** Throws a `UserError` for a request that could never run, even alone. */
   submit(arrival: Arrival): void {
     const { clock, kvCache, blockSize, log } = this.parts;

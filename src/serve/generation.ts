@@ -98,6 +98,11 @@ export interface Service {
   readonly checkpoint: Pick<Checkpoint, "name" | "chatTemplate" | "tokenizer" | "config">;
   /** Longest prompt and output together, in tokens: the smaller of the model's context and what the cache can hold. */
   readonly context: number;
+  /**
+   * Most tokens that each choice of a request may produce: what its prompt leaves of the context, and, of several choices,
+   * what the cache can hold of all of them at once. 0 where not even one fits.
+   */
+  roomFor(promptTokens: number, choices: number): number;
   /** Throws `QueueFull`, or a `UserError` for what can never be served (a prompt beyond the context). */
   generate(request: GenerationRequest): Generation;
   /** [D], not normalised. */

@@ -88,7 +88,10 @@ export interface Preemption {
 export interface KvCache {
   /** True where computed blocks of prompts are published under their hashes. */
   readonly sharesPrefixes: boolean;
-  /** Blocks that the request may come to hold if it runs alone: more than there are can never be served. */
+  /**
+   * Blocks that the request may come to hold if it runs alone: more than there are can never be served. More tokens never
+   * need fewer.
+   */
   blocksMax(need: RequestNeed, blockSize: number): number;
   /** Blocks with which a request begins; `undefined`: it must wait. `alone` when nothing else is running. */
   admit(view: CacheView, need: RequestNeed, alone: boolean): Admission | undefined;

@@ -152,6 +152,10 @@ class EngineService implements RunningService {
     this.#counts.prefixHits += start;
   }
 
+  roomFor(promptTokens: number, choices: number): number {
+    return this.#engine.roomFor(promptTokens, choices, this.context - promptTokens);
+  }
+
   generate(request: GenerationRequest): Generation {
     if (this.#failure !== undefined) throw this.#failure;
     if (this.#draining) throw new UserError("The server is shutting down.", "Ask another, or this one later.");

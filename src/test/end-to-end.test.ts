@@ -149,6 +149,18 @@ test("a client that hangs up frees its blocks; a full queue is a 429 that says w
   stream.controller.abort();
 });
 
+test("several choices without a limit share the cache; with one that cannot be held they are refused", async () => {
+  const answer = await client.chat.completions.create({ model: name, messages, n: 3, seed: 3 });
+  assert.equal(answer.choices.length, 3);
+  for (const choice of answer.choices) assert.match(choice.finish_reason, /^(stop|length)$/);
+  const beyond = { model: name, messages, n: 3, max_tokens: Math.floor(service.context / 2) };
+  await assert.rejects(client.chat.completions.create(beyond), (error: unknown) => {
+    assert.ok(error instanceof OpenAI.APIError && error.status === 400);
+    assert.match(error.message, /fewer tokens or choices/);
+    return true;
+  });
+});
+
 test("a prompt beyond the context is refused with the numbers", async () => {
   const prompt = "weave ".repeat(service.context);
   await assert.rejects(client.completions.create({ model: name, prompt, max_tokens: 1 }), (error: unknown) => {

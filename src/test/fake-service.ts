@@ -91,6 +91,10 @@ class ScriptedService implements FakeService {
     if (this.#running === 0) for (const resolve of this.#idle.splice(0)) resolve();
   }
 
+  roomFor(promptTokens: number, choices: number): number {
+    return Math.floor(this.context / choices) - promptTokens;
+  }
+
   generate(request: GenerationRequest): Generation {
     if (request.prompt.length >= this.context) throw new UserError("The prompt is longer than the context.");
     if (this.#running >= (this.#options.queueMax ?? 64)) throw new QueueFull(2.5);

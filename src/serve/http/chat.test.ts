@@ -110,6 +110,16 @@ test("a choice cut by max_tokens ends by length", async () => {
   });
 });
 
+test("without max_tokens a request may get all that there is room for, and of several choices each its share", async () => {
+  await withClient({}, async ({ client, service }) => {
+    for (const n of [1, 4]) await client.chat.completions.create({ ...ask, n });
+    const [one, four] = service.requests;
+    assert.equal(one!.tokensMax, service.context - one!.prompt.length);
+    assert.equal(four!.tokensMax, service.roomFor(four!.prompt.length, 4));
+    assert.ok(four!.tokensMax < one!.tokensMax);
+  });
+});
+
 test("log-probabilities list the tokens of the text with their bytes and alternatives", async () => {
   await withClient({ reply: () => "hé" }, async ({ client }) => {
     const answer = await client.chat.completions.create({ ...ask, logprobs: true, top_logprobs: 2 });

@@ -19,7 +19,8 @@ export async function chat(api: Api, body: unknown, reply: FastifyReply): Promis
   const form = outputForm(fields);
   const prompt = await chatPrompt(api.service, fields, form);
   const asked = fields.max_completion_tokens ?? fields.max_tokens;
-  const tokensMax = tokensToGenerate(api.service, prompt.length, asked, Number.POSITIVE_INFINITY, "messages");
+  const size = { prompt: prompt.length, choices: fields.n };
+  const tokensMax = tokensToGenerate(api.service, size, asked, Number.POSITIVE_INFINITY, "messages");
   const logprobs = fields.logprobs === true ? (fields.top_logprobs ?? 0) : undefined;
   const { constraint } = form;
   const particular = { prompt, tokensMax, logprobs, ...(constraint === undefined ? {} : { constraint }) };

@@ -27,7 +27,8 @@ export async function completions(api: Api, body: unknown, reply: FastifyReply):
   }
   const seed = seedOf(fields);
   const requests = prompts.map((prompt) => {
-    const tokensMax = tokensToGenerate(api.service, prompt.length, fields.max_tokens, tokensDefault, "prompt");
+    const size = { prompt: prompt.length, choices: fields.n };
+    const tokensMax = tokensToGenerate(api.service, size, fields.max_tokens, tokensDefault, "prompt");
     return toGenerationRequest(fields, seed, { prompt, tokensMax, logprobs: fields.logprobs });
   });
   const exchange = startExchange(api, requests, reply.raw);

@@ -115,10 +115,14 @@ export function checkTokens(service: Service, tokens: readonly unknown[], param:
   return tokens as readonly number[];
 }
 
-/** How many tokens may be generated. Throws where the prompt, or the prompt and what was asked for, do not fit. */
+/**
+ * How many tokens each choice may get. Throws where the prompt, or the prompt and what was asked for, do not fit. Who asks for no
+ * number gets the endpoint's default, or as many as can be had: what is left of the context, and for several choices what
+ * the cache can hold of all of them.
+ */
 export function tokensToGenerate(
   service: Service,
-  prompt: number,
+  { prompt, choices = 1 }: { readonly prompt: number; readonly choices: number | undefined },
   asked: number | undefined,
   byDefault: number,
   param: string,
@@ -132,7 +136,8 @@ export function tokensToGenerate(
       `${asked} to generate. Ask for at most ${room}, or shorten the prompt.`;
     throw badRequest(message, param, "context_length_exceeded");
   }
-  return asked ?? Math.min(byDefault, room);
+  // Where not even one token fits, asking for one has the engine say what would.
+  return asked ?? Math.max(1, Math.min(byDefault, service.roomFor(prompt, choices)));
 }
 
 export function contextExceeded(context: number, tokens: string, param: string): ApiError {
