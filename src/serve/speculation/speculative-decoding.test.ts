@@ -2,9 +2,14 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { draw, stream } from "../../core/random.ts";
 import { maximaBlock, type Row } from "../../model/runner.ts";
+import { createFakeService } from "../../test/fake-service.ts";
+import { hashRunner } from "../../test/hash-runner.ts";
+import { collect } from "../../test/serve-rig.ts";
 import { accept } from "../acceptance.ts";
 import { lookUp } from "../drafter.ts";
+import type { LogLine } from "../log.ts";
 import { RowSampler } from "../sampler.ts";
+import { openService } from "../service.ts";
 import speculative from "./speculative-decoding.ts";
 
 const policy = speculative.create({ draftTokens: 4, lookupLongest: 3, lookupShortest: 1 });
@@ -76,4 +81,29 @@ test("greedy: a guess is kept exactly when it is the largest logit", () => {
       ),
       1,
     );
+});
+
+test("a pass gives as many tokens as the paper's formula says of the share of guesses that agree", async () => {
+  const sizes = { blocks: 64, blockSize: 4, vocabulary: 258, context: 128 };
+  const log: LogLine[] = [];
+  const service = await openService({
+    checkpoint: createFakeService().checkpoint,
+    runner: hashRunner(sizes),
+    draft: hashRunner({ ...sizes, seed: 9 }),
+    ...{ batching: "orca", kvCache: "pagedattention", speculation: "speculative-decoding" },
+    observe: (line) => log.push(line),
+  });
+  const asked = { choices: 1, tokensMax: 100, sampling: { temperature: 0, seed: 1 }, stop: [], ignoreEos: true };
+  for (let i = 0; i < 12; i++) await collect(service, { ...asked, prompt: [i, 2, 3] });
+  await service.close();
+  const verified = log
+    .flatMap((line) => (line.kind === "done" ? line.produced : []))
+    .filter(({ drafted, ended }) => drafted === 4 && !ended);
+  const accepted = verified.reduce((n, { tokens }) => n + tokens - 1, 0);
+  const refused = verified.filter(({ tokens }) => tokens < 5).length;
+  const alpha = accepted / (accepted + refused);
+  const expected = (1 - alpha ** 5) / (1 - alpha);
+  const measured = accepted / verified.length + 1;
+  assert.ok(alpha > 0.4 && alpha < 0.9, `${alpha}`);
+  assert.ok(Math.abs(measured / expected - 1) < 0.03, `${measured} tokens a pass, ${expected} by equation (1)`);
 });

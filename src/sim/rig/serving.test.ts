@@ -7,7 +7,7 @@ import type { Speculation } from "../../serve/speculation.ts";
 import { type Policies, runOnMachine } from "../machine.ts";
 import { firstDifference } from "../replay.ts";
 import { rigOf } from "../rig.ts";
-import type { Metrics } from "../serve-metrics.ts";
+import { countedMetrics, type Metrics } from "../serve-metrics.ts";
 import { workload } from "../workload.ts";
 import { limits, measurePolicies, policiesWith } from "./serving.ts";
 
@@ -52,6 +52,17 @@ test("Orca that admits nobody while a batch runs is no faster than static batchi
   };
   const factor = await factorOf("serve/batching", "orca", { ...policies, batching });
   assert.ok(factor > 0.99 && factor < 1.01, `${factor}`);
+});
+
+test("at static batching's median latency Orca takes three times the load, and writes the same tokens", async () => {
+  const load = workload("varied");
+  const [orca, fixed] = [await policiesWith("batching", "orca"), await policiesWith("batching", "static")];
+  const slow = await runOnMachine(fixed, limits, load);
+  const fast = await runOnMachine(orca, limits, { ...load, secondsPerPass: 3 * load.secondsPerPass });
+  const [theirs, ours] = [slow, fast].map(({ log, header }) => countedMetrics(log, header.blockSize));
+  assert.ok(ours!.latencyPassesMedian! < theirs!.latencyPassesMedian!, `${ours!.latencyPassesMedian}`);
+  assert.ok(ours!.requestsPer1000Passes! > 2.5 * theirs!.requestsPer1000Passes!, `${ours!.requestsPer1000Passes}`);
+  assert.deepEqual(fast.tokens, slow.tokens);
 });
 
 test("Orca gains by answers of different lengths: where all are equal, much less", async () => {
