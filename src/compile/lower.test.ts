@@ -175,6 +175,7 @@ for (const device of devices) {
         mul: (x, y) => x * y,
         gelu: tanh,
         silu: sigmoid,
+        relu: (x) => Math.max(x, 0),
         geluMul: (x, y) => tanh(x) * y,
         siluMul: (x, y) => sigmoid(x) * y,
       };

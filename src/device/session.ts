@@ -91,7 +91,7 @@ export function bind(device: Device, program: Program, bindings: Bindings): Sess
 function addressOf(argument: Exclude<Argument, { kind: "count" }>, program: Program, bindings: Bindings): number {
   switch (argument.kind) {
     case "buffer":
-      return bindings.arena.address + program.offsets[argument.id]!;
+      return bindings.arena.address + program.offsets[argument.id]! + (argument.offset ?? 0);
     case "weight": {
       const region = bindings.weights.get(argument.name);
       assert(region !== undefined, () => `weight ${argument.name} is not bound`);

@@ -56,6 +56,9 @@ export class GraphBuilder {
   mul = (a: Value, b: Value): Value => this.#node({ kind: "mul" }, [a, b]);
   gelu = (x: Value): Value => this.#node({ kind: "gelu" }, [x]);
   silu = (x: Value): Value => this.#node({ kind: "silu" }, [x]);
+  relu = (x: Value): Value => this.#node({ kind: "relu" }, [x]);
+  concat = (...parts: readonly Value[]): Value => this.#node({ kind: "concat" }, parts);
+  slice = (x: Value, from: number, to: number): Value => this.#node({ kind: "slice", from, to }, [x]);
   gather = (x: Value, rows: Value): Value => this.#node({ kind: "gather" }, [x, rows]);
 
   finish(outputs: Readonly<Record<string, Value>>): Graph {

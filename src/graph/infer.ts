@@ -2,9 +2,13 @@
 import { UserError } from "../core/errors.ts";
 import type { Dim, Op, OpKind, Shape, Type } from "./ir.ts";
 
-type Rule = (inputs: readonly Type[], fail: (why: string) => never, declared: Type | undefined) => Type;
+type Fail = (why: string) => never;
+type Rule<O extends Op> = (inputs: readonly Type[], fail: Fail, declared: Type | undefined, op: O) => Type;
 
-const rules: { readonly [K in OpKind]: Rule } = {
+/** Rows are padded to it, so a cut at its multiples leaves whole vectors on both sides. */
+const columnBlock = 32;
+
+const rules: { readonly [K in OpKind]: Rule<Extract<Op, { kind: K }>> } = {
   input: (_, fail, declared) => declared ?? fail("it needs a declared type"),
   weight: (_, fail, declared) => declared ?? fail("it needs a declared type"),
   embed: ([tokens, table], fail) => {
@@ -42,6 +46,24 @@ const rules: { readonly [K in OpKind]: Rule } = {
   mul: same,
   gelu: ([x]) => x!,
   silu: ([x]) => x!,
+  relu: ([x]) => x!,
+  concat: (inputs, fail) => {
+    const [first] = inputs;
+    if (inputs.some((x) => x.dtype !== "f32" || x.shape.length !== 2 || x.shape[0] !== first!.shape[0]))
+      fail("it takes [T, D] of one T");
+    const widths = inputs.map((x) => Number(x.shape[1]));
+    if (widths.length < 2 || widths.slice(0, -1).some((w) => w % columnBlock !== 0))
+      fail(`all but the last must be multiples of ${columnBlock} wide`);
+    return f32([first!.shape[0]!, widths.reduce((sum, w) => sum + w, 0)]);
+  },
+  slice: ([x], fail, _, { from, to }) => {
+    if (x?.dtype !== "f32" || x.shape.length !== 2) fail("it takes [T, D]");
+    const width = Number(x!.shape[1]);
+    if (from < 0 || to <= from || to > width) fail(`there are no columns ${from} … ${to}`);
+    if (from % columnBlock !== 0 || (to !== width && to % columnBlock !== 0))
+      fail(`columns are cut at multiples of ${columnBlock}`);
+    return f32([x!.shape[0]!, to - from]);
+  },
   gather: ([x, rows], fail) => {
     if (x?.shape.length !== 2 || rows?.dtype !== "i32") fail("it takes [T, D] and rows");
     return f32([rows!.shape[0]!, x!.shape[1]!]);
@@ -82,5 +104,5 @@ export function infer(op: Op, inputs: readonly Type[], declared?: Type): Type {
       `${op.kind} over ${inputs.map((t) => `${t.dtype}[${t.shape}]`).join(", ") || "nothing"}: ${why}.`,
     );
   };
-  return rules[op.kind](inputs, fail, declared);
+  return (rules[op.kind] as Rule<Op>)(inputs, fail, declared, op);
 }

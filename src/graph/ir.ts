@@ -29,8 +29,11 @@ export interface Rope {
 export type Op =
   /** `tokens` i32 [T], `positions` i32 [T], `rows` i32 [S], `inverseTemperatures` f32 [S]. */
   | { readonly kind: "input"; readonly name: InputName }
-  /** A parameter of the checkpoint: [N, K] row-major for a matrix, [D] for a vector. */
-  | { readonly kind: "weight"; readonly name: string }
+  /**
+   * A parameter of the checkpoint: [N, K] row-major for a matrix, [D] for a vector. With `parts` it is those parameters, one
+   * below the other, under a name of its own.
+   */
+  | { readonly kind: "weight"; readonly name: string; readonly parts?: readonly string[] }
   /** (tokens [T], table [V, D]) → [T, D], each row times `scale`. */
   | { readonly kind: "embed"; readonly scale: number }
   /** (x [T, K], w [N, K], bias [N]?) → [T, N] = x wᵀ + bias. */
@@ -51,6 +54,11 @@ export type Op =
   /** The tanh approximation of GELU. */
   | { readonly kind: "gelu" }
   | { readonly kind: "silu" }
+  | { readonly kind: "relu" }
+  /** (x [T, D₁], y [T, D₂], …) → [T, D₁ + D₂ + …]; all but the last are multiples of 32 wide. */
+  | { readonly kind: "concat" }
+  /** (x [T, D]) → [T, to - from]: columns `from` … `to`, multiples of 32 (`to` may be D). */
+  | { readonly kind: "slice"; readonly from: number; readonly to: number }
   /** (x [T, D], rows [S]) → [S, D]. */
   | { readonly kind: "gather" }
   // What follows is written by passes, never by architectures.

@@ -27,17 +27,23 @@ export interface AttentionShape {
 export const blockBytes = (shape: { readonly kvHeads: number; readonly width: number }): number =>
   shape.kvHeads * shape.width * positionsPerBlock * 4;
 
-/** Appends to the cache. Parameters k, v, slots (block × 16 + place, i32 [T]), cacheK, cacheV; an item is a token. */
-export function lowerCacheStore(target: Target, kvHeads: number, width: number): TileProgram {
+/**
+ * Appends to the cache. Parameters k, v, slots (block × 16 + place, i32 [T]), cacheK, cacheV; an item is a token. Rows of k and
+ * of v are `strides` bytes apart.
+ */
+export function lowerCacheStore(
+  target: Target,
+  kvHeads: number,
+  width: number,
+  strides = { k: rowFloats(kvHeads * width) * 4, v: rowFloats(kvHeads * width) * 4 },
+): TileProgram {
   const b = new TileBuilder(target);
   const [k, v, slots, cacheK, cacheV] = [b.param(), b.param(), b.param(), b.param(), b.param()];
-  const stride = rowFloats(kvHeads * width) * 4;
   b.for(b.begin, b.end, 1, (token) => {
     const slot = b.loadInt(at(slots, 0, token, 4));
     const place = b.and(slot, 15);
     const block = b.mul(b.shr(slot, 4), blockBytes({ kvHeads, width }));
-    const row = b.mul(token, stride);
-    const [keys, values] = [b.add(k, row), b.add(v, row)];
+    const [keys, values] = [b.add(k, b.mul(token, strides.k)), b.add(v, b.mul(token, strides.v))];
     b.for(0, kvHeads, 1, (g) => {
       const head = b.mul(g, width * 4);
       const start = b.add(block, b.mul(head, positionsPerBlock));

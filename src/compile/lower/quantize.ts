@@ -7,13 +7,13 @@ import type { I32, Int, Target, TileProgram } from "../tile.ts";
 import { at, TileBuilder } from "../tile-builder.ts";
 import { abs, reduce16 } from "./math.ts";
 
-/** Parameters x, q; an item is a row of `k`, a multiple of 32. */
-export function lowerQuantize(target: Target, k: number): TileProgram {
+/** Parameters x, q; an item is a row of `k`, a multiple of 32, and rows of x are `xBytes` apart. */
+export function lowerQuantize(target: Target, k: number, xBytes = rowFloats(k) * 4): TileProgram {
   const b = new TileBuilder(target);
   const [x, q] = [b.param(), b.param()];
   const layout = quantLayout(k, target.dot4);
   b.for(b.begin, b.end, 1, (row) => {
-    const from = b.add(x, b.mul(row, rowFloats(k) * 4));
+    const from = b.add(x, b.mul(row, xBytes));
     const to = b.add(q, b.mul(row, layout.rowBytes));
     const facts = b.int(b.add(to, layout.facts));
     const cursor = b.int(to);

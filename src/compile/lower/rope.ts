@@ -7,16 +7,20 @@ import type { Target, TileProgram } from "../tile.ts";
 import { at, TileBuilder, vector } from "../tile-builder.ts";
 import { copyRow } from "./rows.ts";
 
-/** Parameters x, positions, table ([context][2][C]), y; an item is a token of `heads` × `width`. */
-export function lowerRope(target: Target, heads: number, width: number): TileProgram {
+/** Parameters x (rows `xBytes` apart), positions, table ([context][2][C]), y; an item is a token of `heads` × `width`. */
+export function lowerRope(
+  target: Target,
+  heads: number,
+  width: number,
+  xBytes = rowFloats(heads * width) * 4,
+): TileProgram {
   const b = new TileBuilder(target);
   const [x, positions, table, y] = [b.param(), b.param(), b.param(), b.param()];
   const stride = rowFloats(heads * width) * 4;
   const bytes = width * 4;
   b.for(b.begin, b.end, 1, (token) => {
     const angles = b.add(table, b.mul(b.loadInt(at(positions, 0, token, 4)), 2 * bytes));
-    const offset = b.mul(token, stride);
-    const [from, to] = [b.add(x, offset), b.add(y, offset)];
+    const [from, to] = [b.add(x, b.mul(token, xBytes)), b.add(y, b.mul(token, stride))];
     b.for(0, heads * bytes, bytes, (head) => {
       const row = b.add(from, head);
       const end = b.add(to, head);
