@@ -26,6 +26,7 @@ const commands: Readonly<Record<string, Listed>> = {
   tokenize: { summary: "show the tokens of a file", load: () => import("./command/tokenize.ts") },
   perplexity: { summary: "measure how well a model predicts a file", load: () => import("./command/perplexity.ts") },
   compile: { summary: "show what the compiler makes of a model", load: () => import("./command/compile.ts") },
+  profile: { summary: "show where the time of a step goes", load: () => import("./command/profile.ts") },
   list: { summary: "list the techniques that Heddle holds", load: () => import("./command/list.ts") },
   show: { summary: "show one technique", load: () => import("./command/show.ts") },
   check: { summary: "test the claims of techniques", load: () => import("./command/check.ts") },

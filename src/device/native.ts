@@ -2,6 +2,7 @@
 
 import { renderX64, type X64Level, x64Targets } from "../compile/render/x64.ts";
 import { Assembler, reg } from "../compile/render/x64-assembler.ts";
+import type { TileProgram } from "../compile/tile.ts";
 import { assert, UserError } from "../core/errors.ts";
 import type { Device, DeviceOptions, Region } from "./device.ts";
 import { type Native, openNative } from "./executable.ts";
@@ -83,20 +84,19 @@ function start(native: Native, level: X64Level, { threads, scratchBytes, timed =
   const others = Array.from({ length: threads - 1 }, () => native.thread(worker, block.address));
   let running = false;
   let closed = false;
+  const clock = timed ? timing(native, scratch, line) : undefined;
   const launch = async (records: Region, count: number): Promise<void> => {
     assert(!running && !closed, () => "runs of a device must not overlap");
     running = true;
     words.setBigUint64(control.records, BigInt(records.address), true);
     words.setBigUint64(control.count, BigInt(count), true);
+    clock?.prepare(count);
     try {
       await native.callAsync(run, block.address);
     } finally {
       running = false;
     }
   };
-  // A timed loop always writes its stamps, so it always needs a place for them.
-  const measure = timed ? timing(native, scratch, line) : undefined;
-  const timedRun = measure && ((records: Region, count: number) => measure(count, () => launch(records, count)));
   return {
     level,
     target: x64Targets[level],
@@ -104,22 +104,14 @@ function start(native: Native, level: X64Level, { threads, scratchBytes, timed =
     machine: true,
     alloc: (bytes) => native.alloc(bytes),
     free: (region) => native.free(region),
-    install(programs) {
-      if (programs.length === 0) return [];
-      const codes = programs.map(renderX64);
-      const offsets: number[] = [];
-      let length = 0;
-      for (const code of codes) {
-        offsets.push(length);
-        length += Math.ceil(code.length / 64) * 64;
-      }
-      const all = new Uint8Array(length);
-      for (const [i, code] of codes.entries()) all.set(code, offsets[i]!);
-      const base = native.install(all);
-      return offsets.map((o) => base + o);
-    },
-    run: timedRun ? async (records, count) => void (await timedRun(records, count)) : launch,
-    ...(timedRun && { timedRun }),
+    install: (programs) => installKernels(native, programs),
+    run: launch,
+    ...(clock && {
+      async timedRun(records, count) {
+        await launch(records, count);
+        return clock.spans(count);
+      },
+    }),
     async close() {
       if (closed) return;
       assert(!running, () => "a device was closed while it ran");
@@ -127,8 +119,25 @@ function start(native: Native, level: X64Level, { threads, scratchBytes, timed =
       words.setInt32(control.exit, 1, true);
       native.call(stop, block.address);
       for (const thread of others) native.join(thread);
+      clock?.close();
       native.release();
       for (const region of [block, ...scratch]) native.free(region);
     },
   };
+}
+
+/** One block of memory for all of them, each on a cache line of its own. */
+function installKernels(native: Native, programs: readonly TileProgram[]): readonly number[] {
+  if (programs.length === 0) return [];
+  const codes = programs.map(renderX64);
+  const offsets: number[] = [];
+  let length = 0;
+  for (const code of codes) {
+    offsets.push(length);
+    length += Math.ceil(code.length / line) * line;
+  }
+  const all = new Uint8Array(length);
+  for (const [i, code] of codes.entries()) all.set(code, offsets[i]!);
+  const base = native.install(all);
+  return offsets.map((o) => base + o);
 }

@@ -5,22 +5,38 @@ import type { Region, Span } from "./device.ts";
 import type { Native } from "./executable.ts";
 import { stamps } from "./x64-driver.ts";
 
+/** Where a timed loop writes, and what it wrote. */
+export interface Timing {
+  /** Before each run of `count` records, timed or not: the loop always writes. */
+  prepare(count: number): void;
+  spans(count: number): Promise<readonly Span[]>;
+  close(): void;
+}
+
 /** `scratch` are the threads' regions; their scratch begins `line` bytes into each, behind the cursor of their stamps. */
-export function timing(native: Native, scratch: readonly Region[], line: number) {
+export function timing(native: Native, scratch: readonly Region[], line: number): Timing {
   let secondsPerTick: number | undefined;
-  return async (count: number, run: () => Promise<void>): Promise<readonly Span[]> => {
-    secondsPerTick ??= await calibrate(native);
-    const bytes = Math.max(1, count) * stamps.stride;
-    const regions = scratch.map(() => native.alloc(bytes));
-    try {
+  let regions: readonly Region[] = [];
+  const close = (): void => {
+    for (const region of regions) native.free(region);
+    regions = [];
+  };
+  return {
+    prepare(count) {
+      const bytes = Math.max(1, count) * stamps.stride;
+      if (regions.length === 0 || regions[0]!.bytes < bytes) {
+        close();
+        regions = scratch.map(() => native.alloc(bytes));
+      }
       for (const [i, { buffer, offset }] of scratch.entries()) {
         new DataView(buffer).setBigUint64(offset + line + stamps.cursor, BigInt(regions[i]!.address), true);
       }
-      await run();
+    },
+    async spans(count) {
+      secondsPerTick ??= await calibrate(native);
       return spansOf(regions, count, secondsPerTick);
-    } finally {
-      for (const region of regions) native.free(region);
-    }
+    },
+    close,
   };
 }
 

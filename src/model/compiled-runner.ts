@@ -4,7 +4,8 @@ import { attentionMasks, positionsPerBlock } from "../compile/lower/attention.ts
 import { wholeRuns } from "../compile/lower/statistics.ts";
 import type { Program } from "../compile/schedule.ts";
 import { assert } from "../core/errors.ts";
-import type { Device, Region } from "../device/device.ts";
+import type { Device, Region, Span } from "../device/device.ts";
+import type { NamedLaunch } from "../device/launch-list.ts";
 import { bind, type Session } from "../device/session.ts";
 import type { Rope } from "../graph/ir.ts";
 import type { ModelConfig } from "./checkpoint.ts";
@@ -19,6 +20,7 @@ export interface Weights {
 export interface RunnerParts {
   readonly device: Device;
   readonly programs: { readonly step: Program; readonly embed: Program };
+  readonly launch: NamedLaunch;
   readonly weights: Weights;
   readonly config: ModelConfig;
   readonly context: number;
@@ -47,6 +49,8 @@ export class CompiledRunner implements Runner {
   readonly sequencesMax: number;
   readonly blockBytes: number;
   readonly device: Device;
+  readonly program: Program;
+  readonly #weights: ReadonlyMap<string, Region>;
   readonly #headWidth: number;
   readonly #regions: Region[] = [];
   /** Keys and values of each layer, the parts of a block in the order that `readBlock` gives them. */
@@ -61,6 +65,8 @@ export class CompiledRunner implements Runner {
   constructor(parts: RunnerParts) {
     const { device, config, blocks, blockBytes, tokensMax, rowsMax, sequencesMax, context } = parts;
     this.device = device;
+    this.program = parts.programs.step;
+    this.#weights = parts.weights.byName;
     this.blocks = blocks;
     this.blockBytes = blockBytes;
     this.vocabulary = config.vocabulary;
@@ -102,8 +108,14 @@ export class CompiledRunner implements Runner {
       cache: (layer: number, part: "keys" | "values") => this.#caches[2 * layer + (part === "keys" ? 0 : 1)]!,
     };
     this.#regions.push(...parts.weights.owned);
-    this.#step = bind(device, parts.programs.step, bindings);
-    this.#embed = bind(device, parts.programs.embed, bindings);
+    this.#step = bind(device, parts.programs.step, bindings, parts.launch);
+    this.#embed = bind(device, parts.programs.embed, bindings, parts.launch);
+  }
+
+  weightBytes(name: string): number {
+    const region = this.#weights.get(name);
+    assert(region !== undefined, () => `weight ${name} is not loaded`);
+    return region.bytes;
   }
 
   #alloc(bytes: number): Region {
@@ -187,11 +199,17 @@ export class CompiledRunner implements Runner {
     return { rows: Array.from({ length: rows }, (_, row) => this.#row(row)) };
   }
 
-  async #exclusively(run: () => Promise<void>): Promise<void> {
+  async timedStep(sequences: readonly StepSequence[]): Promise<readonly Span[]> {
+    const { tokens, rows } = this.#prepare(sequences);
+    assert(rows <= this.rowsMax, () => `a step of ${rows} output rows; at most ${this.rowsMax}`);
+    return this.#exclusively(() => this.#step.timedRun(tokens, rows));
+  }
+
+  async #exclusively<T>(run: () => Promise<T>): Promise<T> {
     assert(!this.#running, () => "steps of a runner must not overlap");
     this.#running = true;
     try {
-      await run();
+      return await run();
     } finally {
       this.#running = false;
     }

@@ -5,19 +5,21 @@
  *          └───────► packed weights ─────────────┴──► session on a device ──► Runner
  */
 
+import { launches } from "../compile/launch.ts";
 import type { WeightFormat } from "../compile/layout.ts";
 import { attentionScratch, positionsPerBlock } from "../compile/lower/attention.ts";
 import { linearScratch } from "../compile/lower/linear.ts";
 import { type CompileOptions, compile } from "../compile/pipeline.ts";
+import type { Program } from "../compile/schedule.ts";
 import { UserError } from "../core/errors.ts";
-import type { Device, Level, Region } from "../device/device.ts";
+import type { Device, Level, Region, Span } from "../device/device.ts";
 import { openDevice } from "../device/open.ts";
 import type { Graph, Shape } from "../graph/ir.ts";
 import { buildGraph } from "./architecture.ts";
 import type { Checkpoint, TensorSource } from "./checkpoint.ts";
 import { CompiledRunner, type Weights } from "./compiled-runner.ts";
 import { formatOf, type Numerics, packMatrices, packVector } from "./pack.ts";
-import type { Runner } from "./runner.ts";
+import type { Runner, StepSequence } from "./runner.ts";
 
 export interface LoadOptions {
   readonly threads?: number;
@@ -33,13 +35,30 @@ export interface LoadOptions {
   readonly rowsMax?: number;
   readonly sequencesMax?: number;
   readonly observe?: CompileOptions["observe"];
+  /** The policy by which calls are put on threads. */
+  readonly launch?: string;
+  /** On a device whose runs can be timed, call by call: see `Loaded.timedStep`. */
+  readonly timed?: boolean;
 }
 
-const defaults = { threads: 2, tokensMax: 512, rowsMax: 64, sequencesMax: 64, cacheBytes: 2 ** 30 };
+const defaults = {
+  launch: "conflict-barrier",
+  threads: 2,
+  tokensMax: 512,
+  rowsMax: 64,
+  sequencesMax: 64,
+  cacheBytes: 2 ** 30,
+};
 
 /** The runner, and what it runs on. */
 export interface Loaded extends Runner {
   readonly device: Pick<Device, "level" | "threads">;
+  /** What a step runs. */
+  readonly program: Program;
+  /** Of a weight as packed. */
+  weightBytes(name: string): number;
+  /** A step, and when each thread did its part of each call of the program. For a runner loaded with `timed`. */
+  timedStep(sequences: readonly StepSequence[]): Promise<readonly Span[]>;
 }
 
 export async function loadRunner(checkpoint: Checkpoint, options: LoadOptions = {}): Promise<Loaded> {
@@ -48,7 +67,13 @@ export async function loadRunner(checkpoint: Checkpoint, options: LoadOptions = 
   const graph = await buildGraph(checkpoint);
   const formats = formatsOf(graph, checkpoint, options.numerics ?? (options.exact ? "exact" : "default"));
   const scratchBytes = Math.max(attentionScratch(context), config.headWidth * 8, unpackScratch(graph, formats));
-  const device = await openDevice(options.level, { threads: options.threads ?? defaults.threads, scratchBytes });
+  const id = options.launch ?? defaults.launch;
+  const launch = { id, policy: await launches.create(id) };
+  const device = await openDevice(options.level, {
+    threads: options.threads ?? defaults.threads,
+    scratchBytes,
+    ...(options.timed !== undefined && { timed: options.timed }),
+  });
   try {
     const limits = {
       tokensMax: options.tokensMax ?? Math.min(defaults.tokensMax, context),
@@ -64,7 +89,7 @@ export async function loadRunner(checkpoint: Checkpoint, options: LoadOptions = 
     const blockBytes = config.layers * 2 * config.kvHeads * config.headWidth * positionsPerBlock * 4;
     const whole = Math.ceil(context / positionsPerBlock);
     const blocks = options.blocks ?? Math.max(1, Math.min(8 * whole, Math.floor(defaults.cacheBytes / blockBytes)));
-    return new CompiledRunner({ device, programs, weights, config, context, blocks, blockBytes, ...limits });
+    return new CompiledRunner({ device, programs, launch, weights, config, context, blocks, blockBytes, ...limits });
   } catch (error) {
     await device.close();
     throw error;
