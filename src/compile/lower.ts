@@ -1,14 +1,22 @@
 /** Operations to calls of kernels: one rule for each operation; equal kernels are generated once. */
 import { assert } from "../core/errors.ts";
 import type { Dim, Graph, InputName, Node, NodeId, Op, OpKind, Rope } from "../graph/ir.ts";
-import { narrowRowBytes, quantLayout, rowFloats, type WeightFormat, weightLayout } from "./layout.ts";
+import { narrowRowBytes, quantLayout, type WeightFormat, weightLayout } from "./layout.ts";
 import { lowerAttention, lowerCacheStore } from "./lower/attention.ts";
 import { lowerEmbed } from "./lower/embed.ts";
 import { lowerLinear } from "./lower/linear.ts";
 import { lowerNarrow } from "./lower/narrow.ts";
 import { lowerQuantize } from "./lower/quantize.ts";
 import { lowerRope } from "./lower/rope.ts";
-import { lowerGather, lowerRmsNorm, lowerRowOp, type RowOp } from "./lower/rows.ts";
+import {
+  lowerConcat,
+  lowerGather,
+  lowerRmsNorm,
+  lowerRowOp,
+  lowerStridedRowOp,
+  type RowOp,
+  rowBytesOf,
+} from "./lower/rows.ts";
 import { lowerRowMaxima, lowerRowSums, statisticsFloats, statisticsItems } from "./lower/statistics.ts";
 import type { Target, TileProgram } from "./tile.ts";
 
@@ -19,7 +27,8 @@ export interface Buffer {
 }
 
 export type Argument =
-  | { readonly kind: "buffer"; readonly id: number; readonly written: boolean }
+  /** `offset`, where given, is the byte in each row at which a slice begins. */
+  | { readonly kind: "buffer"; readonly id: number; readonly written: boolean; readonly offset?: number }
   | { readonly kind: "weight"; readonly name: string; readonly parts?: readonly string[] }
   | { readonly kind: "input"; readonly name: InputName }
   | { readonly kind: "cache"; readonly layer: number; readonly part: "keys" | "values" }
@@ -53,6 +62,12 @@ export interface Lowered {
   readonly outputs: Readonly<Record<string, number>>;
 }
 
+/** Columns of a buffer: what a slice is to those that can read rows further apart than they are wide. */
+interface View {
+  readonly of: number;
+  readonly offset: number;
+}
+
 interface Options {
   readonly target: Target;
   readonly formats: ReadonlyMap<string, WeightFormat>;
@@ -72,6 +87,8 @@ class Lowering {
   readonly #caches: CacheShape[] = [];
   /** The buffer of each node; a reshape shares its input's. */
   readonly #bufferOf = new Map<NodeId, number>();
+  /** Slices lie in the rows of what they are cut from; only who cannot read them there gets a copy, made once. */
+  readonly #viewOf = new Map<NodeId, View>();
 
   constructor(graph: Graph, options: Options) {
     this.#graph = graph;
@@ -94,7 +111,24 @@ class Lowering {
   readonly #rules: { readonly [K in OpKind]: (node: Node, op: Extract<Op, { kind: K }>) => void } = {
     input: () => {},
     weight: () => {},
-    reshape: (node) => void this.#bufferOf.set(node.id, this.#buffer(node.inputs[0]!)),
+    reshape: (node) => {
+      const view = this.#viewOf.get(node.inputs[0]!);
+      if (view === undefined) this.#bufferOf.set(node.id, this.#buffer(node.inputs[0]!));
+      else this.#viewOf.set(node.id, view);
+    },
+    slice: (node, { from }) => {
+      const outer = this.#viewOf.get(node.inputs[0]!);
+      const of = outer?.of ?? this.#buffer(node.inputs[0]!);
+      this.#viewOf.set(node.id, { of, offset: (outer?.offset ?? 0) + from * 4 });
+    },
+    concat: (node) => {
+      const widths = node.inputs.map((id) => widthOf(this.#nodes.get(id)!));
+      const rows = node.inputs.map(this.#rows);
+      const strides = rows.map((r) => r.stride);
+      const kernel = this.#kernel(`concat ${widths} ${strides}`, (t) => lowerConcat(t, widths, strides));
+      const args = rows.map((r) => r.arg);
+      this.#call(node, kernel, args, this.#perRow(node));
+    },
     embed: (node, { scale }) => {
       const { name, shape } = this.#matrix(node.inputs[1]!);
       const format = this.#format(name);
@@ -106,22 +140,25 @@ class Lowering {
     linear: (node) => this.#linear(node),
     rmsNorm: (node, { epsilon }) => {
       const [heads, width] = headsOf(node);
-      const kernel = this.#kernel(`rmsNorm ${heads} ${width} ${epsilon}`, (t) =>
-        lowerRmsNorm(t, heads, width, epsilon),
+      const { arg, stride } = this.#rows(node.inputs[0]!);
+      const kernel = this.#kernel(`rmsNorm ${heads} ${width} ${epsilon} ${stride}`, (t) =>
+        lowerRmsNorm(t, heads, width, epsilon, stride),
       );
-      this.#call(node, kernel, node.inputs.map(this.#read), this.#perRow(node));
+      this.#call(node, kernel, [arg, this.#read(node.inputs[1]!)], this.#perRow(node));
     },
     rope: (node, { rope }) => {
       const [heads, width] = headsOf(node);
-      const kernel = this.#kernel(`rope ${heads} ${width}`, (t) => lowerRope(t, heads, width));
+      const { arg, stride } = this.#rows(node.inputs[0]!);
+      const kernel = this.#kernel(`rope ${heads} ${width} ${stride}`, (t) => lowerRope(t, heads, width, stride));
       const table: Argument = { kind: "rope", rope, width };
-      this.#call(node, kernel, [...node.inputs.map(this.#read), table], this.#perRow(node));
+      this.#call(node, kernel, [arg, this.#read(node.inputs[1]!), table], this.#perRow(node));
     },
     attention: (node, op) => this.#attention(node, op),
     add: (node) => this.#rowOp(node, "add"),
     mul: (node) => this.#rowOp(node, "mul"),
     gelu: (node) => this.#rowOp(node, "gelu"),
     silu: (node) => this.#rowOp(node, "silu"),
+    relu: (node) => this.#rowOp(node, "relu"),
     gate: (node, { activation }) => this.#rowOp(node, activation === "gelu" ? "geluMul" : "siluMul"),
     gather: (node) => {
       const width = Number(node.type.shape[1]);
@@ -130,14 +167,9 @@ class Lowering {
     },
     quantize: (node) => {
       const k = Number(node.type.shape[1]);
-      const kernel = this.#kernel(`quantize ${k}`, (t) => lowerQuantize(t, k));
-      this.#call(
-        node,
-        kernel,
-        node.inputs.map(this.#read),
-        this.#perRow(node),
-        quantLayout(k, this.#options.target.dot4).rowBytes,
-      );
+      const { arg, stride } = this.#rows(node.inputs[0]!);
+      const kernel = this.#kernel(`quantize ${k} ${stride}`, (t) => lowerQuantize(t, k, stride));
+      this.#call(node, kernel, [arg], this.#perRow(node), quantLayout(k, this.#options.target.dot4).rowBytes);
     },
     narrow: (node) => {
       const k = Number(node.type.shape[1]);
@@ -169,11 +201,15 @@ class Lowering {
     const { layer, window } = op;
     this.#caches.push({ layer, kvHeads, width, heads, ...(window !== undefined && { window }) });
     const cache = (part: "keys" | "values"): Argument => ({ kind: "cache", layer: op.layer, part });
-    const store = this.#kernel(`cacheStore ${kvHeads} ${width}`, (t) => lowerCacheStore(t, kvHeads, width));
+    const [keys, values] = [this.#rows(k!), this.#rows(v!)];
+    const strides = { k: keys.stride, v: values.stride };
+    const store = this.#kernel(`cacheStore ${kvHeads} ${width} ${keys.stride} ${values.stride}`, (t) =>
+      lowerCacheStore(t, kvHeads, width, strides),
+    );
     this.#calls.push({
       op: "cacheStore",
       kernel: store,
-      args: [this.#read(k!), this.#read(v!), { kind: "slots" }, cache("keys"), cache("values")],
+      args: [keys.arg, values.arg, { kind: "slots" }, cache("keys"), cache("values")],
       items: this.#perRow(node),
     });
     const shape = { heads, kvHeads, width, scale: op.scale, window: op.window };
@@ -191,10 +227,16 @@ class Lowering {
   }
 
   #rowOp(node: Node, op: RowOp): void {
-    const width = node.type.shape.slice(1).reduce<number>((n, d) => n * Number(d), 1);
+    const width = widthOf(node);
     const inputs = node.inputs.length === 2 ? 2 : 1;
-    const kernel = this.#kernel(`${op} ${width}`, (t) => lowerRowOp(t, op, width, inputs));
-    this.#call(node, kernel, node.inputs.map(this.#read), this.#perRow(node));
+    const rows = node.inputs.map(this.#rows);
+    const strides = rows.map((r) => r.stride);
+    const dense = !node.inputs.some((id) => this.#viewOf.has(id));
+    const kernel = dense
+      ? this.#kernel(`${op} ${width}`, (t) => lowerRowOp(t, op, width, inputs))
+      : this.#kernel(`${op} ${width} ${strides}`, (t) => lowerStridedRowOp(t, op, width, strides));
+    const args = rows.map((r) => r.arg);
+    this.#call(node, kernel, args, this.#perRow(node));
   }
 
   #statistics(node: Node, lower: (t: Target, vocabulary: number) => TileProgram): void {
@@ -216,21 +258,38 @@ class Lowering {
 
   /** Adds a call that writes the node's buffer, its last argument. */
   #call(node: Node, kernel: number, args: readonly Argument[], items: Call["items"], rowBytes?: number): void {
-    const width = node.type.shape.slice(1).reduce<number>((n, d) => n * Number(d), 1);
-    const id = this.#buffers.push({ rows: node.type.shape[0]!, rowBytes: rowBytes ?? rowFloats(width) * 4 }) - 1;
+    const id = this.#buffers.push({ rows: node.type.shape[0]!, rowBytes: rowBytes ?? rowBytesOf(widthOf(node)) }) - 1;
     this.#bufferOf.set(node.id, id);
     this.#calls.push({ op: node.op.kind, kernel, args: [...args, { kind: "buffer", id, written: true }], items });
   }
 
   #buffer(id: NodeId): number {
+    if (this.#viewOf.has(id)) this.#copy(id);
     const buffer = this.#bufferOf.get(id);
     assert(buffer !== undefined, () => `%${id} has no buffer`);
     return buffer;
   }
 
+  /** Gives a slice rows of its own. */
+  #copy(id: NodeId): void {
+    if (this.#bufferOf.has(id)) return;
+    const node = this.#nodes.get(id)!;
+    const { arg, stride } = this.#rows(id);
+    const kernel = this.#kernel(`concat ${widthOf(node)} ${stride}`, (t) => lowerConcat(t, [widthOf(node)], [stride]));
+    this.#call(node, kernel, [arg], this.#perRow(node));
+  }
+
+  /** A value as those read it that need not have its rows next to each other: `stride` bytes lie between them. */
+  #rows = (id: NodeId): { readonly arg: Argument; readonly stride: number } => {
+    const view = this.#viewOf.get(id);
+    if (view === undefined) return { arg: this.#read(id), stride: rowBytesOf(widthOf(this.#nodes.get(id)!)) };
+    const arg = { kind: "buffer", id: view.of, written: false, offset: view.offset } as const;
+    return { arg, stride: this.#buffers[view.of]!.rowBytes };
+  };
+
   #read = (id: NodeId): Argument => {
     const { op } = this.#nodes.get(id)!;
-    if (op.kind === "weight") return { kind: "weight", name: op.name };
+    if (op.kind === "weight") return { ...op };
     if (op.kind === "input") return { kind: "input", name: op.name };
     return { kind: "buffer", id: this.#buffer(id), written: false };
   };
@@ -247,6 +306,8 @@ class Lowering {
     return format;
   }
 }
+
+const widthOf = ({ type }: Node): number => type.shape.slice(1).reduce<number>((n, d) => n * Number(d), 1);
 
 /** [T, H, C] is H heads of C; [T, D] one of D. */
 function headsOf({ type }: Node): readonly [number, number] {
