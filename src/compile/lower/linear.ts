@@ -5,12 +5,12 @@
  * over k in order, the same whatever the number of tokens, the tile or the thread: rows are equal bit for bit however they
  * are batched, and whatever schedule is chosen. A work item is a panel of 32 output rows for all tokens.
  *
- *     tokens ≤ `direct` ─► tiles read packed codes         (memory-bound: every byte of the panel once)
- *     else ──► the panel is unpacked into scratch ──► tiles read bytes      (compute-bound: unpacking is paid once)
+ *     few tokens ──► tiles read packed codes                               (memory-bound: every byte of the panel once)
+ *     many ────────► the panel is unpacked into scratch ──► tiles read bytes  (compute-bound: unpacking is paid once)
  */
 import { blockFormats, panelRows } from "../block-format.ts";
 import { narrowRowBytes, quantLayout, rowFloats, type WeightFormat, weightLayout } from "../layout.ts";
-import { defaultSchedule, type LinearSchedule } from "../schedule/linear.ts";
+import { defaultSchedule, type LinearSchedule, type LinearTile } from "../schedule/linear.ts";
 import type { F32, Int, Target, TileProgram } from "../tile.ts";
 import { at, TileBuilder, vector } from "../tile-builder.ts";
 import { blockTile } from "./linear/blocks.ts";
@@ -69,38 +69,68 @@ export function lowerLinear(
 
 type EmitTile = (tile: Tile, source: Int, columns: readonly number[], token: Int, rows: number) => void;
 
+/** The schedule's cases in turn, each a comparison, then the rest. */
 function lowerItem(
   b: TileBuilder,
   format: WeightFormat,
   k: number,
-  schedule: LinearSchedule,
+  { cases, rest }: LinearSchedule,
   panel: Int,
   tokens: Int,
   emit: EmitTile,
 ): void {
-  const { tile, direct, prefetch } = schedule;
-  if (format.kind !== "blocks") {
-    const float: Tile = (source, columns, x, rows) =>
-      (format.kind === "f32" ? f32Tile : bf16Tile)(b, k, source, columns, x, rows, prefetch);
-    return tiles(b, panel, tokens, sizes(tile.rows), vectorsOf(b.target, tile.vectors), float, emit);
-  }
-  const f = blockFormats[format.type];
-  const packed: Tile = (source, columns, x, rows) => blockTile(b, f, k, source, columns, x, rows, prefetch);
-  if (tile.stage === 0) {
-    return tiles(b, panel, tokens, sizes(tile.rows), vectorsOf(b.target, tile.vectors), packed, emit);
-  }
+  const [first, ...others] = cases;
+  if (first === undefined) return tiles(b, format, k, rest, panel, tokens, Number.POSITIVE_INFINITY, emit);
   b.if(
     tokens,
     "le",
-    direct.until,
-    () => tiles(b, panel, tokens, sizes(direct.rows), vectorsOf(b.target, direct.vectors), packed, emit),
-    () => {
-      const staged = stagedBlocks(f, k);
-      unpackPanel(b, f, k, panel, b.scratch);
-      const bytes: Tile = (source, columns, x, rows) => blockTile(b, staged.format, k, source, columns, x, rows, 0);
-      tiles(b, b.scratch, tokens, sizes(tile.rows), vectorsOf(b.target, tile.vectors), bytes, emit);
-    },
+    first.until,
+    () => tiles(b, format, k, first.tile, panel, tokens, first.until, emit),
+    () => lowerItem(b, format, k, { cases: others, rest }, panel, tokens, emit),
   );
+}
+
+/** What tiles of a schedule read, and how. */
+export function tileOf(b: TileBuilder, format: WeightFormat, k: number, tile: LinearTile): Tile {
+  const { operand, unroll } = tile;
+  if (format.kind !== "blocks") {
+    const lower = format.kind === "f32" ? f32Tile : bf16Tile;
+    return (source, columns, x, rows) =>
+      lower(b, k, source, columns, x, rows, { ahead: tile.prefetch, operand, unroll });
+  }
+  const f = blockFormats[format.type];
+  // Where codes are unpacked first, that is what comes from memory.
+  const [read, ahead] = tile.stage === 1 ? [stagedBlocks(f, k).format, 0] : [f, tile.prefetch];
+  return (source, columns, x, rows) => blockTile(b, read, k, source, columns, x, rows, { ahead, operand, unroll });
+}
+
+function tiles(
+  b: TileBuilder,
+  format: WeightFormat,
+  k: number,
+  schedule: LinearTile,
+  panel: Int,
+  tokens: Int,
+  tokensMax: number,
+  emit: EmitTile,
+): void {
+  const staged = format.kind === "blocks" && schedule.stage === 1;
+  if (staged) unpackPanel(b, blockFormats[format.type], k, panel, b.scratch, schedule.prefetch);
+  const source = staged ? b.scratch : panel;
+  const tile = tileOf(b, format, k, schedule);
+  const parts = vectorsOf(b.target, schedule.vectors);
+  const heights = tileHeights(schedule).filter((rows) => rows <= tokensMax);
+  const over = (columns: readonly (readonly number[])[]): void => {
+    const next = b.int(0);
+    for (const rows of heights) {
+      b.for(next, b.sub(tokens, rows - 1), rows, (token) => {
+        for (const each of columns) emit(tile, source, each, token, rows);
+        b.add(token, rows, next);
+      });
+    }
+  };
+  if (schedule.order === "tokens") over(parts);
+  else for (const part of parts) over([part]);
 }
 
 /** Byte offsets of a panel's vectors, as many together as the schedule says. */
@@ -111,27 +141,10 @@ function vectorsOf({ lanes }: Target, together: number): readonly (readonly numb
   return parts;
 }
 
-/** Tile heights that make up any number of tokens: the largest, then halves of it. */
-function sizes(rows: number): readonly number[] {
+/** Tile heights that make up any number of tokens, the largest first. */
+export function tileHeights({ rows, tail }: Pick<LinearTile, "rows" | "tail">): readonly number[] {
+  if (tail === "exact") return Array.from({ length: rows }, (_, i) => rows - i);
   const all = [rows];
   while (all.at(-1)! > 1) all.push(Math.floor(all.at(-1)! / 2));
   return all;
-}
-
-function tiles(
-  b: TileBuilder,
-  source: Int,
-  tokens: Int,
-  heights: readonly number[],
-  parts: readonly (readonly number[])[],
-  tile: Tile,
-  emit: EmitTile,
-): void {
-  const next = b.int(0);
-  for (const rows of heights) {
-    b.for(next, b.sub(tokens, rows - 1), rows, (token) => {
-      for (const columns of parts) emit(tile, source, columns, token, rows);
-      b.add(token, rows, next);
-    });
-  }
 }

@@ -3,14 +3,39 @@ import { blockFormats } from "../block-format.ts";
 import type { WeightFormat } from "../layout.ts";
 import type { Target } from "../tile.ts";
 
-export interface LinearSchedule {
-  /** For up to `until` tokens: tiles of `rows` tokens × `vectors` vectors of output rows over packed codes. */
-  readonly direct: { readonly until: number; readonly rows: number; readonly vectors: number };
-  /** For more: the same over codes that were unpacked first where `stage` is 1. Float weights always run so. */
-  readonly tile: { readonly rows: number; readonly vectors: number; readonly stage: 0 | 1 };
-  /** Bytes ahead of the codes being read that are fetched into the cache; 0 leaves it to the hardware. */
+/** How a panel of 32 output rows is computed for all tokens of a call. */
+export interface LinearTile {
+  /** Tokens, and vectors of output rows, whose sums are held in registers together. */
+  readonly rows: number;
+  readonly vectors: number;
+  /** 1: codes are unpacked to bytes first, once for all tokens; 0: tiles read the packed codes. Floats are always 0. */
+  readonly stage: 0 | 1;
+  /** Bytes ahead of the weights being read that are fetched into the cache; 0 leaves it to the hardware. */
   readonly prefetch: number;
+  /** Steps over k in one turn of the inner loop. */
+  readonly unroll: number;
+  /** Whether an activation is repeated into a register, or from memory by each product that uses it. */
+  readonly operand: "register" | "memory";
+  /** What the outer of the two loops over tiles runs over: where `columns`, part of the panel stays near for all tokens. */
+  readonly order: "tokens" | "columns";
+  /** How tokens that no whole tile takes are computed: by tiles of halved heights, or by one that has just their number. */
+  readonly tail: "halves" | "exact";
 }
+
+/** A call of up to `until` tokens takes the first case that has room for it, a larger one `rest`. */
+export interface LinearSchedule {
+  readonly cases: readonly { readonly until: number; readonly tile: LinearTile }[];
+  readonly rest: LinearTile;
+}
+
+const plain = {
+  stage: 0,
+  prefetch: 0,
+  unroll: 1,
+  operand: "register",
+  order: "tokens",
+  tail: "halves",
+} as const satisfies Partial<LinearTile>;
 
 /** The analytical choice: as many sums as registers hold, beside what a step of the inner loop needs. */
 export function defaultSchedule(
@@ -18,19 +43,34 @@ export function defaultSchedule(
   format: WeightFormat,
   _shape: { readonly n: number; readonly k: number },
 ): LinearSchedule {
-  if (target.lanes === 16) {
-    if (format.kind !== "blocks") return { ...none, tile: { rows: 12, vectors: 2, stage: 0 }, prefetch: 0 };
-    const bytes = blockFormats[format.type].words === 8;
-    const direct = { until: 4, rows: 4, vectors: 2 };
-    return {
-      direct,
-      tile: { rows: 5, vectors: 2, stage: bytes ? 0 : 1 },
-      prefetch: bytes ? 0 : 8192,
-    };
+  const wide = target.lanes === 16;
+  if (format.kind !== "blocks") return { cases: [], rest: { ...plain, rows: wide ? 12 : 4, vectors: 2 } };
+  if (!wide) {
+    const few = { until: 2, tile: { ...plain, rows: 1, vectors: 1 } };
+    return { cases: [few], rest: { ...plain, rows: 4, vectors: 1, stage: 1 } };
   }
-  if (format.kind !== "blocks") return { ...none, tile: { rows: 4, vectors: 2, stage: 0 }, prefetch: 0 };
-  const direct = { until: 2, rows: 1, vectors: 1 };
-  return { direct, tile: { rows: 4, vectors: 1, stage: 1 }, prefetch: 0 };
+  // Whole bytes need no unpacking.
+  if (blockFormats[format.type].words === 8) return { cases: [], rest: { ...plain, rows: 5, vectors: 2 } };
+  const few = { until: 4, tile: { ...plain, rows: 4, vectors: 2, prefetch: 8192 } };
+  return { cases: [few], rest: { ...plain, rows: 5, vectors: 2, stage: 1 } };
 }
 
-const none = { direct: { until: 0, rows: 1, vectors: 1 } };
+/** The tile that a call of `tokens` takes. */
+export function tileFor(schedule: LinearSchedule, tokens: number): LinearTile {
+  return schedule.cases.find(({ until }) => tokens <= until)?.tile ?? schedule.rest;
+}
+
+/** What was written down once, if it is still a tile: of a record on disk nothing is taken on trust. */
+export function parseTile(value: unknown): LinearTile | undefined {
+  if (typeof value !== "object" || value === null) return undefined;
+  const { rows, vectors, stage, prefetch, unroll, operand, order, tail } = value as Record<string, unknown>;
+  const whole = (x: unknown, from: number, to: number): x is number =>
+    typeof x === "number" && Number.isInteger(x) && x >= from && x <= to;
+  if (!whole(rows, 1, 64) || !whole(vectors, 1, 32) || !whole(unroll, 1, 64)) return undefined;
+  if (!whole(prefetch, 0, 1 << 20) || prefetch % 64 !== 0) return undefined;
+  if (stage !== 0 && stage !== 1) return undefined;
+  if (operand !== "register" && operand !== "memory") return undefined;
+  if (order !== "tokens" && order !== "columns") return undefined;
+  if (tail !== "halves" && tail !== "exact") return undefined;
+  return { rows, vectors, stage, prefetch, unroll, operand, order, tail };
+}

@@ -3,8 +3,9 @@
  */
 import { type BlockFormat, blockLayout } from "../../block-format.ts";
 import { fact, quantBlock, quantLayout } from "../../layout.ts";
-import type { F32, I32, Int } from "../../tile.ts";
+import type { F32, I32, I32Operand, Int } from "../../tile.ts";
 import { at, broadcast, type TileBuilder } from "../../tile-builder.ts";
+import { type Inner, steps } from "./inner.ts";
 import { type Factors, factorsOf, type Masks, masksOf, quad, scaleOf } from "./unpack.ts";
 
 /** Where a tile stands: the block of weights, and the codes and facts of its activations, which advance by 32 columns. */
@@ -14,6 +15,7 @@ interface Cursors {
   readonly facts: Int;
   readonly xBytes: number;
   readonly odd: number;
+  readonly operand: Inner["operand"];
 }
 
 export function blockTile(
@@ -24,16 +26,16 @@ export function blockTile(
   columns: readonly number[],
   x: Int,
   rows: number,
-  ahead: number,
+  { ahead, operand, unroll }: Inner,
 ): F32[][] {
   const quant = quantLayout(k, b.target.dot4);
   const sums = Array.from({ length: rows }, () => columns.map(() => b.constF(0)));
   const at0 = { block: b.int(panel), codes: b.int(x), facts: b.int(b.add(x, quant.facts)) };
-  const cursors: Cursors = { ...at0, xBytes: quant.rowBytes, odd: quant.odd };
+  const cursors: Cursors = { ...at0, xBytes: quant.rowBytes, odd: quant.odd, operand };
   const masks = masksOf(b, f);
   const { bytes } = blockLayout(f);
   const parts = f.block / quantBlock;
-  b.for(0, k / f.block, 1, () => {
+  const step = (): void => {
     const factors = factorsOf(b, f, cursors.block, columns);
     for (let part = 0; part < parts; part++) {
       // Each line once, by the tile that reads the panel's first vector, and evenly: a burst would fill the queues.
@@ -45,6 +47,9 @@ export function blockTile(
       b.add(cursors.facts, fact.stride, cursors.facts);
     }
     b.add(cursors.block, bytes, cursors.block);
+  };
+  steps(b, k / f.block, 1, unroll, (_, times) => {
+    for (let i = 0; i < times; i++) step();
   });
   return sums;
 }
@@ -99,7 +104,8 @@ function integerDots(
     const w = columns.map((column) => quad(b, f, masks, c.block, column, part * 8 + q));
     if (low === undefined) {
       for (const [r, row] of dots.entries()) {
-        const v = b.broadcastI(at(c.codes, r * c.xBytes + q * 4));
+        const from = at(c.codes, r * c.xBytes + q * 4);
+        const v: I32Operand = c.operand === "memory" ? broadcast(from) : b.broadcastI(from);
         for (const [i, dot] of row.entries()) b.dot4(dot, w[i]!, v);
       }
     } else pairDots(b, dots, w, low, c, q);

@@ -65,12 +65,14 @@ export function stagedBlocks(f: BlockFormat, k: number): Staged {
 }
 
 /** Writes the panel's codes as bytes and its scales as f32 to `to`, in the layout of `unpacked(f)`. */
-export function unpackPanel(b: TileBuilder, f: BlockFormat, k: number, panel: Int, to: Int): void {
+export function unpackPanel(b: TileBuilder, f: BlockFormat, k: number, panel: Int, to: Int, ahead: number): void {
   const staged = blockLayout(unpacked(f));
   const masks = masksOf(b, f);
   const subs = 32 / f.subBlock;
   const [from, into] = [b.int(panel), b.int(to)];
   b.for(0, k / f.block, 1, () => {
+    const lines = ahead > 0 ? blockLayout(f).bytes / 64 : 0;
+    for (let line = 0; line < lines; line++) b.prefetch(at(from, ahead + line * 64));
     for (let column = 0; column < panelRows * 4; column += b.target.lanes * 4) {
       const factors = factorsOf(b, f, from, [column]);
       for (let q = 0; q < f.block / 4; q++) {
