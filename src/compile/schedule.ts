@@ -5,6 +5,7 @@
  * before a call that touches memory which a call since the last barrier writes, or writes memory which one reads; so
  * independent calls (the products for q, k and v) run into each other without waiting.
  */
+import { type Access, accessesOf } from "./dependencies.ts";
 import type { Argument, Buffer, Call, Lowered } from "./lower.ts";
 
 export interface ScheduledCall extends Call {
@@ -17,6 +18,8 @@ export interface Program extends Omit<Lowered, "calls"> {
   /** Byte offset of each buffer in the arena. */
   readonly offsets: readonly number[];
   readonly arenaBytes: number;
+  /** What each call touches in the arena and the caches. */
+  readonly accesses: readonly (readonly Access[])[];
 }
 
 interface Limits {
@@ -34,7 +37,8 @@ export function schedule(lowered: Lowered, limits: Limits): Program {
   const offsets = place(lowered, sizes);
   const arenaBytes = Math.max(64, ...offsets.map((o, i) => o + sizes[i]!));
   const extents = offsets.map((from, i) => ({ from, to: from + sizes[i]! }));
-  return { ...lowered, calls: withBarriers(lowered.calls, extents), offsets, arenaBytes };
+  const accesses = accessesOf(lowered.calls, extents, arenaBytes);
+  return { ...lowered, calls: withBarriers(lowered.calls, extents), offsets, arenaBytes, accesses };
 }
 
 function bytesOf({ rows, rowBytes }: Buffer, { tokensMax, rowsMax }: Limits): number {

@@ -1,14 +1,16 @@
 /**
  * A compiled program on a device: addresses bound once, then each step is a few numbers and one run.
  *
- *     program + regions ──► parameters, launch records ──► run(T, S) sets items and counters ──► device
+ *     program + regions ──► parameters ──► run(T, S): launch list of its class, counters set ──► device
  */
 
+import { extentOf, type StepSize } from "../compile/launch-view.ts";
 import type { Argument } from "../compile/lower.ts";
 import type { Program } from "../compile/schedule.ts";
 import { assert } from "../core/errors.ts";
 import type { Dim, InputName, Rope } from "../graph/ir.ts";
-import { type Device, type Region, record, type Span } from "./device.ts";
+import type { Device, Region, Span } from "./device.ts";
+import { type LaunchList, LaunchLists, type NamedLaunch } from "./launch-list.ts";
 
 export interface Bindings {
   readonly arena: Region;
@@ -32,48 +34,44 @@ export interface Session {
   close(): void;
 }
 
-/** Chunks a thread claims of each call, if there are so many items: enough to even out, few enough to be cheap. */
-const claims = 8;
-
-export function bind(device: Device, program: Program, bindings: Bindings): Session {
+export function bind(device: Device, program: Program, bindings: Bindings, launch: NamedLaunch): Session {
   const handles = device.install(program.kernels);
   const total = program.calls.reduce((n, call) => n + call.args.length, 0);
   const parameters = device.alloc(Math.max(64, total * 8));
-  const records = device.alloc(program.calls.length * record.stride);
   const words = new DataView(parameters.buffer, parameters.offset, parameters.bytes);
-  const launch = new DataView(records.buffer, records.offset, records.bytes);
   const counts: { readonly at: number; readonly dim: Dim }[] = [];
   let next = 0;
-  for (const [i, call] of program.calls.entries()) {
-    launch.setBigUint64(i * record.stride + record.kernel, BigInt(handles[call.kernel]!), true);
-    launch.setBigUint64(i * record.stride + record.args, BigInt(parameters.address + next), true);
-    launch.setInt32(i * record.stride + record.barrier, call.barrier ? 1 : 0, true);
+  const installed = program.calls.map((call) => {
+    const args = parameters.address + next;
     for (const argument of call.args) {
       if (argument.kind === "count") counts.push({ at: next, dim: argument.dim });
       else words.setBigUint64(next, BigInt(addressOf(argument, program, bindings)), true);
       next += 8;
     }
-  }
-  const prepare = (tokens: number, rows: number): void => {
-    const extent = (dim: Dim): number => (dim === "T" ? tokens : dim === "S" ? rows : dim);
-    for (const { at, dim } of counts) words.setInt32(at, extent(dim), true);
-    for (const [i, { items }] of program.calls.entries()) {
-      const count = extent(items.dim) * items.times;
-      const at = i * record.stride;
-      launch.setInt32(at + record.items, count, true);
-      launch.setInt32(at + record.chunk, Math.max(1, Math.floor(count / (device.threads * claims))), true);
-      launch.setInt32(at + record.counter, 0, true);
-    }
+    return { kernel: handles[call.kernel]!, args };
+  });
+  const lists = new LaunchLists(device, program, launch, installed, (name) => bindings.weights.get(name)!.bytes);
+  const prepare = (size: StepSize): LaunchList => {
+    for (const { at, dim } of counts) words.setInt32(at, extentOf(dim, size), true);
+    const list = lists.of(size);
+    list.prepare(size);
+    return list;
   };
   return {
     async run(tokens, rows) {
-      prepare(tokens, rows);
-      await device.run(records, program.calls.length);
+      for (const { records, count } of prepare({ tokens, rows }).segments) await device.run(records, count);
     },
     async timedRun(tokens, rows) {
       assert(device.timedRun !== undefined, () => "the device was opened without `timed`");
-      prepare(tokens, rows);
-      return device.timedRun(records, program.calls.length);
+      const list = prepare({ tokens, rows });
+      const spans: Span[] = [];
+      for (const { records, count, first } of list.segments) {
+        // Native calls are timed each by itself: they are put one behind the other.
+        const start = spans.reduce((latest, { end }) => Math.max(latest, end), 0);
+        const timed = await device.timedRun(records, count);
+        spans.push(...timed.flatMap((span) => ofCall(span, list, first, start)));
+      }
+      return spans;
     },
     output(name, row, floats) {
       const id = program.outputs[name];
@@ -83,9 +81,17 @@ export function bind(device: Device, program: Program, bindings: Bindings): Sess
     },
     close() {
       device.free(parameters);
-      device.free(records);
+      lists.close();
     },
   };
+}
+
+/** A span of a record as one of its call; none where the record was another thread's. */
+function ofCall(span: Span, { plan, calls }: LaunchList, first: number, start: number): readonly Span[] {
+  const task = first + span.record;
+  if ((plan[task]!.thread ?? span.thread) !== span.thread) return [];
+  const { thread, begin, worked, end } = span;
+  return [{ record: calls[task]!, thread, begin: start + begin, worked: start + worked, end: start + end }];
 }
 
 function addressOf(argument: Exclude<Argument, { kind: "count" }>, program: Program, bindings: Bindings): number {

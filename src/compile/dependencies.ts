@@ -1,0 +1,46 @@
+/** Which calls must follow which: those that touch memory which an earlier one writes, or write what one reads. */
+import type { Argument, Call } from "./lower.ts";
+
+/** Bytes that a call reads or writes; the parts of caches lie behind the arena, a byte each. */
+export interface Access {
+  readonly from: number;
+  readonly to: number;
+  readonly written: boolean;
+}
+
+/** Of each call. `extents` are those of the buffers in the arena. */
+export function accessesOf(
+  calls: readonly Call[],
+  extents: readonly { readonly from: number; readonly to: number }[],
+  arenaBytes: number,
+): readonly (readonly Access[])[] {
+  const cacheAt = (a: Extract<Argument, { kind: "cache" }>): number =>
+    arenaBytes + 2 * a.layer + (a.part === "keys" ? 0 : 1);
+  return calls.map((call) =>
+    call.args.flatMap((a) => {
+      if (a.kind === "buffer") return [{ ...extents[a.id]!, written: a.written }];
+      if (a.kind !== "cache") return [];
+      return [{ from: cacheAt(a), to: cacheAt(a) + 1, written: call.op === "cacheStore" }];
+    }),
+  );
+}
+
+/**
+ * For each of some calls that run, in order, the earlier ones that it must follow. Whoever conflicts with an access that a
+ * later one covers and writes is ordered by that one, and left out.
+ */
+export function dependencies(accesses: readonly (readonly Access[])[]): readonly (readonly number[])[] {
+  return accesses.map((own, call) => {
+    const found = new Set<number>();
+    for (const a of own) {
+      for (let earlier = call - 1; earlier >= 0; earlier--) {
+        const conflicts = accesses[earlier]!.filter((o) => (a.written || o.written) && overlap(a, o));
+        if (conflicts.length > 0) found.add(earlier);
+        if (conflicts.some((o) => o.written && o.from <= a.from && o.to >= a.to)) break;
+      }
+    }
+    return [...found].sort((a, b) => a - b);
+  });
+}
+
+const overlap = (a: Access, b: Access): boolean => a.from < b.to && b.from < a.to;
