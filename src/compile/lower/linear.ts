@@ -13,7 +13,7 @@ import { narrowRowBytes, quantLayout, rowFloats, type WeightFormat, weightLayout
 import { defaultSchedule, type LinearSchedule, type LinearTile } from "../schedule/linear.ts";
 import type { F32, Int, Target, TileProgram } from "../tile.ts";
 import { at, TileBuilder, vector } from "../tile-builder.ts";
-import { blockTile } from "./linear/blocks.ts";
+import { blockTile, type Fetch, nothing } from "./linear/blocks.ts";
 import { bf16Tile, f32Tile } from "./linear/floats.ts";
 import { stagedBlocks, unpackPanel } from "./linear/unpack.ts";
 
@@ -91,7 +91,7 @@ function lowerItem(
 }
 
 /** What tiles of a schedule read, and how. */
-export function tileOf(b: TileBuilder, format: WeightFormat, k: number, tile: LinearTile): Tile {
+export function tileOf(b: TileBuilder, format: WeightFormat, k: number, tile: LinearTile, panel: Int): Tile {
   const { operand, unroll } = tile;
   if (format.kind !== "blocks") {
     const lower = format.kind === "f32" ? f32Tile : bf16Tile;
@@ -99,9 +99,17 @@ export function tileOf(b: TileBuilder, format: WeightFormat, k: number, tile: Li
       lower(b, k, source, columns, x, rows, { ahead: tile.prefetch, operand, unroll });
   }
   const f = blockFormats[format.type];
-  // Where codes are unpacked first, that is what comes from memory.
-  const [read, ahead] = tile.stage === 1 ? [stagedBlocks(f, k).format, 0] : [f, tile.prefetch];
-  return (source, columns, x, rows) => blockTile(b, read, k, source, columns, x, rows, { ahead, operand, unroll });
+  const read = tile.stage === 1 ? stagedBlocks(f, k).format : f;
+  const { panelBytes } = weightLayout(format, panelRows, k);
+  // Each line once: by the tile that reads the panel's first vector.
+  const fetch = (columns: readonly number[]): Fetch => {
+    if (columns[0] !== 0 || (tile.nextPanel === 0 && tile.prefetch === 0)) return nothing;
+    if (tile.nextPanel === 1) return { from: panel, ahead: panelBytes, bytes: panelBytes };
+    // Where codes were unpacked first, this panel is in the cache already.
+    return tile.stage === 1 ? nothing : { from: panel, ahead: tile.prefetch, bytes: panelBytes };
+  };
+  return (source, columns, x, rows) =>
+    blockTile(b, read, k, source, columns, x, rows, { fetch: fetch(columns), operand, unroll });
 }
 
 function tiles(
@@ -117,20 +125,40 @@ function tiles(
   const staged = format.kind === "blocks" && schedule.stage === 1;
   if (staged) unpackPanel(b, blockFormats[format.type], k, panel, b.scratch, schedule.prefetch);
   const source = staged ? b.scratch : panel;
-  const tile = tileOf(b, format, k, schedule);
+  const tile = tileOf(b, format, k, schedule, panel);
   const parts = vectorsOf(b.target, schedule.vectors);
   const heights = tileHeights(schedule).filter((rows) => rows <= tokensMax);
   const over = (columns: readonly (readonly number[])[]): void => {
+    const once = (token: Int, rows: number): void => {
+      for (const each of columns) emit(tile, source, each, token, rows);
+    };
+    if (schedule.tail === "even") return evenly(b, tokens, Math.min(schedule.rows, tokensMax), once);
     const next = b.int(0);
     for (const rows of heights) {
       b.for(next, b.sub(tokens, rows - 1), rows, (token) => {
-        for (const each of columns) emit(tile, source, each, token, rows);
+        once(token, rows);
         b.add(token, rows, next);
       });
     }
   };
   if (schedule.order === "tokens") over(parts);
   else for (const part of parts) over([part]);
+}
+
+/** Tiles of nearly equal height, at most `most`, since a short one costs almost as much; the first are a token higher. */
+function evenly(b: TileBuilder, tokens: Int, most: number, once: (token: Int, rows: number) => void): void {
+  const count = b.max(b.div(b.add(tokens, most - 1), most), 1);
+  const height = b.div(tokens, count);
+  const higher = b.rem(tokens, count);
+  const next = b.int(0);
+  for (let rows = most; rows >= 1; rows--) {
+    const here = b.int(0);
+    b.if(height, "eq", rows - 1, () => b.assign(here, higher));
+    b.if(height, "eq", rows, () => b.assign(here, b.sub(count, higher)));
+    const end = b.add(next, b.mul(here, rows));
+    b.for(next, end, rows, (token) => once(token, rows));
+    b.assign(next, end);
+  }
 }
 
 /** Byte offsets of a panel's vectors, as many together as the schedule says. */
@@ -143,7 +171,7 @@ function vectorsOf({ lanes }: Target, together: number): readonly (readonly numb
 
 /** Tile heights that make up any number of tokens, the largest first. */
 export function tileHeights({ rows, tail }: Pick<LinearTile, "rows" | "tail">): readonly number[] {
-  if (tail === "exact") return Array.from({ length: rows }, (_, i) => rows - i);
+  if (tail !== "halves") return Array.from({ length: rows }, (_, i) => rows - i);
   const all = [rows];
   while (all.at(-1)! > 1) all.push(Math.floor(all.at(-1)! / 2));
   return all;

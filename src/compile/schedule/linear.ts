@@ -12,14 +12,19 @@ export interface LinearTile {
   readonly stage: 0 | 1;
   /** Bytes ahead of the weights being read that are fetched into the cache; 0 leaves it to the hardware. */
   readonly prefetch: number;
+  /** 1: tiles fetch the next panel while they multiply with this one. */
+  readonly nextPanel: 0 | 1;
   /** Steps over k in one turn of the inner loop. */
   readonly unroll: number;
   /** Whether an activation is repeated into a register, or from memory by each product that uses it. */
   readonly operand: "register" | "memory";
   /** What the outer of the two loops over tiles runs over: where `columns`, part of the panel stays near for all tokens. */
   readonly order: "tokens" | "columns";
-  /** How tokens that no whole tile takes are computed: by tiles of halved heights, or by one that has just their number. */
-  readonly tail: "halves" | "exact";
+  /**
+   * How tokens that no whole tile takes are computed: by tiles of halved heights, by one that has just their number,
+   * or not at all: `even` makes all tiles of a call nearly equal.
+   */
+  readonly tail: "halves" | "exact" | "even";
 }
 
 /** A call of up to `until` tokens takes the first case that has room for it, a larger one `rest`. */
@@ -31,6 +36,7 @@ export interface LinearSchedule {
 const plain = {
   stage: 0,
   prefetch: 0,
+  nextPanel: 0,
   unroll: 1,
   operand: "register",
   order: "tokens",
@@ -50,9 +56,13 @@ export function defaultSchedule(
     return { cases: [few], rest: { ...plain, rows: 4, vectors: 1, stage: 1 } };
   }
   // Whole bytes need no unpacking.
-  if (blockFormats[format.type].words === 8) return { cases: [], rest: { ...plain, rows: 5, vectors: 2 } };
-  const few = { until: 4, tile: { ...plain, rows: 4, vectors: 2, prefetch: 8192 } };
-  return { cases: [few], rest: { ...plain, rows: 5, vectors: 2, stage: 1 } };
+  const many = { ...plain, rows: 5, vectors: 2, nextPanel: 1, tail: "even" } as const;
+  if (blockFormats[format.type].words === 8) {
+    return { cases: [{ until: 1, tile: { ...plain, rows: 1, vectors: 2 } }], rest: many };
+  }
+  const one = { until: 1, tile: { ...plain, rows: 1, vectors: 2, prefetch: 8192 } };
+  const few = { until: 16, tile: { ...many, rows: 4 } };
+  return { cases: [one, few], rest: { ...many, stage: 1, prefetch: 8192 } };
 }
 
 /** The tile that a call of `tokens` takes. */
@@ -63,14 +73,15 @@ export function tileFor(schedule: LinearSchedule, tokens: number): LinearTile {
 /** What was written down once, if it is still a tile: of a record on disk nothing is taken on trust. */
 export function parseTile(value: unknown): LinearTile | undefined {
   if (typeof value !== "object" || value === null) return undefined;
-  const { rows, vectors, stage, prefetch, unroll, operand, order, tail } = value as Record<string, unknown>;
+  const { rows, vectors, stage, prefetch, nextPanel, unroll, operand, order, tail } = value as Record<string, unknown>;
   const whole = (x: unknown, from: number, to: number): x is number =>
     typeof x === "number" && Number.isInteger(x) && x >= from && x <= to;
   if (!whole(rows, 1, 64) || !whole(vectors, 1, 32) || !whole(unroll, 1, 64)) return undefined;
   if (!whole(prefetch, 0, 1 << 20) || prefetch % 64 !== 0) return undefined;
   if (stage !== 0 && stage !== 1) return undefined;
+  if (nextPanel !== 0 && nextPanel !== 1) return undefined;
   if (operand !== "register" && operand !== "memory") return undefined;
   if (order !== "tokens" && order !== "columns") return undefined;
-  if (tail !== "halves" && tail !== "exact") return undefined;
-  return { rows, vectors, stage, prefetch, unroll, operand, order, tail };
+  if (tail !== "halves" && tail !== "exact" && tail !== "even") return undefined;
+  return { rows, vectors, stage, prefetch, nextPanel, unroll, operand, order, tail };
 }

@@ -18,6 +18,15 @@ interface Cursors {
   readonly operand: Inner["operand"];
 }
 
+/** What a tile has brought into the cache while it multiplies: from `ahead` bytes behind `from`, `bytes` in all. */
+export interface Fetch {
+  readonly from: Int | undefined;
+  readonly ahead: number;
+  readonly bytes: number;
+}
+
+export const nothing: Fetch = { from: undefined, ahead: 0, bytes: 0 };
+
 export function blockTile(
   b: TileBuilder,
   f: BlockFormat,
@@ -26,7 +35,7 @@ export function blockTile(
   columns: readonly number[],
   x: Int,
   rows: number,
-  { ahead, operand, unroll }: Inner,
+  { fetch, operand, unroll }: Pick<Inner, "operand" | "unroll"> & { readonly fetch: Fetch },
 ): F32[][] {
   const quant = quantLayout(k, b.target.dot4);
   const sums = Array.from({ length: rows }, () => columns.map(() => b.constF(0)));
@@ -35,17 +44,21 @@ export function blockTile(
   const masks = masksOf(b, f);
   const { bytes } = blockLayout(f);
   const parts = f.block / quantBlock;
+  const lines = Math.ceil((fetch.bytes / 64 / k) * f.block);
+  const ahead = fetch.from === undefined ? undefined : b.int(fetch.from);
   const step = (): void => {
     const factors = factorsOf(b, f, cursors.block, columns);
     for (let part = 0; part < parts; part++) {
-      // Each line once, by the tile that reads the panel's first vector, and evenly: a burst would fill the queues.
-      const lines = columns[0] === 0 && ahead > 0 ? bytes / 64 : 0;
-      for (let line = Math.ceil((lines * part) / parts); line < (lines * (part + 1)) / parts; line++)
-        b.prefetch(at(cursors.block, ahead + line * 64));
+      // Evenly: a burst would fill the queues.
+      if (ahead !== undefined) {
+        for (let line = Math.ceil((lines * part) / parts); line < (lines * (part + 1)) / parts; line++)
+          b.prefetch(at(ahead, fetch.ahead + line * 64));
+      }
       columnsOf32(b, f, columns, sums, cursors, masks, factors, part);
       b.add(cursors.codes, quantBlock, cursors.codes);
       b.add(cursors.facts, fact.stride, cursors.facts);
     }
+    if (ahead !== undefined) b.add(ahead, Math.round((fetch.bytes / k) * f.block), ahead);
     b.add(cursors.block, bytes, cursors.block);
   };
   steps(b, k / f.block, 1, unroll, (_, times) => {

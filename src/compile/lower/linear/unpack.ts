@@ -74,6 +74,9 @@ export function unpackPanel(b: TileBuilder, f: BlockFormat, k: number, panel: In
     const lines = ahead > 0 ? blockLayout(f).bytes / 64 : 0;
     for (let line = 0; line < lines; line++) b.prefetch(at(from, ahead + line * 64));
     for (let column = 0; column < panelRows * 4; column += b.target.lanes * 4) {
+      const lines = Math.ceil((blockLayout(f).bytes / 64) * ((b.target.lanes * 4) / (panelRows * 4)));
+      const first = (column / (b.target.lanes * 4)) * lines;
+      if (ahead > 0) for (let line = first; line < first + lines; line++) b.prefetch(at(from, ahead + line * 64));
       const factors = factorsOf(b, f, from, [column]);
       for (let q = 0; q < f.block / 4; q++) {
         const place = Math.floor(q / 8) * staged.bytes + staged.words + (q % 8) * panelRows * 4 + column;
