@@ -10,8 +10,6 @@ export interface Profiled {
   /** Of the calls of one step; and of a step as its caller sees it. */
   readonly seconds: number;
   readonly wallSeconds: number;
-  /** Calls after which all threads wait for the last. */
-  readonly barriers: number;
 }
 
 const giga = (n: number): string => (n / 1e9).toFixed(n < 1e10 ? 2 : 1);
@@ -56,7 +54,7 @@ export function inWords(profiled: Profiled, limits: Limits | undefined): string 
   const calls = kernels.reduce((n, k) => n + k.calls, 0);
   const whole = `${title}: ${(wallSeconds * 1e3).toFixed(2)} ms a step, ${rate} tokens/s; ${calls} calls take ${(seconds * 1e3).toFixed(2)} ms of it.`;
   const most = `${percent(top.share)} is ${top.kernel} (${top.calls} calls), ${(top.bytes / 1e6).toFixed(1)} MB and ${(top.operations / 1e6).toFixed(1)} M operations`;
-  const idle = `Threads wait for each other ${percent(waiting)} of the time, at ${profiled.barriers} barriers.`;
+  const idle = `Threads wait for each other ${percent(waiting)} of the time.`;
   return [whole, limits === undefined ? `${most}.` : `${most}: ${boundInWords(top, limits)}`, idle].join("\n");
 }
 

@@ -24,11 +24,11 @@ export interface CompileOptions {
   /** Most tokens and most output rows of a step. */
   readonly tokensMax: number;
   readonly rowsMax: number;
-  /** Called with the graph before the first pass and after each. */
-  readonly observe?: (pass: string, graph: Graph) => void;
+  /** Called with the graph before the first pass and after each, and what gives the program if that pass were the last. */
+  readonly observe?: (pass: string, graph: Graph, program: () => Program) => void;
 }
 
-export function runPasses(graph: Graph, context: PassContext, observe: CompileOptions["observe"]): Graph {
+export function runPasses(graph: Graph, context: PassContext, observe?: (pass: string, graph: Graph) => void): Graph {
   verify(graph, "capture");
   observe?.("capture", graph);
   let current = graph;
@@ -41,6 +41,7 @@ export function runPasses(graph: Graph, context: PassContext, observe: CompileOp
 }
 
 export function compile(graph: Graph, options: CompileOptions): Program {
-  const lowered = lowerGraph(runPasses(graph, options, options.observe), options);
-  return schedule(lowered, options);
+  const program = (of: Graph): Program => schedule(lowerGraph(of, options), options);
+  const { observe } = options;
+  return program(runPasses(graph, options, observe && ((pass, after) => observe(pass, after, () => program(after)))));
 }

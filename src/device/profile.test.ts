@@ -28,7 +28,7 @@ test("a call is charged with what it adds to the end of all work, so that overla
   ];
   const [first, second, third] = profileOf(program, [run], work);
   assert.deepEqual(first, {
-    ...{ kernel: "a", calls: 2, seconds: 3 + 5, share: 0.8, waiting: (1 + 4) / (3 + 2 + 5 + 6) },
+    ...{ kernel: "a", calls: 2, seconds: 3 + 5, share: 0.8, waiting: (1 + 1 + 4) / (3 + 3 + 5 + 6) },
     ...{ bytes: 400, operations: 20, arithmetic: "int8" },
   });
   assert.deepEqual([second!.kernel, second!.seconds, third!.kernel, third!.seconds], ["b", 1, "a #2", 1]);

@@ -13,7 +13,7 @@ export interface KernelProfile {
   readonly seconds: number;
   /** Of the step. */
   readonly share: number;
-  /** Part of all threads' time that they wait for each other behind these calls. */
+  /** Part of all threads' time that they wait for each other before and behind these calls. */
   readonly waiting: number;
   readonly bytes: number;
   readonly operations: number;
@@ -43,7 +43,7 @@ export function profileOf(
       calls: own.length,
       seconds,
       share: seconds / step,
-      waiting: sum(own.map((i) => calls[i]!.waited)) / sum(own.map((i) => calls[i]!.all)),
+      waiting: sum(own.map((i) => calls[i]!.waited)) / (sum(own.map((i) => calls[i]!.all)) || 1),
       bytes: sum(own.map((i) => work[i]!.bytes)),
       operations: sum(own.map((i) => work[i]!.operations)),
       arithmetic: work[own[0]!]!.arithmetic,
@@ -54,26 +54,33 @@ export function profileOf(
 
 interface CallTime {
   readonly seconds: number;
-  /** Of all threads together, from coming to the call to leaving it, and waiting behind it. */
+  /** Of all threads together, from leaving the call before to leaving this one, and the part of it that they wait. */
   readonly all: number;
   readonly waited: number;
 }
 
-/** A call is charged with the time by which it puts off the end of all work so far: calls may overlap, their charges do not. */
+/**
+ * Calls may overlap, and end in another order than they are listed: in the order in which they end, each is charged with
+ * the time since the end before it.
+ */
 function callsOf(count: number, spans: readonly Span[]): readonly CallTime[] {
-  const calls = Array.from({ length: count }, () => ({ done: 0, all: 0, waited: 0 }));
-  for (const { record, begin, worked, end } of spans) {
+  const calls = Array.from({ length: count }, () => ({ done: 0, seconds: 0, all: 0, waited: 0 }));
+  const left = new Map<number, number>();
+  for (const { record, thread, begin, worked, end } of spans.toSorted((a, b) => a.begin - b.begin)) {
     const call = calls[record]!;
+    // Since it left the last one, a thread has waited until it could begin.
+    const before = left.get(thread) ?? 0;
     call.done = Math.max(call.done, worked);
-    call.all += end - begin;
-    call.waited += end - worked;
+    call.all += end - before;
+    call.waited += end - worked + begin - before;
+    left.set(thread, end);
   }
   let before = 0;
-  return calls.map(({ done, all, waited }) => {
-    const seconds = Math.max(0, done - before);
-    before = Math.max(before, done);
-    return { seconds, all, waited };
-  });
+  for (const call of calls.toSorted((a, b) => a.done - b.done)) {
+    call.seconds = call.done - before;
+    before = call.done;
+  }
+  return calls;
 }
 
 const sum = (numbers: readonly number[]): number => numbers.reduce((n, x) => n + x, 0);

@@ -1,15 +1,21 @@
-/** `heddle compile`: what each pass of the compiler makes of a model's graph. */
+/** `heddle compile`: what each pass of the compiler makes of a model's graph, and the machine code that comes out. */
 import type { Command } from "commander";
 import { passes } from "../../compile/pipeline.ts";
-import { UserError } from "../../core/errors.ts";
+import { renderX64 } from "../../compile/render/x64.ts";
+import { printListing } from "../../compile/render/x64-listing.ts";
+import type { Program } from "../../compile/schedule.ts";
+import { nearest, UserError } from "../../core/errors.ts";
 import type { Graph } from "../../graph/ir.ts";
 import { print as printGraph } from "../../graph/print.ts";
+import type { Loaded } from "../../model/load.ts";
 import { addRunnerOptions, loadOptions, type RunnerArguments } from "../arguments.ts";
 import { withCheckpoint, withRunner } from "../model.ts";
 import { print, say } from "../terminal.ts";
 
 interface Arguments extends RunnerArguments {
+  readonly explain?: boolean;
   readonly dump?: string;
+  readonly asm?: string;
 }
 
 export function define(command: Command): void {
@@ -17,6 +23,7 @@ export function define(command: Command): void {
     .argument("<model>", "a file, a folder, or a name in the cache")
     .option("--explain", "print what each pass changes (this is the default)")
     .option("--dump <pass>", `print the graph after a pass: ${stages().join(", ")}`)
+    .option("--asm <kernel>", "print the machine code of a kernel, by the name that heddle profile gives it")
     .action(run);
   addRunnerOptions(command);
 }
@@ -24,35 +31,85 @@ export function define(command: Command): void {
 /** `capture` is the graph before the first pass. */
 const stages = (): string[] => ["capture", ...passes.map(({ name }) => name)];
 
+interface Stage {
+  readonly pass: string;
+  readonly graph: Graph;
+  /** The program if this pass were the last. */
+  readonly program: Program;
+}
+
 async function run(model: string, given: Arguments): Promise<void> {
   if (given.dump !== undefined && !stages().includes(given.dump)) {
     throw new UserError(`There is no pass "${given.dump}".`, `There are: ${stages().join(", ")}.`);
   }
-  const seen: { readonly pass: string; readonly graph: Graph }[] = [];
-  const observe = (pass: string, graph: Graph): void => void seen.push({ pass, graph });
+  const explains = given.explain || (given.dump === undefined && given.asm === undefined);
+  const seen: Stage[] = [];
+  const observe = (pass: string, graph: Graph, program: () => Program): void => {
+    if (explains) seen.push({ pass, graph, program: program() });
+    if (pass === given.dump) print(printGraph(graph));
+  };
   await withCheckpoint(model, (checkpoint) =>
-    withRunner(checkpoint, { ...loadOptions(given), observe }, async ({ device }) => {
-      say(`${checkpoint.name}, compiled for ${device.level} with ${device.threads} threads`);
+    withRunner(checkpoint, { ...loadOptions(given), observe }, async (runner) => {
+      say(`${checkpoint.name}, compiled for ${runner.device.level} with ${runner.device.threads} threads`);
+      if (given.asm !== undefined) print(assembly(runner, given.asm));
     }),
   );
-  if (given.dump !== undefined) {
-    const dumped = seen.find(({ pass }) => pass === given.dump);
-    if (dumped !== undefined) print(printGraph(dumped.graph));
-    return;
-  }
-  for (const [i, { pass, graph }] of seen.entries()) print(explain(pass, graph, seen[i - 1]?.graph));
+  if (explains) print(explain(seen));
 }
 
-/** One line: the nodes there are, and which kinds became more or fewer. */
-function explain(pass: string, graph: Graph, before: Graph | undefined): string {
-  const line = `${pass.padEnd(22)} ${String(graph.nodes.length).padStart(5)} nodes`;
-  if (before === undefined) return line;
+function assembly({ device, program }: Loaded, name: string): string {
+  if (device.level === "wasm" || device.level === "reference") {
+    throw new UserError(
+      `The machine code of ${name} was asked for; level ${device.level} has none of its own.`,
+      "Use --level x64-avx512 or x64-avx2.",
+    );
+  }
+  const found = program.kernels.filter((kernel) => kernel.name === name);
+  if (found.length > 0) return found.map((kernel) => printListing(renderX64(kernel))).join("\n\n");
+  const names = [...new Set(program.kernels.map((kernel) => kernel.name))];
+  const guess = nearest(name, names);
+  throw new UserError(
+    `There is no kernel "${name}".`,
+    guess === undefined ? `There are: ${names.join(", ")}.` : `Did you mean "${guess}"?`,
+  );
+}
+
+/** A line a pass: what there is after it, and which operations became more or fewer. */
+function explain(stages: readonly Stage[]): string {
+  const heads = ["after", "nodes", "bytes/token", "calls", "kernels", "barriers", "arena"];
+  const widths = [22, 6, 12, 6, 8, 9, 11];
+  const line = (cells: readonly string[], rest = ""): string =>
+    `${cells.map((cell, i) => (i === 0 ? cell.padEnd(widths[i]!) : cell.padStart(widths[i]!))).join("")}  ${rest}`.trimEnd();
+  const rows = stages.map(({ pass, graph, program }, i) =>
+    line(
+      [
+        pass,
+        String(graph.nodes.length),
+        String(bytesOfToken(program)),
+        String(program.calls.length),
+        String(program.kernels.length),
+        String(program.calls.filter((call) => call.barrier).length),
+        String(program.arenaBytes),
+      ],
+      changes(graph, stages[i - 1]?.graph),
+    ),
+  );
+  return [line(heads, "operations"), ...rows].join("\n");
+}
+
+/** What a token's values take in memory, all of them together: what calls write. */
+function bytesOfToken(program: Program): number {
+  return program.buffers.reduce((n, b) => n + b.rowBytes * (typeof b.rows === "number" ? b.rows : 1), 0);
+}
+
+function changes(graph: Graph, before: Graph | undefined): string {
+  if (before === undefined) return "";
   const [now, then] = [kinds(graph), kinds(before)];
-  const changes = [...new Set([...then.keys(), ...now.keys()])].flatMap((kind) => {
+  const changed = [...new Set([...then.keys(), ...now.keys()])].flatMap((kind) => {
     const more = (now.get(kind) ?? 0) - (then.get(kind) ?? 0);
     return more === 0 ? [] : [`${more > 0 ? "+" : "−"}${Math.abs(more)} ${kind}`];
   });
-  return `${line}  ${changes.join(", ") || "nothing changed"}`;
+  return changed.join(", ") || "nothing changed";
 }
 
 function kinds(graph: Graph): Map<string, number> {

@@ -130,7 +130,6 @@ async function measure(
     kernels,
     seconds: kernels.reduce((n, k) => n + k.seconds, 0),
     wallSeconds,
-    barriers: program.calls.filter((call) => call.barrier).length,
     spans: typical.spans,
     work,
     names: program.calls.map((call) => program.kernels[call.kernel]!.name),
