@@ -44,3 +44,15 @@ export function dependencies(accesses: readonly (readonly Access[])[]): readonly
 }
 
 const overlap = (a: Access, b: Access): boolean => a.from < b.to && b.from < a.to;
+
+/** The calls behind which all threads must meet, if that is the only way to wait: the next one follows an open one. */
+export function fences(after: readonly (readonly number[])[]): ReadonlySet<number> {
+  const found = new Set<number>();
+  let open = 0;
+  for (const [call, earlier] of after.entries()) {
+    if (!earlier.some((e) => e >= open)) continue;
+    found.add(call - 1);
+    open = call;
+  }
+  return found;
+}

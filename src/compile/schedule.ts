@@ -1,15 +1,16 @@
 /**
- * Where buffers lie, and where threads must wait for each other.
+ * Where buffers lie, and what each call touches.
  *
- * Buffers share one arena: each gets the first gap that nothing alive at the same time overlaps. A barrier stands only
- * before a call that touches memory which a call since the last barrier writes, or writes memory which one reads; so
- * independent calls (the products for q, k and v) run into each other without waiting.
+ * Buffers share one arena: each gets the first gap that nothing alive at the same time overlaps. Memory is used again only
+ * where whatever used it comes before the new buffer's first call by the data that flows; so calls that could run together
+ * (the products for q, k and v, branches of a network) are not kept apart by the memory that they happen to get.
  */
-import { type Access, accessesOf } from "./dependencies.ts";
-import type { Argument, Buffer, Call, Lowered } from "./lower.ts";
+import { type Access, accessesOf, dependencies, fences } from "./dependencies.ts";
+import { Order } from "./launch-order.ts";
+import type { Buffer, Call, Lowered } from "./lower.ts";
 
 export interface ScheduledCall extends Call {
-  /** Threads wait for each other after this call. */
+  /** Whether threads that could wait for each other only all together would do so behind it. */
   readonly barrier: boolean;
 }
 
@@ -27,18 +28,15 @@ interface Limits {
   readonly rowsMax: number;
 }
 
-interface Extent {
-  readonly from: number;
-  readonly to: number;
-}
-
 export function schedule(lowered: Lowered, limits: Limits): Program {
   const sizes = lowered.buffers.map((b) => bytesOf(b, limits));
   const offsets = place(lowered, sizes);
   const arenaBytes = Math.max(64, ...offsets.map((o, i) => o + sizes[i]!));
   const extents = offsets.map((from, i) => ({ from, to: from + sizes[i]! }));
   const accesses = accessesOf(lowered.calls, extents, arenaBytes);
-  return { ...lowered, calls: withBarriers(lowered.calls, extents), offsets, arenaBytes, accesses };
+  const fenced = fences(dependencies(accesses));
+  const calls = lowered.calls.map((call, i) => ({ ...call, barrier: fenced.has(i) || i === lowered.calls.length - 1 }));
+  return { ...lowered, calls, offsets, arenaBytes, accesses };
 }
 
 function bytesOf({ rows, rowBytes }: Buffer, { tokensMax, rowsMax }: Limits): number {
@@ -47,24 +45,25 @@ function bytesOf({ rows, rowBytes }: Buffer, { tokensMax, rowsMax }: Limits): nu
 }
 
 function place({ calls, buffers, outputs }: Lowered, sizes: readonly number[]): number[] {
-  const first = buffers.map(() => Number.POSITIVE_INFINITY);
-  const last = buffers.map(() => -1);
+  const users = buffers.map((): number[] => []);
   for (const [i, call] of calls.entries()) {
-    for (const arg of call.args) {
-      if (arg.kind !== "buffer") continue;
-      first[arg.id] = Math.min(first[arg.id]!, i);
-      last[arg.id] = Math.max(last[arg.id]!, i);
-    }
+    for (const arg of call.args) if (arg.kind === "buffer") users[arg.id]!.push(i);
   }
-  for (const id of Object.values(outputs)) last[id] = calls.length;
+  const wanted = new Set(Object.values(outputs));
+  const order = dataOrder({ calls, buffers });
+  /** Whether the memory of `old` is free when the first call that uses `id` runs, whatever else runs with it. */
+  const free = (old: number, id: number): boolean => {
+    const first = users[id]![0];
+    return first === undefined || (!wanted.has(old) && users[old]!.every((call) => order.has(call, first)));
+  };
   const offsets: number[] = [];
   for (const [id, bytes] of sizes.entries()) {
-    const alive = offsets
-      .map((from, other) => ({ from, to: from + sizes[other]!, other }))
-      .filter(({ other }) => first[other]! <= last[id]! && first[id]! <= last[other]!)
+    const taken = offsets
+      .map((from, old) => ({ from, to: from + sizes[old]!, old }))
+      .filter(({ old }) => !free(old, id))
       .sort((a, b) => a.from - b.from);
     let at = 0;
-    for (const { from, to } of alive) {
+    for (const { from, to } of taken) {
       if (from - at >= bytes) break;
       at = Math.max(at, to);
     }
@@ -73,34 +72,12 @@ function place({ calls, buffers, outputs }: Lowered, sizes: readonly number[]): 
   return offsets;
 }
 
-function withBarriers(calls: readonly Call[], extents: readonly Extent[]): ScheduledCall[] {
-  const barrierAfter = new Set<number>();
-  let written: string[] = [];
-  let read: string[] = [];
-  let open: { readonly extent: Extent; readonly written: boolean }[] = [];
-  for (const [i, call] of calls.entries()) {
-    const accesses = call.args.flatMap((a) =>
-      a.kind === "buffer" ? [{ extent: extents[a.id]!, written: a.written }] : [],
-    );
-    const caches = call.args.filter((a) => a.kind === "cache").map(cacheName);
-    const [writes, reads] = call.op === "cacheStore" ? [caches, []] : [[], caches];
-    const conflict =
-      accesses.some((a) => open.some((o) => (a.written || o.written) && overlap(a.extent, o.extent))) ||
-      writes.some((c) => written.includes(c) || read.includes(c)) ||
-      reads.some((c) => written.includes(c));
-    if (conflict) {
-      barrierAfter.add(i - 1);
-      [open, written, read] = [[], [], []];
-    }
-    open.push(...accesses);
-    written.push(...writes);
-    read.push(...reads);
+/** Which calls come before which by the data that flows between them, wherever it lies. */
+function dataOrder({ calls, buffers }: Pick<Lowered, "calls" | "buffers">): Order {
+  const apart = buffers.map((_, id) => ({ from: id, to: id + 1 }));
+  const order = new Order(calls.length);
+  for (const [call, after] of dependencies(accessesOf(calls, apart, buffers.length)).entries()) {
+    for (const earlier of after) order.add(earlier, call);
   }
-  return calls.map((call, i) => ({ ...call, barrier: barrierAfter.has(i) || i === calls.length - 1 }));
-}
-
-const overlap = (a: Extent, b: Extent): boolean => a.from < b.to && b.from < a.to;
-
-function cacheName(arg: Argument): string {
-  return arg.kind === "cache" ? `${arg.layer} ${arg.part}` : "";
+  return order;
 }

@@ -60,6 +60,8 @@ export interface Device {
   run(records: Region, count: number): Promise<void>;
   /** The same, and when each thread did its part of each record. Machine code has it only on a device opened with `timed`. */
   timedRun?(records: Region, count: number): Promise<readonly Span[]>;
+  /** How often threads made sure that others had come so far, at a barrier or before a record, since it was opened. */
+  waits?(): number;
   close(): Promise<void>;
 }
 

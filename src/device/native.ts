@@ -6,7 +6,7 @@ import type { TileProgram } from "../compile/tile.ts";
 import { assert, UserError } from "../core/errors.ts";
 import type { Device, DeviceOptions, Region } from "./device.ts";
 import { type Native, openNative } from "./executable.ts";
-import { control, runCode, stopCode, threadsMax, workerCode } from "./x64-driver.ts";
+import { control, own, runCode, stopCode, threadsMax, workerCode } from "./x64-driver.ts";
 import { timing } from "./x64-timing.ts";
 
 /** A cache line. */
@@ -106,6 +106,8 @@ function start(native: Native, level: X64Level, { threads, scratchBytes, timed =
     free: (region) => native.free(region),
     install: (programs) => installKernels(native, programs),
     run: launch,
+    waits: () =>
+      scratch.reduce((n, s) => n + Number(new DataView(s.buffer).getBigUint64(s.offset + line + own.waits, true)), 0),
     ...(clock && {
       async timedRun(records, count) {
         await launch(records, count);

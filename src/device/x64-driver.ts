@@ -34,8 +34,8 @@ export const control = {
  */
 export const stamps = { begin: 0, worked: 8, end: 16, stride: 24, cursor: -8 } as const;
 
-/** What stands before a thread's scratch beside the cursor: which thread it is, from 1 on. */
-const own = { thread: -16 } as const;
+/** What stands before a thread's scratch beside the cursor: which thread it is, from 1 on, and how often it waited. */
+export const own = { thread: -16, waits: -24 } as const;
 
 export const threadsMax = (control.bytes - control.scratch) / 8;
 
@@ -144,6 +144,7 @@ function waitWhileEqual(a: Assembler, offset: number, sleepers: number, spinsMax
 function barrier(a: Assembler): void {
   const wait = a.label();
   const done = a.label();
+  countWait(a);
   a.mov32(reg.rbp, ctl(control.generation));
   a.movImmediate(reg.rax, 1);
   a.fetchAdd32(ctl(control.arrived), reg.rax);
@@ -161,6 +162,8 @@ function barrier(a: Assembler): void {
   waitWhileEqual(a, control.generation, control.barrierSleepers, spins.barrier);
   a.bind(done);
 }
+
+const countWait = (a: Assembler): void => a.immediate(0, { base: reg.r15, offset: own.waits }, 1);
 
 /** Stores the time stamp counter, in cycles since the processor started, in the given place of this thread's stamps. */
 function stamp(a: Assembler, place: number): void {
@@ -246,6 +249,7 @@ function enter(a: Assembler, passed: Label): void {
   a.jumpIf("e", ready);
   a.immediate(0, reg.rbp, 8);
   a.lea(reg.r14, { base: reg.r12, index: reg.rax, scale: 1, offset: record.remaining });
+  countWait(a);
   const remaining: Memory = { base: reg.r14, offset: 0 };
   a.movImmediate(reg.rcx, spins.event);
   const spin = a.here();

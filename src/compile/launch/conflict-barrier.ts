@@ -1,4 +1,5 @@
 /** One recorded list in the program's order; all threads wait for each other before a call that depends on an open one. */
+import { fences } from "../dependencies.ts";
 import { launch, wholeCall } from "../launch.ts";
 
 export default launch({
@@ -12,13 +13,7 @@ export default launch({
   create() {
     return {
       plan({ calls }) {
-        let open = 0;
-        const fenced = new Set<number>();
-        for (const [call, { after }] of calls.entries()) {
-          if (!after.some((earlier) => earlier >= open)) continue;
-          fenced.add(call - 1);
-          open = call;
-        }
+        const fenced = fences(calls.map((c) => c.after));
         return calls.map((_, call) => ({ ...wholeCall(call), barrier: fenced.has(call) }));
       },
     };

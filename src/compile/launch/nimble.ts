@@ -20,7 +20,7 @@ export default launch({
   options: {
     grain: { default: 2000, unit: "ns", min: 0, help: "A call estimated longer than this is shared by all threads." },
   },
-  claim: { metric: "nativeCalls", better: "lower", than: "per-op", on: "branchy", factor: 20, where: "machine" },
+  claim: { metric: "waits4", better: "lower", than: "per-op", on: "branchy", factor: 10, where: "sim" },
 
   create({ grain }) {
     return {

@@ -23,7 +23,14 @@ export default launch({
     "A wait is for the tasks of other units that a task needs and does not yet know to be done (paper: barrier-rTasks).",
   ],
   options: {},
-  claim: { metric: "utilisation", better: "higher", than: "per-op", on: "branchy", factor: 2, where: "sim" },
+  claim: {
+    metric: "utilisation4",
+    better: "higher",
+    than: "conflict-barrier",
+    on: "branchy",
+    factor: 1.5,
+    where: "sim",
+  },
 
   create() {
     return {
