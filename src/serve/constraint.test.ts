@@ -7,7 +7,7 @@ import { type Random, stream } from "../core/random.ts";
 import type { Tokenizer } from "../model/tokenizer.ts";
 import { byteTokenizer } from "../test/fake-service.ts";
 import { TokenMasks } from "./constraint/mask.ts";
-import { jsonConstraint, parseToolCall, schemaConstraint, toolConstraint } from "./constraint.ts";
+import { jsonConstraint, schemaConstraint, toolConstraint } from "./constraint.ts";
 import type { ConstraintState } from "./generation.ts";
 
 const encode = (text: string): Uint8Array => new TextEncoder().encode(text);
@@ -258,8 +258,6 @@ test("calls of tools", () => {
   assert.equal(accepts(toolConstraint(tools, { name: "now" }), '{"name":"add","arguments":{"x":4}}'), false);
   const loose = toolConstraint([{ name: "f", parameters: {} }], "required");
   assert.equal(loose.advance(encode('{"name":"f","arguments":5')), undefined, "arguments are an object");
-  assert.deepEqual(parseToolCall('{"name":"add","arguments":{"x":4}}'), { name: "add", arguments: '{"x":4}' });
-  assert.equal(parseToolCall('{"name":"add"}'), undefined);
 });
 
 test("a mask allows exactly the tokens that the automaton does", () => {

@@ -40,17 +40,3 @@ function asObject(parameters: unknown): unknown {
   if (!plain || ["type", "$ref", "anyOf", "oneOf", "allOf"].some((key) => key in parameters)) return parameters;
   return { type: "object", ...parameters };
 }
-
-/** The call that a text is, its arguments as JSON text; `undefined` where it is none. */
-export function parseToolCall(text: string): { readonly name: string; readonly arguments: string } | undefined {
-  let parsed: unknown;
-  try {
-    parsed = JSON.parse(text);
-  } catch {
-    return undefined;
-  }
-  if (typeof parsed !== "object" || parsed === null) return undefined;
-  const { name, arguments: values, ...rest } = parsed as Record<string, unknown>;
-  const fits = typeof name === "string" && typeof values === "object" && values !== null && !Array.isArray(values);
-  return fits && Object.keys(rest).length === 0 ? { name, arguments: JSON.stringify(values) } : undefined;
-}

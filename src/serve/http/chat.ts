@@ -1,5 +1,6 @@
 /** `POST /v1/chat/completions`: n choices of one conversation, with tools and constrained output. */
 import type { FastifyReply } from "fastify";
+import { chatTemplateSource } from "../../model/chat.ts";
 import type { GenerationEvent } from "../generation.ts";
 import { type ChatFields, chatFields } from "./chat-fields.ts";
 import { chatPrompt } from "./chat-prompt.ts";
@@ -8,7 +9,8 @@ import { type ChatTokenLogprobs, chatLogprobs } from "./logprobs.ts";
 import { type OutputForm, outputForm } from "./output-form.ts";
 import { checkLogitBias, checkModel, checkShared, seedOf, toGenerationRequest, tokensToGenerate } from "./request.ts";
 import { streamAnswer } from "./stream-answer.ts";
-import { type ToolCall, ToolOutput } from "./tool-output.ts";
+import { type OutputPart, ToolOutput } from "./tool-output.ts";
+import { newCallId, toolMark } from "./tool-styles.ts";
 import { validate } from "./validate.ts";
 
 export async function chat(api: Api, body: unknown, reply: FastifyReply): Promise<unknown> {
@@ -33,20 +35,36 @@ export async function chat(api: Api, body: unknown, reply: FastifyReply): Promis
     : collect(api, exchange, fields, form, head("chat.completion"));
 }
 
-const outputs = (fields: ChatFields, form: OutputForm): ToolOutput[] =>
-  Array.from({ length: fields.n ?? 1 }, () => new ToolOutput(form.tools, form.toolNames));
-
-interface Ended {
-  readonly text: string;
-  readonly calls: readonly ToolCall[];
-  readonly reason: string;
+interface ToolCall {
+  readonly id: string;
+  readonly type: "function";
+  readonly function: { readonly name: string; arguments: string };
 }
 
-function endOf(output: ToolOutput, event: Extract<GenerationEvent, { kind: "end" }>): Ended {
-  const prose = output.push(event.text);
-  const rest = output.finish();
-  if ("text" in rest) return { text: prose + rest.text, calls: [], reason: event.reason };
-  return { text: prose, calls: [{ id: newId("call"), type: "function", function: rest.call }], reason: "tool_calls" };
+/** One choice's text, taken apart into prose and calls as it comes. */
+interface Choice {
+  take(event: GenerationEvent): readonly OutputPart[];
+  /** Why it ended, given what the engine says of it. */
+  reason(end: "stop" | "length"): string;
+  newCall(name: string): ToolCall;
+}
+
+function createChoices({ service }: Api, fields: ChatFields, form: OutputForm): Choice[] {
+  const { tokenizer } = service.checkpoint;
+  const { template } = chatTemplateSource(service.checkpoint);
+  const most = fields.parallel_tool_calls === false ? 1 : Number.POSITIVE_INFINITY;
+  return Array.from({ length: fields.n ?? 1 }, () => {
+    const output = new ToolOutput(form.tools, form.toolNames, most);
+    return {
+      take(event) {
+        if (event.kind === "end") return [...output.push(event.text), ...output.finish()];
+        const mark = form.tools === "none" ? "" : toolMark(tokenizer, event.token);
+        return output.push(event.text + mark);
+      },
+      reason: (end) => (end === "stop" && output.calls > 0 ? "tool_calls" : end),
+      newCall: (name) => ({ id: newCallId(template), type: "function", function: { name, arguments: "" } }),
+    };
+  });
 }
 
 async function collect(
@@ -56,24 +74,22 @@ async function collect(
   form: OutputForm,
   head: object,
 ): Promise<unknown> {
-  const choices = outputs(fields, form).map((output) => ({
-    output,
+  const choices = createChoices(api, fields, form).map((choice) => ({
+    choice,
     content: "",
-    calls: [] as readonly ToolCall[],
+    calls: [] as ToolCall[],
     logprobs: [] as ChatTokenLogprobs[],
     reason: null as string | null,
   }));
   await exchange.consume((index, event) => {
-    const choice = choices[index]!;
-    if (event.kind === "token") {
-      choice.content += choice.output.push(event.text);
-      choice.logprobs.push(...chatLogprobs(api.service.checkpoint.tokenizer, event));
-      return undefined;
+    const answer = choices[index]!;
+    for (const part of answer.choice.take(event)) {
+      if (part.kind === "content") answer.content += part.text;
+      else if (part.kind === "call") answer.calls.push(answer.choice.newCall(part.name));
+      else answer.calls[part.call]!.function.arguments += part.text;
     }
-    const { text, calls, reason } = endOf(choice.output, event);
-    choice.content += text;
-    choice.calls = calls;
-    choice.reason = reason;
+    if (event.kind === "end") answer.reason = answer.choice.reason(event.reason);
+    else answer.logprobs.push(...chatLogprobs(api.service.checkpoint.tokenizer, event));
     return undefined;
   });
   return {
@@ -101,7 +117,7 @@ function stream(
   head: object,
   reply: FastifyReply,
 ): Promise<void> {
-  const choices = outputs(fields, form);
+  const choices = createChoices(api, fields, form);
   const chunk = (index: number, delta: object, reason: string | null, logprobs: readonly ChatTokenLogprobs[] = []) =>
     JSON.stringify({
       index,
@@ -114,17 +130,21 @@ function stream(
     usage: fields.stream_options?.include_usage ?? false,
     opening: choices.map((_, index) => chunk(index, { role: "assistant", content: "" }, null)),
     choices: (index, event) => {
-      const output = choices[index]!;
-      if (event.kind === "token") {
-        const content = output.push(event.text);
-        const logprobs = fields.logprobs === true ? chatLogprobs(api.service.checkpoint.tokenizer, event) : [];
-        return content === "" && logprobs.length === 0 ? [] : [chunk(index, { content }, null, logprobs)];
+      const choice = choices[index]!;
+      const deltas = choice.take(event).map((part) => deltaOf(part, choice));
+      if (event.kind === "end") {
+        return [...deltas.map((delta) => chunk(index, delta, null)), chunk(index, {}, choice.reason(event.reason))];
       }
-      const { text, calls, reason } = endOf(output, event);
-      const chunks = text === "" ? [] : [chunk(index, { content: text }, null)];
-      const toolCalls = calls.map((call, i) => ({ index: i, ...call }));
-      if (calls.length > 0) chunks.push(chunk(index, { tool_calls: toolCalls }, null));
-      return [...chunks, chunk(index, {}, reason)];
+      const logprobs = fields.logprobs === true ? chatLogprobs(api.service.checkpoint.tokenizer, event) : [];
+      if (deltas.length === 0 && logprobs.length > 0) deltas.push({});
+      return deltas.map((delta, i) => chunk(index, delta, null, i === 0 ? logprobs : []));
     },
   });
+}
+
+/** As OpenAI streams it: a call's name and empty arguments first, then pieces of the arguments. */
+function deltaOf(part: OutputPart, choice: Choice): object {
+  if (part.kind === "content") return { content: part.text };
+  const call = part.kind === "call" ? choice.newCall(part.name) : { function: { arguments: part.text } };
+  return { tool_calls: [{ index: part.call, ...call }] };
 }

@@ -72,6 +72,89 @@ test("prose streams at once; JSON that is no call comes as text in the end", asy
   }
 });
 
+const now: OpenAI.ChatCompletionFunctionTool = { type: "function", function: { name: "now" } };
+const wrapped = (text: string) => `<tool_call>\n${text}\n</tool_call>`;
+
+test("calls stream as OpenAI streams them: id and name first, then pieces of the arguments, by index", async () => {
+  const reply = `Let me look.\n${wrapped(call)}\n${wrapped('{"name": "now", "arguments": {}}')}`;
+  await withClient({ reply: () => reply }, async ({ client }) => {
+    const stream = await streamed(client, { ...ask, tools: [weather, now] });
+    assert.equal(stream.content, "Let me look.\n");
+    assert.equal(stream.reason, "tool_calls");
+    const [first, ...others] = stream.calls.filter((c) => c.index === 0);
+    assert.deepEqual(first, {
+      index: 0,
+      id: first!.id,
+      type: "function",
+      function: { name: "weather", arguments: "" },
+    });
+    assert.match(first!.id!, /^call-/);
+    // The fake service says one byte a token.
+    assert.deepEqual(
+      others,
+      Array.from('{"city": "Ulm"}', (text) => ({ index: 0, function: { arguments: text } })),
+    );
+    assert.equal(
+      stream.calls.findIndex((c) => c.index === 1),
+      1 + others.length,
+    );
+  });
+});
+
+test("OpenAI's own accumulation of a stream is what comes whole", async () => {
+  const replies = [
+    `Look: ${wrapped(call)}${wrapped('{"name": "now", "arguments": {"a": [1, {}]}}')}`,
+    call,
+    "No.",
+    "{",
+  ];
+  await withClient({ reply: (_, choice) => replies[choice]! }, async ({ client }) => {
+    const fields = { ...ask, tools: [weather, now], n: replies.length };
+    const withoutIds = ({ choices }: OpenAI.ChatCompletion) =>
+      choices.map(({ message, finish_reason }) => ({
+        content: message.content || null,
+        calls: (message.tool_calls ?? []).map((made) => made.type === "function" && made.function),
+        finish_reason,
+      }));
+    const whole = withoutIds(await client.chat.completions.create(fields));
+    const accumulated = await client.chat.completions.stream(fields).finalChatCompletion();
+    const plain = withoutIds(accumulated).map((choice) => ({
+      ...choice,
+      calls: choice.calls.map((made) => made && { name: made.name, arguments: made.arguments }),
+    }));
+    assert.deepEqual(plain, whole);
+    assert.deepEqual(
+      whole.map(({ finish_reason }) => finish_reason),
+      ["tool_calls", "tool_calls", "stop", "stop"],
+    );
+    assert.equal(whole[0]!.calls.length, 2);
+    const single = await client.chat.completions.create({ ...fields, n: 1, parallel_tool_calls: false });
+    assert.equal(single.choices[0]!.message.tool_calls!.length, 1);
+    assert.match(single.choices[0]!.message.content!, /"now"/);
+  });
+});
+
+test("a call that max_tokens cuts off ends by length, with what there is of its arguments", async () => {
+  await withClient({ reply: () => call }, async ({ client }) => {
+    const stream = await streamed(client, { ...ask, max_tokens: call.length - 4 });
+    assert.equal(stream.reason, "length");
+    assert.equal(stream.calls.map((c) => c.function!.arguments).join(""), '{"city": "Ul');
+  });
+});
+
+test("the calls that a client sends back fit the template of a model that wants short ids", async () => {
+  const chatTemplate =
+    "{% for m in messages %}{% for c in m.tool_calls or [] %}[TOOL_CALLS] {% if c.id | length != 9 %}" +
+    "{{ raise_exception('nine characters') }}{% endif %}{{ c.function.arguments.city }}{% endfor %}{% endfor %}";
+  await withClient({ reply: () => `[TOOL_CALLS] [${call}]`, chatTemplate }, async ({ client, service }) => {
+    const { message } = (await client.chat.completions.create(ask)).choices[0]!;
+    const result = { role: "tool" as const, tool_call_id: message.tool_calls![0]!.id, content: "raining" };
+    await client.chat.completions.create({ ...ask, messages: [...ask.messages, message, result] });
+    const prompt = Buffer.from(service.requests[1]!.prompt.filter((t) => t < 256)).toString();
+    assert.equal(prompt, "[TOOL_CALLS] Ulm");
+  });
+});
+
 test("tool_choice none forgets the tools; required and a name constrain the output", async () => {
   await withClient({ reply: () => call }, async ({ client, service }) => {
     const none = await client.chat.completions.create({ ...ask, tool_choice: "none" });
