@@ -3,6 +3,7 @@ import type { Checkpoint } from "../model/checkpoint.ts";
 import { type Loaded, type LoadOptions, loadRunner } from "../model/load.ts";
 import { openCheckpoint } from "../model/open.ts";
 import { findModel } from "./cache.ts";
+import { say } from "./terminal.ts";
 
 export async function withCheckpoint<T>(given: string, use: (checkpoint: Checkpoint) => T | Promise<T>): Promise<T> {
   const checkpoint = await openCheckpoint(findModel(given));
@@ -20,6 +21,7 @@ export async function withRunner<T>(
 ): Promise<T> {
   const runner = await loadRunner(checkpoint, options);
   try {
+    if (runner.device.note !== undefined) say(runner.device.note);
     return await use(runner);
   } finally {
     await runner.close();

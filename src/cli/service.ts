@@ -18,6 +18,7 @@ import {
   wholeFrom,
 } from "./arguments.ts";
 import { findModel } from "./cache.ts";
+import { say } from "./terminal.ts";
 
 export interface ServiceArguments extends RunnerArguments {
   readonly batching: string;
@@ -73,6 +74,7 @@ export async function startService(path: string, given: ServiceArguments): Promi
   };
   try {
     const { checkpoint, runner } = await load(path);
+    if (runner.device.note !== undefined) say(runner.device.note);
     const draft = given.draft === undefined ? undefined : (await load(findModel(given.draft))).runner;
     if (draft !== undefined && draft.vocabulary !== runner.vocabulary) {
       throw new UserError(

@@ -44,6 +44,8 @@ export const record = {
 
 export interface Device {
   readonly level: Level;
+  /** Why it is not of the level that this machine would be best at, to be said to the user once. */
+  readonly note?: string;
   readonly target: Target;
   readonly threads: number;
   /** Whether addresses are those of this process, so that kernels can read memory that others mapped. */

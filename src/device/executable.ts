@@ -29,12 +29,21 @@ export interface Native {
   join(thread: bigint): void;
 }
 
-/** `undefined` where koffi is not installed or this is not x86-64 Linux. */
-export async function openNative(): Promise<Native | undefined> {
+/** What hardened systems refuse: to make written memory executable; to execute any memory that a program provides. */
+export type Refusal = "protect" | "execute";
+
+/** The system does not let this program run machine code that it has made. */
+export class ExecutionRefused extends UserError {}
+
+/**
+ * `undefined` where koffi is not installed or this is not x86-64 Linux. `refused` is refused whatever the system allows, so
+ * that what comes next can be tried.
+ */
+export async function openNative(refused: readonly Refusal[] = []): Promise<Native | undefined> {
   if (process.platform !== "linux" || process.arch !== "x64") return undefined;
   try {
     const { default: koffi } = await import("koffi");
-    return new Linux(koffi);
+    return new Linux(koffi, refused);
   } catch {
     return undefined;
   }
@@ -65,6 +74,7 @@ interface Range {
 
 class Linux implements Native {
   readonly #koffi: Koffi;
+  readonly #refused: readonly Refusal[];
   readonly #libc: ReturnType<typeof bindLibc>;
   readonly #prototype: ReturnType<Koffi["proto"]>;
   readonly #callables = new Map<number, ReturnType<Koffi["decode"]>>();
@@ -72,14 +82,16 @@ class Linux implements Native {
   /** What was mapped for each region, by the region's address. */
   readonly #mapped = new Map<number, Range>();
 
-  constructor(koffi: Koffi) {
+  constructor(koffi: Koffi, refused: readonly Refusal[]) {
     this.#koffi = koffi;
+    this.#refused = refused;
     this.#libc = bindLibc(koffi);
     this.#prototype = koffi.proto("void", ["uint64_t"]);
   }
 
   /** 0 where the system refuses. */
   #map(bytes: number, access: number, flags: number, file = -1): number {
+    if (access & protection.execute && this.#refused.includes("execute")) return 0;
     const address = Number(this.#libc.mmap(0, bytes, access, flags, file, 0));
     return address > 0 && address < 2 ** 52 ? address : 0;
   }
@@ -113,7 +125,10 @@ class Linux implements Native {
     const bytes = Math.ceil(code.length / 4096) * 4096;
     const address = this.#writeThenProtect(code, bytes) || this.#mapTwice(code, bytes);
     if (address === 0) {
-      throw new UserError("This system does not let a program make memory executable.", "Run with --level wasm.");
+      throw new ExecutionRefused(
+        "This system does not let a program make memory executable.",
+        "Run with --level wasm.",
+      );
     }
     this.#installed.push({ address, bytes });
     return address;
@@ -127,21 +142,26 @@ class Linux implements Native {
     const address = this.#map(bytes, protection.read | protection.write, mapping.private | mapping.anonymous);
     if (address === 0) return 0;
     this.#write(address, bytes, code);
-    if (this.#libc.mprotect(address, bytes, protection.read | protection.execute) === 0) return address;
+    const refused = this.#refused.includes("protect") || this.#refused.includes("execute");
+    if (!refused && this.#libc.mprotect(address, bytes, protection.read | protection.execute) === 0) return address;
     this.#libc.munmap(address, bytes);
     return 0;
   }
 
+  /** The mapping that was written is gone before the one that executes comes. */
   #mapTwice(code: Uint8Array, bytes: number): number {
     const file = this.#libc.memfd("heddle", 0);
-    if (file < 0 || this.#libc.truncate(file, bytes) !== 0) return 0;
-    const writable = this.#map(bytes, protection.read | protection.write, mapping.shared, file);
-    const executable = this.#map(bytes, protection.read | protection.execute, mapping.shared, file);
-    this.#libc.close(file);
-    if (writable === 0) return 0;
-    this.#write(writable, bytes, code);
-    this.#libc.munmap(writable, bytes);
-    return executable;
+    if (file < 0) return 0;
+    try {
+      if (this.#libc.truncate(file, bytes) !== 0) return 0;
+      const writable = this.#map(bytes, protection.read | protection.write, mapping.shared, file);
+      if (writable === 0) return 0;
+      this.#write(writable, bytes, code);
+      this.#libc.munmap(writable, bytes);
+      return this.#map(bytes, protection.read | protection.execute, mapping.shared, file);
+    } finally {
+      this.#libc.close(file);
+    }
   }
 
   release(): void {

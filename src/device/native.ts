@@ -5,7 +5,7 @@ import { Assembler, reg } from "../compile/render/x64-assembler.ts";
 import type { TileProgram } from "../compile/tile.ts";
 import { assert, UserError } from "../core/errors.ts";
 import type { Device, DeviceOptions, Region } from "./device.ts";
-import { type Native, openNative } from "./executable.ts";
+import { type Native, openNative, type Refusal } from "./executable.ts";
 import { control, own, runCode, stopCode, threadsMax, workerCode } from "./x64-driver.ts";
 import { timing } from "./x64-timing.ts";
 
@@ -14,8 +14,8 @@ const line = 64;
 
 /** The best level that this processor and operating system support, or `undefined`. */
 export function detect(native: Native): X64Level | undefined {
-  const out = native.alloc(64);
   const code = native.install(cpuidCode());
+  const out = native.alloc(64);
   native.call(code, out.address);
   const [ecx1 = 0, ebx7 = 0, ecx7 = 0, xcr0 = 0] = new Uint32Array(out.buffer, out.offset, 4);
   native.free(out);
@@ -53,19 +53,31 @@ function cpuidCode(): Uint8Array {
   return a.code();
 }
 
-/** `undefined` where machine code cannot run here; throws a `UserError` where `level` is more than the processor has. */
-export async function openX64(level: X64Level | undefined, options: DeviceOptions): Promise<Device | undefined> {
-  const native = await openNative();
+/**
+ * `undefined` where machine code cannot run here; throws a `UserError` where `level` is more than the processor has, and
+ * `ExecutionRefused` where the system forbids it.
+ */
+export async function openX64(
+  level: X64Level | undefined,
+  options: DeviceOptions,
+  refused: readonly Refusal[] = [],
+): Promise<Device | undefined> {
+  const native = await openNative(refused);
   if (native === undefined) return undefined;
-  const best = detect(native);
-  if (best === undefined) return undefined;
-  if (level === "x64-avx512" && best !== level) {
-    throw new UserError(
-      "Level x64-avx512 was asked for; this processor has no AVX-512 with VNNI.",
-      "Use --level x64-avx2.",
-    );
+  try {
+    const best = detect(native);
+    if (best === undefined) return undefined;
+    if (level === "x64-avx512" && best !== level) {
+      throw new UserError(
+        "Level x64-avx512 was asked for; this processor has no AVX-512 with VNNI.",
+        "Use --level x64-avx2.",
+      );
+    }
+    return start(native, level ?? best, options);
+  } catch (error) {
+    native.release();
+    throw error;
   }
-  return start(native, level ?? best, options);
 }
 
 function start(native: Native, level: X64Level, { threads, scratchBytes, timed = false }: DeviceOptions): Device {
@@ -81,7 +93,21 @@ function start(native: Native, level: X64Level, { threads, scratchBytes, timed =
   const run = native.install(runCode(timed));
   const stop = native.install(stopCode());
   const worker = native.install(workerCode(timed));
-  const others = Array.from({ length: threads - 1 }, () => native.thread(worker, block.address));
+  const others: bigint[] = [];
+  const end = (): void => {
+    words.setInt32(control.exit, 1, true);
+    native.call(stop, block.address);
+    for (const thread of others) native.join(thread);
+    native.release();
+    for (const region of [block, ...scratch]) native.free(region);
+  };
+  try {
+    for (let i = 1; i < threads; i++) others.push(native.thread(worker, block.address));
+  } catch (error) {
+    // Those that did start must be gone before their code is.
+    end();
+    throw error;
+  }
   let running = false;
   let closed = false;
   const clock = timed ? timing(native, scratch, line) : undefined;
@@ -118,12 +144,8 @@ function start(native: Native, level: X64Level, { threads, scratchBytes, timed =
       if (closed) return;
       assert(!running, () => "a device was closed while it ran");
       closed = true;
-      words.setInt32(control.exit, 1, true);
-      native.call(stop, block.address);
-      for (const thread of others) native.join(thread);
       clock?.close();
-      native.release();
-      for (const region of [block, ...scratch]) native.free(region);
+      end();
     },
   };
 }

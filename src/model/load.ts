@@ -9,6 +9,7 @@ import { launches } from "../compile/launch.ts";
 import type { WeightFormat } from "../compile/layout.ts";
 import { attentionScratch, positionsPerBlock } from "../compile/lower/attention.ts";
 import { linearScratch } from "../compile/lower/linear.ts";
+import { optionalPasses } from "../compile/pass.ts";
 import { type CompileOptions, compile } from "../compile/pipeline.ts";
 import type { Program } from "../compile/schedule.ts";
 import { UserError } from "../core/errors.ts";
@@ -18,7 +19,7 @@ import type { Graph, Shape } from "../graph/ir.ts";
 import { buildGraph } from "./architecture.ts";
 import type { Checkpoint, TensorSource } from "./checkpoint.ts";
 import { CompiledRunner, type Weights } from "./compiled-runner.ts";
-import { formatOf, type Numerics, packMatrices, packVector } from "./pack.ts";
+import { formatOf, type Matrix, type Numerics, packMatrices, packVector } from "./pack.ts";
 import type { Runner, StepSequence } from "./runner.ts";
 
 export interface LoadOptions {
@@ -35,6 +36,8 @@ export interface LoadOptions {
   readonly rowsMax?: number;
   readonly sequencesMax?: number;
   readonly observe?: CompileOptions["observe"];
+  /** Which entry of `compile/pass` rewrites the graph first; default none. */
+  readonly pass?: string;
   /** The policy by which calls are put on threads. */
   readonly launch?: string;
   /** On a device whose runs can be timed, call by call: see `Loaded.timedStep`. */
@@ -52,7 +55,7 @@ const defaults = {
 
 /** The runner, and what it runs on. */
 export interface Loaded extends Runner {
-  readonly device: Pick<Device, "level" | "threads">;
+  readonly device: Pick<Device, "level" | "threads" | "note">;
   /** What a step runs. */
   readonly program: Program;
   /** Of a weight as packed. */
@@ -80,12 +83,13 @@ export async function loadRunner(checkpoint: Checkpoint, options: LoadOptions = 
       rowsMax: options.rowsMax ?? defaults.rowsMax,
       sequencesMax: options.sequencesMax ?? defaults.sequencesMax,
     };
-    const shared = { target: device.target, formats, ...limits };
+    const pass = options.pass === undefined ? {} : { pass: await optionalPasses.create(options.pass) };
+    const shared = { target: device.target, formats, ...limits, ...pass };
     const programs = {
       step: compile(graph, { ...shared, ...(options.observe && { observe: options.observe }) }),
       embed: compile(hiddenOfAll(graph), { ...shared, rowsMax: limits.tokensMax }),
     };
-    const weights = await packWeights(device, graph, checkpoint, formats);
+    const weights = await packWeights(device, graph, checkpoint, formats, stacksOf(Object.values(programs)));
     const blockBytes = config.layers * 2 * config.kvHeads * config.headWidth * positionsPerBlock * 4;
     const whole = Math.ceil(context / positionsPerBlock);
     const blocks = options.blocks ?? Math.max(1, Math.min(8 * whole, Math.floor(defaults.cacheBytes / blockBytes)));
@@ -125,25 +129,45 @@ function formatsOf(graph: Graph, checkpoint: Checkpoint, numerics: Numerics): Ma
   return formats;
 }
 
+/** `stacks`: matrices that the programs read as one, so that they must lie one behind the other. */
 async function packWeights(
   device: Device,
   graph: Graph,
   checkpoint: Checkpoint,
   formats: ReadonlyMap<string, WeightFormat>,
+  stacks: ReadonlyMap<string, readonly string[]>,
 ): Promise<Weights> {
   const weights = new Map<string, Region>();
-  const matrices: { readonly name: string; readonly tensor: TensorSource; readonly format: WeightFormat }[] = [];
+  const single = new Map<string, Matrix>();
   for (const { op, type } of graph.nodes) {
     if (op.kind !== "weight") continue;
     const tensor = tensorOf(checkpoint, op.name, type.shape);
     const format = formats.get(op.name);
     if (format === undefined) weights.set(op.name, packVector(device, tensor));
-    else matrices.push({ name: op.name, tensor, format });
+    else single.set(op.name, { tensor, format });
   }
   const vectors = [...weights.values()];
+  const stacked = [...stacks.values()].flat();
+  const names = [...stacked, ...[...single.keys()].filter((name) => !stacked.includes(name))];
+  const begins = new Set([...stacks.values()].map((parts) => parts[0]!));
+  const matrices = names.map((name, i) => ({ ...single.get(name)!, joined: i < stacked.length && !begins.has(name) }));
   const { pools, regions } = await packMatrices(device, matrices);
-  for (const [i, { name }] of matrices.entries()) weights.set(name, regions[i]!);
+  for (const [i, name] of names.entries()) weights.set(name, regions[i]!);
+  let next = 0;
+  for (const [name, parts] of stacks) {
+    const bytes = regions.slice(next, next + parts.length).reduce((sum, r) => sum + r.bytes, 0);
+    weights.set(name, { ...regions[next]!, bytes });
+    next += parts.length;
+  }
   return { byName: weights, owned: [...vectors, ...pools] };
+}
+
+/** By the name under which programs read them. */
+function stacksOf(programs: readonly Program[]): Map<string, readonly string[]> {
+  const args = programs.flatMap((p) => p.calls.flatMap((call) => call.args));
+  return new Map(
+    args.flatMap((a) => (a.kind === "weight" && a.parts !== undefined ? [[a.name, a.parts] as const] : [])),
+  );
 }
 
 function tensorOf(checkpoint: Checkpoint, name: string, shape: Shape): TensorSource {
