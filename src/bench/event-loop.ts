@@ -6,7 +6,7 @@ import { openCheckpoint } from "../model/open.ts";
 import { createServer } from "../serve/http.ts";
 import { openService } from "../serve/service.ts";
 import { gemmaFile } from "../test/gemma.ts";
-import { row } from "./terms.ts";
+import type { Bench } from "./terms.ts";
 
 const clients = 16;
 const tokens = 64;
@@ -25,7 +25,7 @@ const client = `
   Promise.all(Array.from({ length: clients }, (_, i) => one(i))).then((all) => parentPort.postMessage(all));
 `;
 
-export async function run(): Promise<void> {
+export async function run(bench: Bench): Promise<void> {
   const checkpoint = await openCheckpoint(gemmaFile);
   const runner = await loadRunner(checkpoint, { threads: 2 });
   const slots = { batching: "chunked-prefill", kvCache: "pagedattention", speculation: "none" };
@@ -46,7 +46,7 @@ export async function run(): Promise<void> {
   delay.disable();
   const seconds = (performance.now() - began) / 1000;
   const milliseconds = (q: number): number => delay.percentile(q) / 1e6;
-  row({
+  bench.note({
     name: "event loop",
     clients,
     p50: milliseconds(50),

@@ -3,7 +3,9 @@
  * the whole run again on a virtual clock; throughput and median latency of the second half's requests compared.
  */
 import { stream } from "../core/random.ts";
-import { loadRunner } from "../model/load.ts";
+import { median } from "../core/statistics.ts";
+import type { Checkpoint } from "../model/checkpoint.ts";
+import { type Loaded, loadRunner } from "../model/load.ts";
 import { openCheckpoint } from "../model/open.ts";
 import { batchings } from "../serve/batching.ts";
 import { kvCaches } from "../serve/kv-cache.ts";
@@ -15,7 +17,8 @@ import { requestsOf } from "../sim/replay.ts";
 import { serveMetrics } from "../sim/serve-metrics.ts";
 import { simulate } from "../sim/simulate.ts";
 import { gemmaFile } from "../test/gemma.ts";
-import { row } from "./terms.ts";
+import { watch } from "./machine.ts";
+import type { Bench } from "./terms.ts";
 
 interface Load {
   readonly requests: number;
@@ -34,31 +37,57 @@ const loads: Readonly<Record<string, Load>> = {
 
 const ids = { batching: "chunked-prefill", kvCache: "pagedattention", speculation: "none" };
 
-export async function run(): Promise<void> {
+/** A neighbour on the machine slows one half of a run, or one repeat; the median of the deviations forgets it. */
+const repeatsMin = 3;
+const metrics = ["throughput", "latencyMedian"] as const;
+
+interface Measured {
+  readonly measured: Readonly<Record<string, number>>;
+  readonly simulated: Readonly<Record<string, number>>;
+}
+
+export async function run(bench: Bench): Promise<void> {
   const checkpoint = await openCheckpoint(gemmaFile);
   const runner = await loadRunner(checkpoint, { threads: 2 });
-  for (const [name, load] of Object.entries(loads)) {
-    const log: LogLine[] = [];
-    const service = await openService({ checkpoint, runner, ...ids, observe: (line) => log.push(line) });
-    await drive(service, load, runner.vocabulary);
-    const { header } = service;
-    await service.close();
-    const half = log.slice(0, Math.floor(log.length / 2));
-    const policies = {
-      batching: await batchings.create(ids.batching),
-      kvCache: await kvCaches.create(ids.kvCache),
-      speculation: await speculations.create(ids.speculation),
-    };
-    const workload = { requests: requestsOf(log), acceptance: 0 };
-    const priced = simulate({ ...header, ...policies, names: ids, cost: fit(half) }, workload);
-    const [measured, simulated] = [secondHalf(log, header.blockSize), secondHalf(priced, header.blockSize)];
-    for (const metric of ["throughput", "latencyMedian"]) {
-      const deviation = simulated[metric]! / measured[metric]! - 1;
-      row({ name, metric, measured: measured[metric], simulated: simulated[metric], deviation, ...ids });
+  const repeats = bench.quick ? bench.repeat : Math.max(repeatsMin, Math.min(bench.repeat, 5));
+  for (const [name, load] of Object.entries(bench.quick ? { steady: { ...loads.steady!, requests: 8 } } : loads)) {
+    const deviations: Record<string, number[]> = {};
+    for (let repeat = 1; repeat <= repeats; repeat++) {
+      const disturbed = watch();
+      const { measured, simulated } = await once(checkpoint, runner, load);
+      const during = disturbed();
+      for (const metric of metrics) {
+        const deviation = simulated[metric]! / measured[metric]! - 1;
+        (deviations[metric] ??= []).push(deviation);
+        const both = { measured: measured[metric], simulated: simulated[metric], deviation };
+        bench.note({ name: `fidelity ${name}`, metric, repeat, ...both, ...during });
+      }
+    }
+    for (const metric of metrics) {
+      const middle = median(deviations[metric]!);
+      bench.note({ name: `fidelity ${name}, median`, metric, deviation: middle, repeats, ...ids });
     }
   }
   await runner.close();
   checkpoint.close();
+}
+
+/** One load on the machine, and its simulation with pass costs fitted on the first half of its log. */
+async function once(checkpoint: Checkpoint, runner: Loaded, load: Load): Promise<Measured> {
+  const log: LogLine[] = [];
+  const service = await openService({ checkpoint, runner, ...ids, observe: (line) => log.push(line) });
+  await drive(service, load, runner.vocabulary);
+  const { header } = service;
+  await service.close();
+  const half = log.slice(0, Math.floor(log.length / 2));
+  const policies = {
+    batching: await batchings.create(ids.batching),
+    kvCache: await kvCaches.create(ids.kvCache),
+    speculation: await speculations.create(ids.speculation),
+  };
+  const workload = { requests: requestsOf(log), acceptance: 0, blocks: header.blocks };
+  const priced = simulate({ ...header, ...policies, names: ids, cost: fit(half) }, workload);
+  return { measured: secondHalf(log, header.blockSize), simulated: secondHalf(priced, header.blockSize) };
 }
 
 async function drive(service: Awaited<ReturnType<typeof openService>>, load: Load, vocabulary: number): Promise<void> {

@@ -1,0 +1,125 @@
+/**
+ * Matrix products against OpenBLAS (through numpy), torch as it is called, and oneDNN as torch's compiler calls it: square
+ * ones, those of Gemma's layers, and an odd one; fp32, BF16, int8. The goals are those of the means.
+ */
+import { interleave, secondsOf } from "./interleave.ts";
+import { limitsOf } from "./limits.ts";
+import { matrix } from "./matrices.ts";
+import { ourProducts } from "./our-products.ts";
+import { type Peer, pythonPeer } from "./peers.ts";
+import type { Bench } from "./terms.ts";
+
+/** M, N, K */
+type Shape = readonly [number, number, number];
+type Kind = "fp32" | "bf16" | "int8";
+
+const square = [512, 1024, 2048].map((n): Shape => [n, n, n]);
+/** N, K of Gemma 3 270M: query, key and value, output, gate and up, down. */
+const layers = [
+  [1024, 640],
+  [256, 640],
+  [640, 1024],
+  [2048, 640],
+  [640, 2048],
+] as const;
+const real = [128, 512].flatMap((m) => layers.map(([n, k]): Shape => [m, n, k]));
+const odd: readonly Shape[] = [[333, 777, 555]];
+const shapes: Readonly<Record<Kind, readonly Shape[]>> = {
+  fp32: [...square, ...real, ...odd],
+  bf16: [...square, ...real, ...odd],
+  // Blocks of 32 along K.
+  int8: [...square, ...real, [333, 777, 544]],
+};
+const quick: readonly Shape[] = [
+  [512, 512, 512],
+  [128, 256, 640],
+];
+
+const types = { fp32: "F32", bf16: "BF16", int8: "Q8_0" } as const;
+const peersOf: Readonly<Record<Kind, readonly string[]>> = {
+  fp32: ["openblas", "torch", "onednn"],
+  bf16: ["torch", "onednn"],
+  int8: ["torch", "onednn"],
+};
+const goals = { fp32: { ratio: 1.05, share: 0.85 }, bf16: { ratio: 1, share: 0.7 }, int8: { ratio: 1, share: 0.7 } };
+
+export async function run(bench: Bench): Promise<void> {
+  for (const threads of bench.threads) {
+    const limits = (await limitsOf(bench.level, threads)).operationsPerSecond;
+    const peer = pythonPeer("gemm.py", threads);
+    try {
+      for (const kind of ["fp32", "bf16", "int8"] as const) {
+        const limit: Partial<Readonly<Record<string, number>>> = { fp32: limits.f32, ...limits };
+        const all = bench.quick ? quick : shapes[kind];
+        const operations = limit[kind];
+        await compare(bench, { kind, all, threads, peer, limit: operations && operations / 1e9 });
+      }
+    } finally {
+      await peer?.close();
+    }
+  }
+}
+
+interface Case {
+  readonly kind: Kind;
+  readonly all: readonly Shape[];
+  readonly threads: number;
+  readonly peer: Peer | undefined;
+  /** In `unitOf`. */
+  readonly limit: number | undefined;
+}
+
+/** What the peer made ready: which of its ways was fastest, in which version, and whether it keeps packed weights. */
+interface Ready {
+  readonly peer: string;
+  readonly how: string;
+  readonly prepacked: boolean;
+}
+
+/** Which of our two sides a library is held against. */
+const sideFor = ({ prepacked }: Ready): "prepacked" | "packing" => (prepacked ? "prepacked" : "packing");
+
+/** Rates of all shapes, by library: ours and theirs. */
+type Rates = Map<string, { readonly ours: number[]; readonly peer: number[] }>;
+
+async function compare(bench: Bench, one: Case): Promise<void> {
+  const rates: Rates = new Map();
+  for (const shape of one.all) await compareShape(bench, one, shape, rates);
+  const { kind, threads, limit } = one;
+  const geometric = (all: readonly number[]): number =>
+    Math.exp(all.reduce((sum, x) => sum + Math.log(x), 0) / all.length);
+  for (const [library, both] of rates) {
+    const [ours, peer] = [geometric(both.ours), geometric(both.peer)];
+    const terms = { peer: library, shapes: one.all.length, ours: "geometric means of the rows above" };
+    const unit = unitOf(kind);
+    bench.row({ name: `gemm ${kind}, mean`, threads, unit, ours, peer, limit, goal: goals[kind], terms });
+  }
+}
+
+const unitOf = (kind: Kind): string => (kind === "int8" ? "GOP/s" : "GF/s");
+
+async function compareShape(bench: Bench, one: Case, [m, n, k]: Shape, rates: Rates): Promise<void> {
+  const { kind, threads, peer, limit } = one;
+  const ours = await ourProducts({ level: bench.level, threads, weights: matrix(types[kind], n, k), m });
+  const rate = (seconds: number): number => (2 * m * n * k) / seconds / 1e9;
+  const ready = new Map<string, Ready>();
+  const sides: Record<string, () => Promise<number>> = {
+    packing: async () => rate(await secondsOf(ours.packAndRun)),
+    prepacked: async () => rate(await secondsOf(ours.run)),
+  };
+  for (const library of peer === undefined ? [] : peersOf[kind]) {
+    ready.set(library, await peer!.ask<Ready>({ prepare: { library, kind, m, n, k } }));
+    sides[library] = async () => rate((await peer!.ask<{ readonly seconds: number }>({ time: library })).seconds);
+  }
+  const { medians, terms } = await interleave(bench.repeat, sides);
+  const shared = { name: `gemm ${kind} ${m}×${n}×${k}`, threads, unit: unitOf(kind), limit };
+  const inside = { ...terms, oursPacking: medians.packing, oursPrepacked: medians.prepacked, level: ours.level };
+  if (ready.size === 0) bench.row({ ...shared, ours: medians.packing, terms: { ...inside, ours: "packing" } });
+  for (const [library, its] of ready) {
+    const [mine, theirs] = [medians[sideFor(its)]!, medians[library]!];
+    bench.row({ ...shared, ours: mine, peer: theirs, terms: { ...inside, ours: sideFor(its), ...its } });
+    const both = rates.get(library) ?? { ours: [], peer: [] };
+    rates.set(library, { ours: [...both.ours, mine], peer: [...both.peer, theirs] });
+  }
+  await ours.close();
+}

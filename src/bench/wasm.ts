@@ -1,0 +1,79 @@
+/**
+ * WebAssembly: fp32 products against tfjs-wasm and ONNX Runtime Web, both in Node; and how near decoding comes to machine code.
+ * The limit is 128-bit multiplications and additions in registers, measured on the same level.
+ */
+import { loadRunner } from "../model/load.ts";
+import { blocksOf, decode, openGemma, prefill, tokensOf } from "./gemma-steps.ts";
+import { interleave, secondsOf } from "./interleave.ts";
+import { limitsOf } from "./limits.ts";
+import { matrix } from "./matrices.ts";
+import { ourProducts } from "./our-products.ts";
+import { nodePeer } from "./peers.ts";
+import type { Bench } from "./terms.ts";
+
+const shapes: readonly (readonly [number, number, number])[] = [
+  [512, 512, 512],
+  [1024, 1024, 1024],
+  [128, 2048, 640],
+  [333, 777, 555],
+];
+/** tfjs-wasm has no threads in Node: what it does with one is held against one of ours. */
+const peersOf = (threads: number): readonly string[] => (threads === 1 ? ["tfjs", "ort"] : ["ort"]);
+
+export async function run(bench: Bench): Promise<void> {
+  for (const threads of bench.threads) {
+    const limit = (await limitsOf("wasm", threads)).operationsPerSecond.f32 / 1e9;
+    for (const shape of bench.quick ? shapes.slice(0, 1) : shapes) await product(bench, shape, threads, limit);
+  }
+  await decoding(bench);
+}
+
+async function product(
+  bench: Bench,
+  [m, n, k]: readonly [number, number, number],
+  threads: number,
+  limit: number,
+): Promise<void> {
+  for (const library of peersOf(threads)) {
+    const peer = nodePeer("wasm-gemm.mjs");
+    const ours = await ourProducts({ level: "wasm", threads, weights: matrix("F32", n, k), m });
+    const rate = (seconds: number): number => (2 * m * n * k) / seconds / 1e9;
+    const ready = await peer?.ask<{ readonly peer: string; readonly prepacked: boolean }>({
+      prepare: { library, m, n, k, threads },
+    });
+    const { medians, terms } = await interleave(bench.repeat, {
+      ours: async () => rate(await secondsOf(ready?.prepacked === true ? ours.run : ours.packAndRun)),
+      peer: async () => peer && rate((await peer.ask<{ readonly seconds: number }>({ time: true })).seconds),
+    });
+    await peer?.close();
+    await ours.close();
+    bench.row({
+      name: `wasm gemm fp32 ${m}×${n}×${k}`,
+      threads,
+      unit: "GF/s",
+      ...medians,
+      limit,
+      goal: { ratio: 1.5, share: 0.8 },
+      terms: { ...terms, ...ready },
+    });
+  }
+}
+
+const generated = 32;
+
+/** The same steps on both levels, one thread: what leaving machine code costs. */
+async function decoding(bench: Bench): Promise<void> {
+  const checkpoint = await openGemma();
+  const open = async (level?: "wasm") => {
+    const runner = await loadRunner(checkpoint, { threads: 1, context: 64 + generated, ...(level && { level }) });
+    const blocks = blocksOf(runner, 64 + generated);
+    await prefill(runner, tokensOf(64), blocks);
+    return { runner, rate: async () => generated / (await decode(runner, [blocks], 64, generated)) };
+  };
+  const [ours, x64] = [await open("wasm"), await open()];
+  const { medians, terms } = await interleave(bench.repeat, { ours: ours.rate, peer: x64.rate });
+  const how = { ...terms, generated, peer: `Heddle, ${x64.runner.device.level}` };
+  bench.row({ name: "wasm decode", threads: 1, unit: "tokens/s", ...medians, goal: { ratio: 0.4 }, terms: how });
+  for (const { runner } of [ours, x64]) await runner.close();
+  checkpoint.close();
+}
