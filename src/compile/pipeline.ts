@@ -21,6 +21,8 @@ export interface CompileOptions {
   readonly target: Target;
   /** How each matrix of the graph is kept in device memory. */
   readonly formats: ReadonlyMap<string, WeightFormat>;
+  /** An entry of `compile/pass`, run before all others. */
+  readonly pass?: Pass;
   /** Most tokens and most output rows of a step. */
   readonly tokensMax: number;
   readonly rowsMax: number;
@@ -28,20 +30,34 @@ export interface CompileOptions {
   readonly observe?: (pass: string, graph: Graph, program: () => Program) => void;
 }
 
-export function runPasses(graph: Graph, context: PassContext, observe?: (pass: string, graph: Graph) => void): Graph {
+export function runPasses(
+  graph: Graph,
+  { formats, pass: first }: PassContext & Pick<CompileOptions, "pass">,
+  observe?: (pass: string, graph: Graph) => void,
+): Graph {
   verify(graph, "capture");
   observe?.("capture", graph);
   let current = graph;
-  for (const pass of passes) {
-    current = pass.run(current, context);
+  for (const pass of first === undefined ? passes : [first, ...passes]) {
+    current = pass.run(current, { formats: withStacked(formats, current) });
     verify(current, pass.name);
     observe?.(pass.name, current);
   }
   return current;
 }
 
+/** Parameters below one another have the format that each of them has. */
+function withStacked(formats: ReadonlyMap<string, WeightFormat>, { nodes }: Graph): ReadonlyMap<string, WeightFormat> {
+  const stacked = nodes.flatMap(({ op, type }) => {
+    if (op.kind !== "weight" || op.parts === undefined || type.shape.length !== 2) return [];
+    return [[op.name, formats.get(op.parts[0]!)!] as const];
+  });
+  return stacked.length === 0 ? formats : new Map([...formats, ...stacked]);
+}
+
 export function compile(graph: Graph, options: CompileOptions): Program {
-  const program = (of: Graph): Program => schedule(lowerGraph(of, options), options);
+  const program = (of: Graph): Program =>
+    schedule(lowerGraph(of, { ...options, formats: withStacked(options.formats, of) }), options);
   const { observe } = options;
   return program(runPasses(graph, options, observe && ((pass, after) => observe(pass, after, () => program(after)))));
 }

@@ -21,6 +21,7 @@ import type { Checkpoint, TensorSource } from "./checkpoint.ts";
 import { CompiledRunner, type Weights } from "./compiled-runner.ts";
 import { formatOf, type Matrix, type Numerics, packMatrices, packVector } from "./pack.ts";
 import type { Runner, StepSequence } from "./runner.ts";
+import { verified } from "./verified-runner.ts";
 
 export interface LoadOptions {
   readonly threads?: number;
@@ -42,6 +43,8 @@ export interface LoadOptions {
   readonly launch?: string;
   /** On a device whose runs can be timed, call by call: see `Loaded.timedStep`. */
   readonly timed?: boolean;
+  /** Checks the first step of each class of shapes against the reference level, bit for bit: see `verified`. */
+  readonly verify?: boolean;
 }
 
 const defaults = {
@@ -52,6 +55,8 @@ const defaults = {
   sequencesMax: 64,
   cacheBytes: 2 ** 30,
 };
+
+const verifiedMax = { blocks: 64, tokens: 32 };
 
 /** The runner, and what it runs on. */
 export interface Loaded extends Runner {
@@ -93,11 +98,31 @@ export async function loadRunner(checkpoint: Checkpoint, options: LoadOptions = 
     const blockBytes = config.layers * 2 * config.kvHeads * config.headWidth * positionsPerBlock * 4;
     const whole = Math.ceil(context / positionsPerBlock);
     const blocks = options.blocks ?? Math.max(1, Math.min(8 * whole, Math.floor(defaults.cacheBytes / blockBytes)));
-    return new CompiledRunner({ device, programs, launch, weights, config, context, blocks, blockBytes, ...limits });
+    const runner = new CompiledRunner({
+      device,
+      programs,
+      launch,
+      weights,
+      config,
+      context,
+      blocks,
+      blockBytes,
+      ...limits,
+    });
+    return options.verify && device.level !== "reference" ? await withReference(runner, checkpoint, options) : runner;
   } catch (error) {
     await device.close();
     throw error;
   }
+}
+
+/** Its steps are short where they are checked: the reference takes some seconds a token of a small model. */
+async function withReference(runner: Loaded, checkpoint: Checkpoint, options: LoadOptions): Promise<Loaded> {
+  const { observe: _, verify: __, timed: ___, ...rest } = options;
+  const blocks = Math.min(runner.blocks, verifiedMax.blocks);
+  const tokensMax = Math.min(runner.tokensMax, verifiedMax.tokens);
+  const reference = await loadRunner(checkpoint, { ...rest, level: "reference", threads: 1, blocks, tokensMax });
+  return verified(runner, reference);
 }
 
 function contextOf({ config, name }: Checkpoint, asked: number | undefined): number {

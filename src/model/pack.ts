@@ -37,6 +37,8 @@ export function packVector(device: Device, tensor: TensorSource): Region {
 export interface Matrix {
   readonly tensor: TensorSource;
   readonly format: WeightFormat;
+  /** Whether it must lie directly behind the one before it. */
+  readonly joined?: boolean;
 }
 
 export interface Packed {
@@ -72,7 +74,8 @@ function place(device: Device, matrices: readonly Matrix[]): Packed {
   const pools: { bytes: number; readonly members: number[] }[] = [];
   for (const [i, size] of sizes.entries()) {
     const last = pools.at(-1);
-    if (last === undefined || last.bytes + size > poolBytes) pools.push({ bytes: size, members: [i] });
+    if (last === undefined || (last.bytes + size > poolBytes && !matrices[i]!.joined))
+      pools.push({ bytes: size, members: [i] });
     else {
       last.bytes += size;
       last.members.push(i);
