@@ -6,7 +6,10 @@ import fc from "fast-check";
 import { type Random, stream } from "../core/random.ts";
 import type { Tokenizer } from "../model/tokenizer.ts";
 import { byteTokenizer } from "../test/fake-service.ts";
+import type { ByteState } from "./constraint/grammar.ts";
 import { TokenMasks } from "./constraint/mask.ts";
+import { isPlainText, takesPlainText } from "./constraint/plain-text.ts";
+import { buildTries, sliceSize } from "./constraint/trie.ts";
 import { jsonConstraint, schemaConstraint, toolConstraint } from "./constraint.ts";
 import type { ConstraintState } from "./generation.ts";
 
@@ -268,7 +271,7 @@ test("a mask allows exactly the tokens that the automaton does", () => {
   const wordTokenizer: Tokenizer = { ...byteTokenizer, vocabulary: spelled.length, bytes: (id) => spelled[id]! };
   for (const tokenizer of [byteTokenizer, wordTokenizer]) {
     const masks = new TokenMasks(tokenizer);
-    for (const text of ["", '{"', '{"a":', '{"a":-', '{"a":"\\u', '{"']) {
+    for (const text of ["", '{"', '{"a":', '{"a":-', '{"a":"\\u', '{"a":"', '{"']) {
       const state = jsonConstraint().advance(encode(text))!;
       const mask = masks.allowed(state);
       for (let id = 0; id < tokenizer.vocabulary; id++) {
@@ -278,4 +281,68 @@ test("a mask allows exactly the tokens that the automaton does", () => {
       mask.fill(1);
     }
   }
+});
+
+test("the vocabulary is prepared in slices of bounded work, one in a turn of the event loop", async () => {
+  const letters = 'abcdefghijklmnopqrstuvwxyz"\\{é';
+  const spelled = Array.from({ length: 3 * sliceSize + 7 }, (_, id) =>
+    encode(Array.from({ length: 1 + (id % 3) }, (_, i) => letters[(id * 7 + i * 11) % letters.length]).join("")),
+  );
+  let reads = 0;
+  const bytes = (id: number) => {
+    reads++;
+    return spelled[id]!;
+  };
+  const tokenizer: Tokenizer = { ...byteTokenizer, vocabulary: spelled.length, bytes };
+  let slices = 0;
+  for (const slicing = buildTries(tokenizer); slicing.next().done !== true; slices++) {
+    assert.ok(reads <= sliceSize, `${reads} tokens in one slice`);
+    reads = 0;
+  }
+  assert.ok(slices >= 6, `${slices} slices for two readings of three slices' tokens`);
+
+  const masks = new TokenMasks(tokenizer);
+  const start = jsonConstraint();
+  let turns = 0;
+  let over = false;
+  const count = () => {
+    if (over) return;
+    turns++;
+    setImmediate(count);
+  };
+  setImmediate(count);
+  await Promise.all([masks.ready(start), masks.ready(start)]);
+  over = true;
+  assert.ok(turns >= slices - 1, `${turns} turns for ${slices} slices`);
+  reads = 0;
+  masks.allowed(start);
+  assert.equal(reads, 0, "nothing is left to build");
+  await masks.ready({ advance: () => undefined, complete: true, closed: true });
+});
+
+test("text inside a string is known without a walk: plain characters, whole ones", () => {
+  const plain = (text: string) => isPlainText(encode(text));
+  assert.deepEqual(["a", " né", "😀", "\u007f", "", '"', "\\", "\n"].map(plain), [
+    ...[true, true, true, true],
+    ...[false, false, false, false],
+  ]);
+  for (const bytes of [[0xc3], [0xa9], [0xed, 0xa0, 0x80], [0xc0, 0x80], [0xf4, 0x90, 0x80, 0x80]]) {
+    assert.equal(isPlainText(Uint8Array.from(bytes)), false);
+  }
+  fc.assert(
+    fc.property(fc.uint8Array({ minLength: 1, maxLength: 5 }), (bytes) => {
+      const state = jsonConstraint().advance(encode('{"'));
+      const text = new TextDecoder("utf-8", { ignoreBOM: true }).decode(bytes);
+      const whole = Buffer.from(encode(text)).equals(bytes) && JSON.stringify(text) === `"${text}"`;
+      assert.equal(isPlainText(bytes), whole);
+      if (whole) assert.equal(state!.advance(bytes), state);
+    }),
+  );
+  const inside = (schema: unknown, text: string) =>
+    takesPlainText(schemaConstraint(schema).advance(encode(text)) as ByteState);
+  assert.equal(inside({ type: "string" }, '"'), true);
+  assert.equal(inside({ type: "string" }, ""), false);
+  assert.equal(inside({ type: "string" }, '"\\'), false);
+  assert.equal(inside({ type: "string", maxLength: 9 }, '"'), false);
+  assert.equal(inside({ type: "string", pattern: "^.*$" }, '"'), false, "a line has no U+2028");
 });

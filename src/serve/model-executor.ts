@@ -85,6 +85,8 @@ export class ModelExecutor implements Executor {
       constraint: request.constraint,
     }));
     this.#running.set(id, { request, listener, prompt: new Set(request.prompt), choices });
+    // Masks are prepared while the prompt is computed; `#run` waits for what is left.
+    if (request.constraint !== undefined) void this.#masks.ready(request.constraint);
   }
 
   forget(request: number): void {
@@ -142,6 +144,7 @@ export class ModelExecutor implements Executor {
     const proposals = await this.#propose(pass);
     const steps = pass.sequences.map((part, i) => this.#stepOf(part, proposals[i]!));
     const { rows } = await runner.step(steps);
+    await this.#constraintsReady(pass);
     const produced: Produced[] = [];
     let row = 0;
     let since = performance.now();
@@ -156,6 +159,13 @@ export class ModelExecutor implements Executor {
       row += count;
     }
     return produced;
+  }
+
+  async #constraintsReady(pass: Pass): Promise<void> {
+    for (const { request, sample } of pass.sequences) {
+      const constraint = sample.length > 0 ? this.#running.get(request)?.request.constraint : undefined;
+      if (constraint !== undefined) await this.#masks.ready(constraint);
+    }
   }
 
   /** One for each sequence of the pass; empty where nothing may be guessed. */
@@ -286,7 +296,7 @@ export class ModelExecutor implements Executor {
       const mask = this.#masks.allowed(state);
       if (state.complete) for (const end of ends) mask[end] = 1;
       const refused: number[] = [];
-      for (const [id, flag] of mask.entries()) if (flag === 0) refused.push(id);
+      for (let id = 0; id < mask.length; id++) if (mask[id] === 0) refused.push(id);
       sampler.remove(refused);
     }
   }
