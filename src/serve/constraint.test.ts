@@ -142,6 +142,12 @@ test("formats allow what they name, whole", () => {
   }
 });
 
+test("of a pattern and a format, which generators of schemas write both, the pattern holds", () => {
+  const state = schemaConstraint({ type: "string", format: "uuid", pattern: "^[0-9a-f]{4}$" });
+  assert.ok(accepts(state, '"12ef"'));
+  assert.equal(accepts(state, '"12e"'), false);
+});
+
 test("patterns agree with JavaScript's", () => {
   const patterns = [
     "^(a|bc)*d?$",

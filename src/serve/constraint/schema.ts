@@ -247,9 +247,8 @@ function stringOf(s: Schema, path: string): Grammar {
     if ((max ?? endless) < (min ?? 0)) return refuse(`${path}/maxLength`, "it is below minLength");
     return min === undefined && max === undefined ? string() : quoted(repeat(character, min ?? 0, max ?? endless));
   }
-  if (min !== undefined || max !== undefined || (s.pattern !== undefined && s.format !== undefined)) {
-    return refuse(path, "more than one of pattern, format and length");
-  }
+  if (min !== undefined || max !== undefined) return refuse(path, "a length beside pattern or format");
+  // A format is an annotation (JSON Schema 2020-12, §7.2.1); generators of schemas write both for one type.
   if (s.pattern !== undefined) {
     if (typeof s.pattern !== "string") return refuse(`${path}/pattern`, "it must be a string");
     return quoted(patternGrammar(s.pattern, `${path}/pattern`));

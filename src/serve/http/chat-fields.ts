@@ -13,7 +13,8 @@ const name = optional(z.string());
 const toolCall = z.strictObject({
   id: z.string(),
   type: z.literal("function"),
-  function: z.strictObject({ name: z.string(), arguments: z.string() }),
+  // OpenAI's client keeps what it parsed beside the text, and sends it back.
+  function: z.strictObject({ name: z.string(), arguments: z.string(), parsed_arguments: optional(z.unknown()) }),
 });
 
 const message = z.discriminatedUnion(
@@ -26,6 +27,9 @@ const message = z.discriminatedUnion(
       name,
       // Clients send our own answers back, with the empty fields that they had.
       refusal: optional(z.string()),
+      parsed: optional(z.unknown()),
+      audio: optional(z.undefined("audio is not supported")),
+      function_call: optional(z.undefined("it is replaced by tool_calls")),
       annotations: optional(z.array(z.unknown()).max(0, "annotations are not supported")),
       tool_calls: optional(list(toolCall, toolsMax)),
     }),
@@ -83,6 +87,9 @@ export const chatFields = z.strictObject({
   tools: optional(list(tool, toolsMax)),
   tool_choice: optional(toolChoice),
   parallel_tool_calls: optional(z.boolean()),
+  prompt_cache_key: optional(z.string()),
+  safety_identifier: optional(z.string()),
+  service_tier: optional(z.enum(["auto", "default"])),
   metadata: optional(z.record(z.string(), z.string())),
   store: optional(z.literal(false, "this server stores nothing; leave it out")),
 });

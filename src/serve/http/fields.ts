@@ -18,7 +18,10 @@ const logitBias = z
   .refine((map) => Object.keys(map).length <= 1024, "at most 1024 tokens can be biased")
   .pipe(z.record(z.string().regex(/^\d{1,9}$/, "keys must be token ids"), z.number().min(-100).max(100)));
 
-export const streamOptions = z.strictObject({ include_usage: optional(z.boolean()) });
+export const streamOptions = z.strictObject({
+  include_usage: optional(z.boolean()),
+  include_obfuscation: optional(z.literal(false, "padding against eavesdroppers is not supported; leave it out")),
+});
 
 /** Every token's text is held against every stop string, so their length is bounded. */
 const stopString = z.string().min(1).max(1024);

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import type OpenAI from "openai";
 import { withClient } from "../../test/http-client.ts";
+import type { GenerationRequest } from "../generation.ts";
 
 const weather: OpenAI.ChatCompletionFunctionTool = {
   type: "function",
@@ -223,5 +224,46 @@ test("response_format constrains the output; an unsupported schema keyword is na
     });
     assert.equal(reply.status, 400);
     assert.match(reply.body.error.message, /unevaluatedProperties/);
+  });
+});
+
+test("OpenAI's runner of tools calls them and sends the results, streamed or not", async () => {
+  const reply = ({ prompt }: GenerationRequest) =>
+    Buffer.from(prompt.filter((t) => t < 256)).includes("raining") ? "Take an umbrella." : wrapped(call);
+  await withClient({ reply }, async ({ client }) => {
+    const asked: unknown[] = [];
+    const tool = {
+      type: "function" as const,
+      function: {
+        name: "weather",
+        description: "Weather of a city.",
+        parameters: weather.function.parameters!,
+        parse: JSON.parse,
+        function: (values: unknown) => {
+          asked.push(values);
+          return "raining";
+        },
+      },
+    };
+    const fields = { model: "fake", messages: ask.messages, tools: [tool] };
+    assert.equal(await client.chat.completions.runTools(fields).finalContent(), "Take an umbrella.");
+    const streaming = client.chat.completions.runTools({ ...fields, stream: true });
+    assert.equal(await streaming.finalContent(), "Take an umbrella.");
+    assert.deepEqual(asked, [{ city: "Ulm" }, { city: "Ulm" }]);
+  });
+});
+
+test("an answer sent back with all its empty fields is taken; a tool_choice without a name is refused by path", async () => {
+  await withClient({}, async ({ client, post }) => {
+    const empty = { refusal: null, annotations: [], audio: null, function_call: null, tool_calls: null, parsed: null };
+    const answer = { role: "assistant", content: "Yes.", ...empty };
+    const messages = [...ask.messages, answer, ...ask.messages] as OpenAI.ChatCompletionMessageParam[];
+    const fields = { ...ask, messages, prompt_cache_key: "k", safety_identifier: "s", service_tier: "auto" as const };
+    assert.equal((await client.chat.completions.create(fields)).choices[0]!.message.content, "Hello.");
+    const nameless = await post("/v1/chat/completions", { ...ask, tool_choice: { type: "function" } });
+    assert.equal(nameless.status, 400);
+    assert.equal(nameless.body.error.param, "tool_choice.function");
+    const audible = { ...ask, messages: [...ask.messages, { ...answer, audio: { id: "a" } }] };
+    assert.match((await post("/v1/chat/completions", audible)).body.error.message, /audio/);
   });
 });
