@@ -99,24 +99,30 @@ test("output held to a schema parses and validates, from a model that writes noi
   }
 });
 
-test("a required tool is called with arguments of its schema", async () => {
+test("a required tool is called with arguments of its schema, streamed and whole", async () => {
   const parameters = {
     type: "object",
     properties: { shed: { type: "integer", minimum: 0, maximum: 7 } },
     required: ["shed"],
   };
-  const answer = await client.chat.completions.create({
+  const body = {
     model: name,
     messages,
+    seed: 3,
     max_tokens: 100,
-    tools: [{ type: "function", function: { name: "lift", parameters } }],
-    tool_choice: "required",
-  });
+    tools: [{ type: "function" as const, function: { name: "lift", parameters } }],
+    tool_choice: "required" as const,
+  };
+  const answer = await client.chat.completions.create(body);
   const call = answer.choices[0]!.message.tool_calls![0]!;
   assert.ok(call.type === "function" && call.function.name === "lift");
   const { shed } = JSON.parse(call.function.arguments);
   assert.ok(shed >= 0 && shed <= 7);
   assert.equal(answer.choices[0]!.finish_reason, "tool_calls");
+  const accumulated = await client.chat.completions.stream(body).finalChatCompletion();
+  const streamed = accumulated.choices[0]!.message.tool_calls![0]!;
+  assert.ok(streamed.type === "function");
+  assert.equal(streamed.function.arguments, call.function.arguments);
 });
 
 test("embeddings of equal texts are equal, while others generate", async () => {
