@@ -27,6 +27,8 @@ export interface BlockFormat {
   readonly scale: "half" | "codes" | "float";
   /** Of `codes`: whether the byte is signed. */
   readonly signed: boolean;
+  /** Bits of a code, wherever they are. */
+  readonly codeBits: 4 | 5 | 6 | 8;
   /** Words of four bytes in a row's block. */
   readonly words: number;
   /** The parts of quad `q` of the block, to be joined by or. */
@@ -53,15 +55,15 @@ const asymmetric = { ...simple, zero: 0, minima: true } as const;
 const large = { block: 256, subBlock: 32, zero: 0, minima: true, scale: "codes", signed: false } as const;
 
 export const blockFormats: Readonly<Record<BlockType, BlockFormat>> = {
-  Q4_0: { ...simple, zero: 8, minima: false, words: 4, bits: (q) => [halved(q)] },
-  Q4_1: { ...asymmetric, words: 4, bits: (q) => [halved(q)] },
+  Q4_0: { ...simple, zero: 8, minima: false, codeBits: 4, words: 4, bits: (q) => [halved(q)] },
+  Q4_1: { ...asymmetric, codeBits: 4, words: 4, bits: (q) => [halved(q)] },
   // The fifth bits of a block are one word: byte j holds those of the quads' elements j, quad by quad.
-  Q5_0: { ...simple, zero: 16, minima: false, words: 5, bits: (q) => [halved(q), fifth(4, q)] },
-  Q5_1: { ...asymmetric, words: 5, bits: (q) => [halved(q), fifth(4, q)] },
-  Q8_0: { ...simple, zero: 128, minima: false, words: 8, bits: whole },
-  Q4_K: { ...large, words: 32, bits: (q) => [paired(q)] },
-  Q5_K: { ...large, words: 40, bits: (q) => [paired(q), fifth(32 + (q % 8), Math.floor(q / 8))] },
-  Q6_K: { ...large, subBlock: 16, zero: 32, minima: false, signed: true, words: 48, bits: sixBits },
+  Q5_0: { ...simple, zero: 16, minima: false, codeBits: 5, words: 5, bits: (q) => [halved(q), fifth(4, q)] },
+  Q5_1: { ...asymmetric, codeBits: 5, words: 5, bits: (q) => [halved(q), fifth(4, q)] },
+  Q8_0: { ...simple, zero: 128, minima: false, codeBits: 8, words: 8, bits: whole },
+  Q4_K: { ...large, codeBits: 4, words: 32, bits: (q) => [paired(q)] },
+  Q5_K: { ...large, codeBits: 5, words: 40, bits: (q) => [paired(q), fifth(32 + (q % 8), Math.floor(q / 8))] },
+  Q6_K: { ...large, subBlock: 16, zero: 32, minima: false, signed: true, codeBits: 6, words: 48, bits: sixBits },
 };
 
 /** What a panel becomes when it is unpacked for many tokens: whole bytes and f32 scales. */
@@ -97,4 +99,23 @@ export function blockLayout(f: BlockFormat): BlockLayout {
   const minima = scales + each;
   const words = minima + (f.minima ? each : 0);
   return { factor: 0, minimumFactor: factorBytes, scales, minima, words, bytes: words + f.words * panelRows * 4 };
+}
+
+/**
+ * The fewest quads, whole runs of 32 columns, after which a format repeats itself, and by how many words each part of its
+ * bits is then further on.
+ */
+export function period(f: BlockFormat): { readonly quads: number; readonly advance: readonly number[] } {
+  const all = Array.from({ length: f.block / 4 }, (_, q) => f.bits(q));
+  for (let quads = 8; quads < all.length; quads *= 2) {
+    const advance = all[quads]!.map(({ word }, i) => word - all[0]![i]!.word);
+    const repeats = all.slice(quads).every((parts, q) =>
+      parts.every(({ word, shift, mask }, i) => {
+        const before = all[q]![i]!;
+        return word - before.word === advance[i] && shift === before.shift && mask === before.mask;
+      }),
+    );
+    if (repeats) return { quads, advance };
+  }
+  return { quads: all.length, advance: all[0]!.map(() => 0) };
 }

@@ -116,6 +116,33 @@ for (const device of devices) {
       assert.deepEqual(four(out), [-(2 ** 31), 0, -32768, -65536]);
     });
 
+    test("madd8 multiplies unsigned bytes by signed ones, as far as 16 bits go; add16 keeps halves apart", async () => {
+      // 255 × 64 twice, 127 × -128 twice; -128 × 64 twice would be the first, were its bytes signed.
+      const out = await words(device, ints(0x7f7fffff, 0x7f7f0100, 0, 0x80008000 | 0), (b, from, to) => {
+        const x = b.loadI(at(from));
+        b.store(at(to), b.i32("madd8", x, b.constI(0x80804040 | 0)));
+        b.store(at(to, 64), b.i32("madd8", b.constI(0x7f7f7f7f), vector(at(from))));
+        b.store(at(to, 128), b.i32("add16", x, broadcast(at(from))));
+        b.store(at(to, 192), b.i32("add16", x, x));
+      });
+      const halves = (high: number, low: number): number => (high << 16) | (low & 0xffff);
+      const bottom = -2 * 127 * 128;
+      assert.deepEqual(four(out), [halves(bottom, 32640), halves(bottom, 64), 0, halves(-128 * 128, 128 * 64)]);
+      assert.deepEqual(four(out, 16), [
+        halves(2 * 127 * 127, -2 * 127),
+        halves(2 * 127 * 127, 127),
+        0,
+        halves(-127 * 128, -127 * 128),
+      ]);
+      assert.deepEqual(four(out, 32), [
+        halves(0xfefe, 0xfffe),
+        halves(0xfefe, 0x00ff),
+        0x7f7fffff,
+        halves(0xff7f, 0x7fff),
+      ]);
+      assert.deepEqual(four(out, 48), [halves(0xfefe, 0xfffe), halves(0xfefe, 0x0200), 0, 0]);
+    });
+
     test("bitwise operations and shifts", async () => {
       const x = [0x80000001 | 0, 0x12345678, -1, 0x0000ffff];
       const out = await words(device, ints(...x), (b, from, to) => {

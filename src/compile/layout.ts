@@ -52,11 +52,13 @@ function panelBytesOf(format: WeightFormat, k: number): number {
 }
 
 /**
- * An activation row quantised in blocks of 32: codes, then 16 bytes of facts a block. With dot4 the codes are K signed
- * bytes; without, K bytes that hold the first two codes of each four times 256 as i16 pairs, then K bytes for the last two.
+ * An activation row quantised in blocks of 32: codes as K signed bytes, then 16 bytes of facts a block. Without dot4 there
+ * are two more runs of K bytes between them, of -8 … 8: a code is 16 × its high part + its low part, and either part's
+ * products with unsigned bytes can be added up in 16 bits.
  */
 export interface QuantLayout {
-  readonly odd: number;
+  readonly low: number;
+  readonly high: number;
   readonly facts: number;
   readonly rowBytes: number;
 }
@@ -65,8 +67,8 @@ export interface QuantLayout {
 export const fact = { stride: 16, scale: 0, negative: 4, negativeLow: 8, sum: 12 } as const;
 
 export function quantLayout(k: number, dot4: boolean): QuantLayout {
-  const facts = pad(dot4 ? k : 2 * k, 32);
-  return { odd: k, facts, rowBytes: pad(facts + (k / quantBlock) * fact.stride, 64) };
+  const facts = pad(dot4 ? k : 3 * k, 32);
+  return { low: k, high: 2 * k, facts, rowBytes: pad(facts + (k / quantBlock) * fact.stride, 64) };
 }
 
 /** Bytes of an activation row in bf16: pairs where the target multiplies pairs, else f32 rounded to bf16. */

@@ -43,8 +43,12 @@ export type I32Operand = I32 | MemoryOperand;
 export type IntBinary = "add" | "sub" | "mul" | "and" | "or" | "xor" | "shl" | "shr" | "div" | "rem" | "min" | "max";
 /** `min` and `max` give `b` where neither operand is less (zeros of either sign) or one is NaN. */
 export type F32Binary = "add" | "sub" | "mul" | "div" | "min" | "max";
-/** `shr` is logical, `sar` arithmetic; `shr16` shifts each half of a lane; `madd16` is pmaddwd: two i16 products, added. */
-export type I32Binary = "add" | "sub" | "and" | "or" | "xor" | "madd16" | "min" | "max";
+/**
+ * `madd16` is pmaddwd: two i16 products, added. `madd8` is pmaddubsw: each half of a lane is two products of a's unsigned
+ * bytes and b's signed ones, added, which must fit an i16: they do where a's are below 128. `add16` adds halves, which wrap.
+ */
+export type I32Binary = "add" | "sub" | "and" | "or" | "xor" | "madd16" | "madd8" | "add16" | "min" | "max";
+/** `shr` is logical, `sar` arithmetic; `shr16` shifts each half of a lane. */
 export type I32Shift = "shl" | "shr" | "sar" | "shr16";
 export type Comparison = "lt" | "le" | "eq" | "ne" | "ge" | "gt";
 /** How memory becomes a vector: `lanes` elements of this type, widened to the variable's. */

@@ -89,7 +89,9 @@ function arithmeticOf(body: readonly Instruction[]): Arithmetic | undefined {
     if (x.op === "for") return arithmeticOf(x.body);
     if (x.op === "if") return arithmeticOf([...x.whenTrue, ...x.whenFalse]);
     if (x.op === "dotBf16") return "bf16";
-    return x.op === "dot4" || (x.op === "i32Binary" && x.kind === "madd16") ? "int8" : undefined;
+    return x.op === "dot4" || (x.op === "i32Binary" && (x.kind === "madd16" || x.kind === "madd8"))
+      ? "int8"
+      : undefined;
   });
   return found.includes("int8") ? "int8" : found.find((a) => a !== undefined);
 }

@@ -1,8 +1,8 @@
 /** The WebAssembly device: one shared memory, and worker threads that each run the launch loop over it. */
 import { setFlagsFromString } from "node:v8";
-import { renderWasm, wasmTarget } from "../compile/render/wasm.ts";
+import { madd8Probe, type Relaxed, renderWasm, wasmTarget } from "../compile/render/wasm.ts";
 import { FunctionWriter, writeModule } from "../compile/render/wasm-module.ts";
-import { UserError } from "../core/errors.ts";
+import { assert, UserError } from "../core/errors.ts";
 import { Allocator } from "./allocator.ts";
 import type { Device, DeviceOptions, Span } from "./device.ts";
 import { control, driverModule } from "./wasm-driver.ts";
@@ -13,11 +13,11 @@ const pageBytes = 65536;
 const pagesMax = 65536;
 
 export interface WasmOptions extends DeviceOptions {
-  /** Whether an fma may use relaxed SIMD, which rounds once where the processor does; by default where the host has it. */
-  readonly relaxed?: boolean;
+  /** Which relaxed instructions are used, with which an fma rounds once where the processor does; by default what is there. */
+  readonly relaxed?: Relaxed;
 }
 
-export async function openWasm({ threads, scratchBytes, relaxed = allowRelaxed() }: WasmOptions): Promise<Device> {
+export async function openWasm({ threads, scratchBytes, relaxed = relaxedHere() }: WasmOptions): Promise<Device> {
   const memory = reserve();
   const space = new Allocator((bytes) => grow(memory, bytes));
   const block = space.alloc(control.bytes);
@@ -94,6 +94,19 @@ function grow(memory: WebAssembly.Memory, bytes: number): void {
       "Use a smaller model, a shorter context or fewer cache blocks, or a level of machine code.",
     );
   }
+}
+
+/** What relaxed instructions do is up to the processor, so they are tried. */
+function relaxedHere(): Relaxed {
+  if (!allowRelaxed()) return { fma: false, madd8: false };
+  const functions = [{ parameters: 0, body: madd8Probe() }];
+  const module = new WebAssembly.Module(writeModule({ functions, exports: new Map([["probe", 0]]), pagesMax: 1 }));
+  const memory = new WebAssembly.Memory({ initial: 1, maximum: 1, shared: true });
+  const table = new WebAssembly.Table({ element: "anyfunc", initial: 0 });
+  const { probe } = new WebAssembly.Instance(module, { env: { memory, table } }).exports;
+  assert(typeof probe === "function", () => "the probe of relaxed SIMD is exported");
+  probe();
+  return { fma: true, madd8: new DataView(memory.buffer).getInt32(0, true) === 256 };
 }
 
 /** Turns relaxed SIMD on where a flag is needed (Node 20), and says whether it is there. */

@@ -18,7 +18,7 @@ const intMax = 2 ** 30;
 const exact = 2 ** 24;
 const depthMax = 4;
 const scratchSlots = 16;
-const binary: readonly I32Binary[] = ["add", "sub", "and", "or", "xor", "madd16", "min", "max"];
+const binary: readonly I32Binary[] = ["add", "sub", "and", "or", "xor", "madd16", "add16", "min", "max"];
 const shifts: readonly I32Shift[] = ["shl", "shr", "sar", "shr16"];
 /** Of a magnitude of at most 4; 0.1 and 1 / 3 are not f32. */
 const constants = [0, -0, 1, -4, 0.1, 1 / 3, 2 ** -149, -(2 ** -130)];
@@ -285,6 +285,9 @@ class Generator {
     };
     const kinds: readonly (() => unknown)[] = [
       () => scopes.addWord(b.i32(pick(this.#r, binary), x, y)),
+      // Sums of products stay within 16 bits: bytes below 128 by any, or any by bytes below 64.
+      () => scopes.addWord(b.i32("madd8", b.i32("and", x, b.constI(0x7f7f7f7f)), y)),
+      () => scopes.addWord(b.i32("madd8", x, b.i32("and", this.#from.anyWord(), b.constI(0x3f3f3f3f)))),
       () => b.i32(pick(this.#r, binary), x, y, this.#from.anyWord()),
       () => scopes.addWord(shift()),
       () => scopes.addWord(b.loadI(this.#from.input("words"), pick(this.#r, ["32", "u8", "i8"] as const))),

@@ -13,6 +13,7 @@ import { narrowRowBytes, quantLayout, rowFloats, type WeightFormat, weightLayout
 import { defaultSchedule, type LinearSchedule, type LinearTile } from "../schedule/linear.ts";
 import type { F32, Int, Target, TileProgram } from "../tile.ts";
 import { at, TileBuilder, vector } from "../tile-builder.ts";
+import { eachPart } from "./linear/block-cursor.ts";
 import { blockTile, type Fetch, nothing } from "./linear/blocks.ts";
 import { bf16Tile, f32Tile } from "./linear/floats.ts";
 import { stagedBlocks, unpackPanel } from "./linear/unpack.ts";
@@ -23,8 +24,8 @@ export interface LinearShape {
   readonly bias: boolean;
 }
 
-/** Adds up `rows` tokens from `x` on against the panel's vectors that begin at the byte offsets `columns`. */
-export type Tile = (panel: Int, columns: readonly number[], x: Int, rows: number) => F32[][];
+/** Adds up `rows` tokens from `x` on against the panel's vectors that begin at the byte offsets `columns`, behind `column`. */
+export type Tile = (panel: Int, columns: readonly number[], x: Int, rows: number, column?: Int) => F32[][];
 
 /** Bytes between the activation rows that a product reads. */
 export function activationBytes(format: WeightFormat, k: number, target: Target): number {
@@ -50,12 +51,13 @@ export function lowerLinear(
   const { panelBytes } = weightLayout(format, shape.n, shape.k);
   b.for(b.begin, b.end, 1, (item) => {
     const panel = b.add(w, b.mul(item, panelBytes));
-    const column = b.shl(item, 7);
-    const emit: EmitTile = (tile, source, columns, token, rows) => {
+    const first = b.shl(item, 7);
+    const emit: EmitTile = (tile, source, columns, token, rows, part) => {
       const from = b.add(x, b.mul(token, activationBytes(format, shape.k, target)));
       const outBytes = rowFloats(shape.n) * 4;
+      const column = part === undefined ? first : b.add(first, part);
       const to = b.add(b.add(out, b.mul(token, outBytes)), column);
-      for (const [r, row] of tile(source, columns, from, rows).entries()) {
+      for (const [r, row] of tile(source, columns, from, rows, part).entries()) {
         for (const [i, sum] of row.entries()) {
           if (bias !== undefined) b.fadd(sum, vector(at(bias, columns[i]!, column)), sum);
           b.store(at(to, r * outBytes + columns[i]!), sum);
@@ -67,7 +69,14 @@ export function lowerLinear(
   return b.finish(`linear-${format.kind === "blocks" ? format.type : format.kind}-${shape.n}x${shape.k}`);
 }
 
-type EmitTile = (tile: Tile, source: Int, columns: readonly number[], token: Int, rows: number) => void;
+type EmitTile = (
+  tile: Tile,
+  source: Int,
+  columns: readonly number[],
+  token: Int,
+  rows: number,
+  column: Int | undefined,
+) => void;
 
 /** The schedule's cases in turn, each a comparison, then the rest. */
 function lowerItem(
@@ -95,21 +104,25 @@ export function tileOf(b: TileBuilder, format: WeightFormat, k: number, tile: Li
   const { operand, unroll } = tile;
   if (format.kind !== "blocks") {
     const lower = format.kind === "f32" ? f32Tile : bf16Tile;
-    return (source, columns, x, rows) =>
-      lower(b, k, source, columns, x, rows, { ahead: tile.prefetch, operand, unroll });
+    return (source, columns, x, rows, column) => {
+      const from = column === undefined ? source : b.add(source, column);
+      return lower(b, k, from, columns, x, rows, { ahead: tile.prefetch, operand, unroll });
+    };
   }
   const f = blockFormats[format.type];
   const read = tile.stage === 1 ? stagedBlocks(f, k).format : f;
   const { panelBytes } = weightLayout(format, panelRows, k);
-  // Each line once: by the tile that reads the panel's first vector.
-  const fetch = (columns: readonly number[]): Fetch => {
-    if (columns[0] !== 0 || (tile.nextPanel === 0 && tile.prefetch === 0)) return nothing;
-    if (tile.nextPanel === 1) return { from: panel, ahead: panelBytes, bytes: panelBytes };
+  // Each line once: by the tile that reads the panel's first vector, or by all tiles in turn.
+  const fetch = (columns: readonly number[], column: Int | undefined): Fetch => {
     // Where codes were unpacked first, this panel is in the cache already.
-    return tile.stage === 1 ? nothing : { from: panel, ahead: tile.prefetch, bytes: panelBytes };
+    if (tile.nextPanel === 0 && (tile.prefetch === 0 || tile.stage === 1)) return nothing;
+    const ahead = tile.nextPanel === 1 ? panelBytes : tile.prefetch;
+    if (column === undefined) return columns[0] === 0 ? { from: panel, ahead, bytes: panelBytes } : nothing;
+    const share = panelBytes / (panelRows * 4);
+    return { from: b.add(panel, b.mul(column, share)), ahead, bytes: share * b.target.lanes * 4 * columns.length };
   };
-  return (source, columns, x, rows) =>
-    blockTile(b, read, k, source, columns, x, rows, { fetch: fetch(columns), operand, unroll });
+  return (source, columns, x, rows, column) =>
+    blockTile(b, read, k, source, columns, x, rows, { fetch: fetch(columns, column), operand, unroll, column });
 }
 
 function tiles(
@@ -126,12 +139,8 @@ function tiles(
   if (staged) unpackPanel(b, blockFormats[format.type], k, panel, b.scratch, schedule.prefetch);
   const source = staged ? b.scratch : panel;
   const tile = tileOf(b, format, k, schedule, panel);
-  const parts = vectorsOf(b.target, schedule.vectors);
   const heights = tileHeights(schedule).filter((rows) => rows <= tokensMax);
-  const over = (columns: readonly (readonly number[])[]): void => {
-    const once = (token: Int, rows: number): void => {
-      for (const each of columns) emit(tile, source, each, token, rows);
-    };
+  const over = (once: (token: Int, rows: number) => void): void => {
     if (schedule.tail === "even") return evenly(b, tokens, Math.min(schedule.rows, tokensMax), once);
     const next = b.int(0);
     for (const rows of heights) {
@@ -141,8 +150,11 @@ function tiles(
       });
     }
   };
-  if (schedule.order === "tokens") over(parts);
-  else for (const part of parts) over([part]);
+  const each = (write: (columns: readonly number[], column: Int | undefined) => void): void =>
+    eachPart(b, schedule.vectors, write);
+  if (schedule.order === "tokens") {
+    over((token, rows) => each((columns, column) => emit(tile, source, columns, token, rows, column)));
+  } else each((columns, column) => over((token, rows) => emit(tile, source, columns, token, rows, column)));
 }
 
 /** Tiles of nearly equal height, at most `most`, since a short one costs almost as much; the first are a token higher. */
@@ -159,14 +171,6 @@ function evenly(b: TileBuilder, tokens: Int, most: number, once: (token: Int, ro
     b.for(next, end, rows, (token) => once(token, rows));
     b.assign(next, end);
   }
-}
-
-/** Byte offsets of a panel's vectors, as many together as the schedule says. */
-function vectorsOf({ lanes }: Target, together: number): readonly (readonly number[])[] {
-  const all = Array.from({ length: panelRows / lanes }, (_, v) => v * lanes * 4);
-  const parts: number[][] = [];
-  for (let v = 0; v < all.length; v += together) parts.push(all.slice(v, v + together));
-  return parts;
 }
 
 /** Tile heights that make up any number of tokens, the largest first. */

@@ -2,7 +2,7 @@
  * Activations to int8: each block of 32 gets the scale max|x| / 127 and codes rounded to nearest even, so rows are quantised
  * alone, whatever shares their batch. The facts that linear kernels need of a block are stored beside it.
  */
-import { fact, quantBlock, quantLayout, rowFloats } from "../layout.ts";
+import { fact, type QuantLayout, quantBlock, quantLayout, rowFloats } from "../layout.ts";
 import type { I32, Int, Target, TileProgram } from "../tile.ts";
 import { at, TileBuilder } from "../tile-builder.ts";
 import { abs, reduce16 } from "./math.ts";
@@ -18,8 +18,7 @@ export function lowerQuantize(target: Target, k: number, xBytes = rowFloats(k) *
     const facts = b.int(b.add(to, layout.facts));
     const cursor = b.int(to);
     b.for(0, k * 4, quantBlock * 4, (offset) => {
-      block(b, b.add(from, offset), cursor, facts);
-      if (!target.dot4) splitPairs(b, cursor, layout.odd);
+      block(b, b.add(from, offset), cursor, facts, layout);
       b.add(cursor, quantBlock, cursor);
       b.add(facts, fact.stride, facts);
     });
@@ -27,8 +26,8 @@ export function lowerQuantize(target: Target, k: number, xBytes = rowFloats(k) *
   return b.finish(`quantize-${k}`);
 }
 
-function block(b: TileBuilder, from: Int, codes: Int, facts: Int): void {
-  const { lanes } = b.target;
+function block(b: TileBuilder, from: Int, codes: Int, facts: Int, layout: QuantLayout): void {
+  const { lanes, dot4 } = b.target;
   const vectors = quantBlock / lanes;
   const load = (v: number) => b.loadF(at(from, v * lanes * 4));
   // Two halves of 16 fold lane by lane first; the maximum does not depend on the order.
@@ -44,6 +43,11 @@ function block(b: TileBuilder, from: Int, codes: Int, facts: Int): void {
       const index = (half * vectors) / 2 + v;
       const code = b.toI32(b.fmul(load(index), inverse));
       b.storeI8(at(codes, index * lanes), code);
+      if (!dot4) {
+        const high = b.shift("sar", b.i32("add", code, b.constI(8)), 4);
+        b.storeI8(at(codes, layout.high + index * lanes), high);
+        b.storeI8(at(codes, layout.low + index * lanes), b.i32("sub", code, b.shift("shl", high, 4)));
+      }
       parts.push(code);
     }
     sums.push(reduce16(b, "add", parts));
@@ -52,18 +56,4 @@ function block(b: TileBuilder, from: Int, codes: Int, facts: Int): void {
   b.storeLane(at(facts, fact.negative), b.i32("sub", b.constI(0), total));
   b.storeLane(at(facts, fact.negativeLow), b.i32("sub", b.constI(0), sums[0]!));
   b.storeLane(at(facts, fact.sum), b.fmul(b.toF32(total), scale));
-}
-
-/**
- * In place: of each four codes, the first and third times 256 as i16 where the codes were, the others at `odd`. A mask gives
- * the same two of a word of weights, and a shift the others.
- */
-function splitPairs(b: TileBuilder, codes: Int, odd: number): void {
-  const { lanes } = b.target;
-  const high = b.constI(0xff00ff00 | 0);
-  for (let v = 0; v < quantBlock / (lanes * 4); v++) {
-    const four = b.loadI(at(codes, v * lanes * 4));
-    b.store(at(codes, v * lanes * 4), b.i32("and", b.shift("shl", four, 8), high));
-    b.store(at(codes, odd + v * lanes * 4), b.i32("and", four, high));
-  }
 }

@@ -23,7 +23,7 @@ export function renderReference(program: TileProgram): ReferenceKernel {
     body,
     "};",
   ].join("\n");
-  const library = { half: halfToFloat, fma, roundEven, dot4, dotBf16, min, max };
+  const library = { half: halfToFloat, fma, roundEven, dot4, dotBf16, madd8, add16, min, max };
   return new Function(...Object.keys(library), source)(...Object.values(library)) as ReferenceKernel;
 }
 
@@ -178,6 +178,7 @@ class Writer {
   #i32Binary({ kind, a, b }: Extract<Instruction, { op: "i32Binary" }>): string {
     const [left, right] = [`${this.#vec(a)}[l]`, this.#lane(b, false)];
     if (kind === "min" || kind === "max") return `Math.${kind}(${left}, ${right})`;
+    if (kind === "madd8" || kind === "add16") return `${kind}(${left}, ${right})`;
     if (kind !== "madd16") return `${left} ${laneOps[kind]} ${right}`;
     const half = (v: string, high: boolean): string => (high ? `(${v} >> 16)` : `(${v} << 16 >> 16)`);
     return `${half(left, false)} * ${half(right, false)} + ${half(left, true)} * ${half(right, true)}`;
@@ -238,3 +239,9 @@ function dot4(a: number, b: number): number {
   for (let shift = 0; shift < 32; shift += 8) sum += ((a >>> shift) & 255) * ((b << (24 - shift)) >> 24);
   return sum;
 }
+
+/** Each half: two products of a's unsigned bytes and b's signed ones. */
+const madd8 = (a: number, b: number): number =>
+  (dot4(a & 0xffff, b & 0xffff) & 0xffff) | (dot4(a & ~0xffff, b & ~0xffff) << 16);
+
+const add16 = (a: number, b: number): number => ((a + b) & 0xffff) | (((a >>> 16) + (b >>> 16)) << 16);

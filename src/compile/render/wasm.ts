@@ -42,7 +42,11 @@ const simd = {
   narrow16: 0x85,
   widen8s: 0x87,
   widen8u: 0x89,
+  shl16: 0x8b,
+  sar16: 0x8c,
   shr16: 0x8d,
+  add16: 0x8e,
+  mul16: 0x95,
   widen16s: 0xa7,
   widen16u: 0xa9,
   shl: 0xab,
@@ -63,6 +67,7 @@ const simd = {
   toI32: 0xf8,
   toF32: 0xfa,
   relaxedMadd: 0x105,
+  relaxedDot: 0x112,
 } as const;
 const compare: Readonly<Record<Comparison, number>> = { lt: 0x48, le: 0x4c, eq: 0x46, ne: 0x47, ge: 0x4e, gt: 0x4a };
 const f32Ops = { add: simd.add, sub: simd.sub, mul: simd.mul, div: simd.div, min: simd.pmin, max: simd.pmax } as const;
@@ -73,6 +78,7 @@ const i32Ops = {
   or: simd.or,
   xor: simd.xor,
   madd16: simd.dot16,
+  add16: simd.add16,
   min: simd.minI,
   max: simd.maxI,
 } as const;
@@ -92,19 +98,38 @@ const intOps = {
 const swapHalves = [8, 9, 10, 11, 12, 13, 14, 15, 0, 1, 2, 3, 4, 5, 6, 7];
 const swapPairs = [4, 5, 6, 7, 0, 1, 2, 3, 12, 13, 14, 15, 8, 9, 10, 11];
 
+/** What relaxed instructions do on this host: where they do not do what the IR asks, several others are written. */
+export interface Relaxed {
+  /** There is relaxed SIMD. */
+  readonly fma: boolean;
+  /** Its product of bytes takes the second operand's as unsigned, all 8 bits, as x86 does; that of ARM is signed. */
+  readonly madd8: boolean;
+}
+
 /** The function's body, for `writeModule`; it has four parameters. */
-export function renderWasm(program: TileProgram, relaxed: boolean): number[] {
+export function renderWasm(program: TileProgram, relaxed: Relaxed): number[] {
   return new Renderer(program, relaxed).render();
+}
+
+/** The function's body that stores at address 0, lane 0, what relaxed `madd8` makes of 255 × 1 + 1 × 1. */
+export function madd8Probe(): number[] {
+  const f = new FunctionWriter(0).i32(0);
+  for (const bytes of [
+    [1, 1],
+    [255, 1],
+  ])
+    f.simd(simd.const).op(...bytes, ...new Array<number>(14).fill(0));
+  return f.simd(simd.relaxedDot).memory(store.lane32, 0).op(0).body();
 }
 
 class Renderer {
   readonly #program: TileProgram;
-  readonly #relaxed: boolean;
+  readonly #relaxed: Relaxed;
   readonly #f = new FunctionWriter(4);
   readonly #locals = new Map<number, number>();
   readonly #spare: number;
 
-  constructor(program: TileProgram, relaxed: boolean) {
+  constructor(program: TileProgram, relaxed: Relaxed) {
     assert(program.target.lanes === 4, () => `${program.name}: WebAssembly has 4 lanes`);
     this.#program = program;
     this.#relaxed = relaxed;
@@ -276,7 +301,7 @@ class Renderer {
         this.#get(x.a);
         return void this.#operand(x.b).simd(f32Ops[x.kind]);
       case "fma":
-        if (this.#relaxed) {
+        if (this.#relaxed.fma) {
           this.#get(x.a);
           this.#operand(x.b);
           return void this.#get(x.dst).simd(simd.relaxedMadd);
@@ -287,6 +312,7 @@ class Renderer {
       case "f32Unary":
         return void this.#get(x.a).simd(x.kind === "sqrt" ? simd.sqrt : simd.nearest);
       case "i32Binary":
+        if (x.kind === "madd8") return this.#madd8(x);
         this.#get(x.a);
         return void this.#operand(x.b).simd(i32Ops[x.kind]);
       case "i32Shift":
@@ -299,6 +325,16 @@ class Renderer {
       case "dotBf16":
         return assert(false, () => `${this.#program.name}: ${x.op} in WebAssembly`);
     }
+  }
+
+  #madd8({ a, b }: Extract<Instruction, { op: "i32Binary" }>): void {
+    const f = this.#operand(b);
+    if (this.#relaxed.madd8) return void this.#get(a).simd(simd.relaxedDot);
+    f.set(this.#spare);
+    this.#get(a);
+    this.#constant(0x00ff00ff).simd(simd.and).get(this.#spare).i32(8).simd(simd.shl16).i32(8).simd(simd.sar16);
+    f.simd(simd.mul16);
+    this.#get(a).i32(8).simd(simd.shr16).get(this.#spare).i32(8).simd(simd.sar16).simd(simd.mul16).simd(simd.add16);
   }
 
   #widen({ at, as }: Extract<Instruction, { op: "load" }>): void {

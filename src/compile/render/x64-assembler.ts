@@ -44,6 +44,8 @@ export interface VectorOp {
   readonly opcode: number;
   /** Bytes that a memory operand has for each byte of the vector: 1, or 1/2, 1/4 for widening loads. */
   readonly memory?: number;
+  /** It works on halves of lanes, and takes no lane repeated from memory. */
+  readonly halves?: true;
 }
 
 const op = (map: 1 | 2 | 3, prefix: 0 | 1 | 2 | 3, opcode: number, memory?: number): VectorOp =>
@@ -68,7 +70,9 @@ export const vop = {
   pand: op(1, 1, 0xdb),
   por: op(1, 1, 0xeb),
   pxor: op(1, 1, 0xef),
-  pmaddwd: op(1, 1, 0xf5),
+  pmaddwd: { ...op(1, 1, 0xf5), halves: true },
+  pmaddubsw: { ...op(2, 1, 0x04), halves: true },
+  paddw: { ...op(1, 1, 0xfd), halves: true },
   pminsd: op(2, 1, 0x39),
   pmaxsd: op(2, 1, 0x3d),
   shiftD: op(1, 1, 0x72),

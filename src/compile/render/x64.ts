@@ -143,7 +143,7 @@ class Renderer {
   #binary(o: VectorOp, dst: number, a: number, b: F32Operand | I32Operand): void {
     if (!("from" in b)) this.#op(o, dst, a, this.#vec(b));
     else if (b.from === "vector") this.#op(o, dst, a, this.#address(b.at));
-    else if (this.#asm.evex && o !== vop.pmaddwd) {
+    else if (this.#asm.evex && !o.halves) {
       this.#asm.vector(o, this.#bits, dst, a, this.#address(b.at), { repeat: true });
     } else {
       this.#broadcast(this.#v1, b.at);
@@ -392,6 +392,8 @@ const i32Ops = {
   or: vop.por,
   xor: vop.pxor,
   madd16: vop.pmaddwd,
+  madd8: vop.pmaddubsw,
+  add16: vop.paddw,
   min: vop.pminsd,
   max: vop.pmaxsd,
 } as const;

@@ -53,6 +53,8 @@ export function defaultSchedule(
   if (format.kind !== "blocks") return { cases: [], rest: { ...plain, rows: wide ? 12 : 4, vectors: 2 } };
   if (!wide) {
     const few = { until: 2, tile: { ...plain, rows: 1, vectors: 1 } };
+    // The products of 8-bit codes take two registers each.
+    if (blockFormats[format.type].codeBits === 8) return { cases: [few], rest: { ...plain, rows: 3, vectors: 1 } };
     return { cases: [few], rest: { ...plain, rows: 4, vectors: 1, stage: 1 } };
   }
   // Whole bytes need no unpacking.

@@ -1,20 +1,27 @@
 /**
  * Tiles over quantised weights: integer dots within a sub-block, exact, then one fma with the product of the two scales.
+ *
+ * Where four products are not one instruction, two are, added up in 16 bits for as many quads as certainly fit, and then as
+ * pairs. Codes of 8 bits do not fit even once: they are multiplied with either part of the activations' codes.
  */
-import { type BlockFormat, blockLayout } from "../../block-format.ts";
+import type { BlockFormat } from "../../block-format.ts";
 import { fact, quantBlock, quantLayout } from "../../layout.ts";
 import type { F32, I32, I32Operand, Int } from "../../tile.ts";
 import { at, broadcast, type TileBuilder } from "../../tile-builder.ts";
+import { type BlockCursor, blockCursor, eachTurn } from "./block-cursor.ts";
 import { type Inner, steps } from "./inner.ts";
-import { type Factors, factorsOf, type Masks, masksOf, quad, scaleOf } from "./unpack.ts";
+import { type Constants, constants, type Factors, factorsOf, masksOf, quad, scaleOf } from "./unpack.ts";
+
+const [ones, sixteens] = [0x00010001, 0x00100010];
 
 /** Where a tile stands: the block of weights, and the codes and facts of its activations, which advance by 32 columns. */
 interface Cursors {
-  readonly block: Int;
+  readonly block: BlockCursor;
   readonly codes: Int;
   readonly facts: Int;
   readonly xBytes: number;
-  readonly odd: number;
+  readonly low: number;
+  readonly high: number;
   readonly operand: Inner["operand"];
 }
 
@@ -27,6 +34,12 @@ export interface Fetch {
 
 export const nothing: Fetch = { from: undefined, ahead: 0, bytes: 0 };
 
+interface BlockInner extends Pick<Inner, "operand" | "unroll"> {
+  readonly fetch: Fetch;
+  /** Where in the panel the vectors begin, where only the running kernel knows. */
+  readonly column: Int | undefined;
+}
+
 export function blockTile(
   b: TileBuilder,
   f: BlockFormat,
@@ -35,31 +48,35 @@ export function blockTile(
   columns: readonly number[],
   x: Int,
   rows: number,
-  { fetch, operand, unroll }: Pick<Inner, "operand" | "unroll"> & { readonly fetch: Fetch },
+  { fetch, operand, unroll, column }: BlockInner,
 ): F32[][] {
-  const quant = quantLayout(k, b.target.dot4);
+  const { dot4, registers } = b.target;
+  const quant = quantLayout(k, dot4);
   const sums = Array.from({ length: rows }, () => columns.map(() => b.constF(0)));
-  const at0 = { block: b.int(panel), codes: b.int(x), facts: b.int(b.add(x, quant.facts)) };
-  const cursors: Cursors = { ...at0, xBytes: quant.rowBytes, odd: quant.odd, operand };
-  const masks = masksOf(b, f);
-  const { bytes } = blockLayout(f);
-  const parts = f.block / quantBlock;
-  const lines = Math.ceil((fetch.bytes / 64 / k) * f.block);
+  const block = blockCursor(b, f, panel, column);
+  const at0 = { block, codes: b.int(x), facts: b.int(b.add(x, quant.facts)) };
+  const cursors: Cursors = { ...at0, xBytes: quant.rowBytes, low: quant.low, high: quant.high, operand };
+  const values = dot4 ? masksOf(f) : [...masksOf(f), ones, sixteens];
+  const known = constants(b, values, registers >= 24 || rows * columns.length <= 2);
+  const turn = block.quads * 4;
+  const parts = turn / quantBlock;
+  const lines = Math.ceil((fetch.bytes / 64 / k) * turn);
   const ahead = fetch.from === undefined ? undefined : b.int(fetch.from);
   const step = (): void => {
-    const factors = factorsOf(b, f, cursors.block, columns);
-    for (let part = 0; part < parts; part++) {
-      // Evenly: a burst would fill the queues.
-      if (ahead !== undefined) {
-        for (let line = Math.ceil((lines * part) / parts); line < (lines * (part + 1)) / parts; line++)
-          b.prefetch(at(ahead, fetch.ahead + line * 64));
+    const factors = factorsOf(b, f, block, columns);
+    eachTurn(b, block, () => {
+      for (let part = 0; part < parts; part++) {
+        // Evenly: a burst would fill the queues.
+        if (ahead !== undefined) {
+          for (let line = Math.ceil((lines * part) / parts); line < (lines * (part + 1)) / parts; line++)
+            b.prefetch(at(ahead, fetch.ahead + line * 64));
+        }
+        columnsOf32(b, f, columns, sums, cursors, known, factors, part);
+        b.add(cursors.codes, quantBlock, cursors.codes);
+        b.add(cursors.facts, fact.stride, cursors.facts);
       }
-      columnsOf32(b, f, columns, sums, cursors, masks, factors, part);
-      b.add(cursors.codes, quantBlock, cursors.codes);
-      b.add(cursors.facts, fact.stride, cursors.facts);
-    }
-    if (ahead !== undefined) b.add(ahead, Math.round((fetch.bytes / k) * f.block), ahead);
-    b.add(cursors.block, bytes, cursors.block);
+      if (ahead !== undefined) b.add(ahead, Math.round((fetch.bytes / k) * turn), ahead);
+    });
   };
   steps(b, k / f.block, 1, unroll, (_, times) => {
     for (let i = 0; i < times; i++) step();
@@ -73,7 +90,7 @@ function columnsOf32(
   columns: readonly number[],
   sums: readonly F32[][],
   c: Cursors,
-  masks: Masks,
+  masks: Constants,
   factors: Factors,
   part: number,
 ): void {
@@ -102,34 +119,30 @@ function integerDots(
   columns: readonly number[],
   rows: number,
   c: Cursors,
-  masks: Masks,
+  known: Constants,
   part: number,
   first: number,
   count: number,
 ): I32[][] {
-  const { dot4 } = b.target;
   const dots = Array.from({ length: rows }, (_, r) => {
-    const start = dot4 && f.zero !== 0 ? offsetOf(b, f, c, r, first) : b.constI(0);
+    const start = f.zero !== 0 ? offsetOf(b, f, c, r, first) : b.constI(0);
     return columns.map((_, i) => (i === 0 ? start : b.copy(start)));
   });
-  const low = dot4 ? undefined : b.constI(0x00ff00ff);
-  for (let q = first; q < first + count; q++) {
-    const w = columns.map((column) => quad(b, f, masks, c.block, column, part * 8 + q));
-    if (low === undefined) {
-      for (const [r, row] of dots.entries()) {
-        const from = at(c.codes, r * c.xBytes + q * 4);
-        const v: I32Operand = c.operand === "memory" ? broadcast(from) : b.broadcastI(from);
-        for (const [i, dot] of row.entries()) b.dot4(dot, w[i]!, v);
-      }
-    } else pairDots(b, dots, w, low, c, q);
+  const words = (q: number): I32[] => columns.map((column) => quad(b, f, known, c.block, column, part * 8 + q));
+  if (!b.target.dot4) {
+    const group = Math.min(count, quadsIn16(f));
+    for (let q = first; q < first + count; q += group) pairDots(b, f, dots, words, c, known, q, group);
+    return dots;
   }
-  if (dot4) return dots;
-  return dots.map((row, r) => {
-    const exact = row.map((dot) => b.shift("sar", dot, 8));
-    if (f.zero === 0) return exact;
-    const start = offsetOf(b, f, c, r, first);
-    return exact.map((dot) => b.i32("add", dot, start));
-  });
+  for (let q = first; q < first + count; q++) {
+    const w = words(q);
+    for (const [r, row] of dots.entries()) {
+      const from = at(c.codes, r * c.xBytes + q * 4);
+      const v: I32Operand = c.operand === "memory" ? broadcast(from) : b.broadcastI(from);
+      for (const [i, dot] of row.entries()) b.dot4(dot, w[i]!, v);
+    }
+  }
+  return dots;
 }
 
 /** -zero × Σq of the quads from `first` on: of the whole 32, or of the half that a sub-block of 16 is. */
@@ -143,15 +156,50 @@ function offsetOf(b: TileBuilder, f: BlockFormat, c: Cursors, r: number, first: 
   return b.shift("shl", sum(), Math.log2(f.zero));
 }
 
-/** Without dot4: bytes are multiplied as pairs of 16 bits, the even ones of a word and then the odd ones. */
-function pairDots(b: TileBuilder, dots: I32[][], w: readonly I32[], low: I32, c: Cursors, q: number): void {
-  for (const [i, word] of w.entries()) {
-    const even = b.i32("and", word, low);
-    const odd = b.shift("shr16", word, 8);
-    for (const [r, row] of dots.entries()) {
-      const from = r * c.xBytes + q * 4;
-      b.i32("add", row[i]!, b.i32("madd16", even, broadcast(at(c.codes, from))), row[i]!);
-      b.i32("add", row[i]!, b.i32("madd16", odd, broadcast(at(c.codes, from + c.odd))), row[i]!);
+/** How many quads' pairs of products, each at most 127 × the largest code, certainly fit 16 bits; of parts, 8 × it. */
+function quadsIn16({ codeBits }: BlockFormat): number {
+  const largest = 2 ** codeBits - 1;
+  const fits = Math.floor(0x7fff / (2 * largest * (codeBits === 8 ? 8 : 127)));
+  return 2 ** Math.floor(Math.log2(fits));
+}
+
+/** Adds the products of `count` quads from `first` on, in 16 bits and then as pairs. */
+function pairDots(
+  b: TileBuilder,
+  f: BlockFormat,
+  dots: I32[][],
+  words: (q: number) => I32[],
+  c: Cursors,
+  known: Constants,
+  first: number,
+  count: number,
+): void {
+  const runs =
+    f.codeBits === 8
+      ? [
+          { run: c.low, times: ones },
+          { run: c.high, times: sixteens },
+        ]
+      : [{ run: 0, times: ones }];
+  const sums = dots.map((row) => row.map(() => [] as I32[]));
+  for (let q = first; q < first + count; q++) {
+    const w = words(q);
+    for (const [r, row] of sums.entries()) {
+      for (const [n, { run }] of runs.entries()) {
+        const from = at(c.codes, r * c.xBytes + run + q * 4);
+        const v = row.length === 1 ? broadcast(from) : b.broadcastI(from);
+        for (const [i, sum] of row.entries()) {
+          const pairs = b.i32("madd8", w[i]!, v);
+          if (q === first) sum.push(pairs);
+          else b.i32("add16", sum[n]!, pairs, sum[n]!);
+        }
+      }
+    }
+  }
+  for (const [r, row] of dots.entries()) {
+    for (const [i, dot] of row.entries()) {
+      for (const [n, { times }] of runs.entries())
+        b.i32("add", dot, b.i32("madd16", sums[r]![i]![n]!, known(times)), dot);
     }
   }
 }

@@ -1,23 +1,35 @@
 /** Packed codes to bytes: in registers for a tile, or a whole panel into scratch. */
-import { type BlockFormat, blockLayout, panelRows, scaleBytes, unpacked } from "../../block-format.ts";
+import { type BlockFormat, blockLayout, panelRows, unpacked } from "../../block-format.ts";
 import type { F32, I32, Int } from "../../tile.ts";
 import { at, type TileBuilder } from "../../tile-builder.ts";
+import { type BlockCursor, blockCursor, eachPart, eachTurn } from "./block-cursor.ts";
 
-/** Masks of a format as registers, where the target has room to keep them. */
-export type Masks = (mask: number) => I32;
+/** Constants of a tile as registers, kept where there is room. */
+export type Constants = (value: number) => I32;
 
-export function masksOf(b: TileBuilder, f: BlockFormat): Masks {
-  if (b.target.registers < 24) return (mask) => b.constI(mask);
-  const all = new Set(Array.from({ length: f.block / 4 }, (_, q) => f.bits(q).map((bits) => bits.mask)).flat());
-  const kept = new Map([...all].filter((m) => m !== -1).map((m) => [m, b.constI(m)]));
-  return (mask) => kept.get(mask)!;
+export function constants(b: TileBuilder, values: Iterable<number>, kept: boolean): Constants {
+  if (!kept) return (value) => b.constI(value);
+  const registers = new Map([...new Set(values)].map((value) => [value, b.constI(value)]));
+  return (value) => registers.get(value)!;
 }
 
-/** The four codes of quad `q` of the block at `block`, for the rows of the vector at byte `column`. */
-export function quad(b: TileBuilder, f: BlockFormat, masks: Masks, block: Int, column: number, q: number): I32 {
-  const { words } = blockLayout(f);
-  const parts = f.bits(q).map(({ word, shift, mask }) => {
-    const loaded = b.loadI(at(block, words + word * panelRows * 4 + column));
+/** What the words of a format are masked with. */
+export const masksOf = (f: BlockFormat): readonly number[] =>
+  Array.from({ length: f.block / 4 }, (_, q) => f.bits(q).map(({ mask }) => mask))
+    .flat()
+    .filter((mask) => mask !== -1);
+
+/** The four codes of quad `q` of a cursor's turn, for the rows of the vector at byte `column`. */
+export function quad(
+  b: TileBuilder,
+  f: BlockFormat,
+  masks: Constants,
+  from: BlockCursor,
+  column: number,
+  q: number,
+): I32 {
+  const parts = f.bits(q).map(({ word, shift, mask }, part) => {
+    const loaded = b.loadI(from.word(part, word, column));
     const moved = shift === 0 ? loaded : b.shift(shift > 0 ? "shl" : "shr", loaded, Math.abs(shift));
     return mask === -1 ? moved : b.i32("and", moved, masks(mask));
   });
@@ -30,25 +42,23 @@ export interface Factors {
   readonly minima: readonly F32[];
 }
 
-export function factorsOf(b: TileBuilder, f: BlockFormat, block: Int, columns: readonly number[]): Factors {
-  const { factor, minimumFactor } = blockLayout(f);
-  const load = (from: number): F32[] => columns.map((c) => b.loadF(at(block, from + c / 2), "f16"));
+export function factorsOf(b: TileBuilder, f: BlockFormat, from: BlockCursor, columns: readonly number[]): Factors {
+  const load = (part: "factor" | "minimumFactor"): F32[] => columns.map((c) => b.loadF(from.factor(part, c), "f16"));
   if (f.scale !== "codes") return { scales: [], minima: [] };
-  return { scales: load(factor), minima: f.minima ? load(minimumFactor) : [] };
+  return { scales: load("factor"), minima: f.minima ? load("minimumFactor") : [] };
 }
 
-/** The scale, or the minimum, of sub-block `sub` as f32. */
+/** The scale, or the minimum, of sub-block `sub` of a cursor's turn as f32. */
 export function scaleOf(
   b: TileBuilder,
   f: BlockFormat,
   factor: F32 | undefined,
   part: "scales" | "minima",
-  block: Int,
+  from: BlockCursor,
   column: number,
   sub: number,
 ): F32 {
-  const bytes = scaleBytes(f);
-  const place = at(block, blockLayout(f)[part] + sub * panelRows * bytes + (column / 4) * bytes);
+  const place = from.scale(part, sub, column);
   if (f.scale === "float") return b.loadF(place);
   if (f.scale === "half") return b.loadF(place, "f16");
   return b.fmul(b.toF32(b.loadI(place, f.signed ? "i8" : "u8")), factor!);
@@ -66,30 +76,50 @@ export function stagedBlocks(f: BlockFormat, k: number): Staged {
 
 /** Writes the panel's codes as bytes and its scales as f32 to `to`, in the layout of `unpacked(f)`. */
 export function unpackPanel(b: TileBuilder, f: BlockFormat, k: number, panel: Int, to: Int, ahead: number): void {
-  const staged = blockLayout(unpacked(f));
-  const masks = masksOf(b, f);
-  const subs = 32 / f.subBlock;
+  const masks = constants(b, masksOf(f), true);
+  const lines = blockLayout(f).bytes / 64;
   const [from, into] = [b.int(panel), b.int(to)];
   b.for(0, k / f.block, 1, () => {
-    const lines = ahead > 0 ? blockLayout(f).bytes / 64 : 0;
-    for (let line = 0; line < lines; line++) b.prefetch(at(from, ahead + line * 64));
-    for (let column = 0; column < panelRows * 4; column += b.target.lanes * 4) {
-      const lines = Math.ceil((blockLayout(f).bytes / 64) * ((b.target.lanes * 4) / (panelRows * 4)));
-      const first = (column / (b.target.lanes * 4)) * lines;
-      if (ahead > 0) for (let line = first; line < first + lines; line++) b.prefetch(at(from, ahead + line * 64));
-      const factors = factorsOf(b, f, from, [column]);
-      for (let q = 0; q < f.block / 4; q++) {
-        const place = Math.floor(q / 8) * staged.bytes + staged.words + (q % 8) * panelRows * 4 + column;
-        b.store(at(into, place), quad(b, f, masks, from, column, q));
-      }
-      for (let sub = 0; sub < f.block / f.subBlock; sub++) {
-        const place = Math.floor(sub / subs) * staged.bytes + (sub % subs) * panelRows * 4 + column;
-        b.store(at(into, staged.scales + place), scaleOf(b, f, factors.scales[0], "scales", from, column, sub));
-        if (!f.minima) continue;
-        b.store(at(into, staged.minima + place), scaleOf(b, f, factors.minima[0], "minima", from, column, sub));
-      }
-    }
+    const fetch = (first: number, end: number): void => {
+      for (let line = Math.ceil(first); ahead > 0 && line < end; line++) b.prefetch(at(from, ahead + line * 64));
+    };
+    if (b.target.lanes < 16) fetch(0, lines);
+    eachPart(b, 1, ([offset = 0], column) => {
+      // Evenly: a burst would fill the queues.
+      const share = (lines * b.target.lanes) / panelRows;
+      if (column === undefined) fetch((offset / 4 / b.target.lanes) * share, (offset / 4 / b.target.lanes + 1) * share);
+      unpackBlock(b, f, masks, from, into, offset, column);
+    });
     b.add(from, blockLayout(f).bytes, from);
-    b.add(into, (f.block / 32) * staged.bytes, into);
+    b.add(into, (f.block / 32) * blockLayout(unpacked(f)).bytes, into);
+  });
+}
+
+function unpackBlock(
+  b: TileBuilder,
+  f: BlockFormat,
+  masks: Constants,
+  block: Int,
+  into: Int,
+  offset: number,
+  column: Int | undefined,
+): void {
+  const staged = blockLayout(unpacked(f));
+  const subs = 32 / f.subBlock;
+  const from = blockCursor(b, f, block, column);
+  const to = column === undefined ? into : b.add(into, column);
+  const factors = factorsOf(b, f, from, [offset]);
+  eachTurn(b, from, () => {
+    for (let q = 0; q < from.quads; q++) {
+      const place = Math.floor(q / 8) * staged.bytes + staged.words + (q % 8) * panelRows * 4 + offset;
+      b.store(at(to, place), quad(b, f, masks, from, offset, q));
+    }
+    for (let sub = 0; sub < (from.quads * 4) / f.subBlock; sub++) {
+      const place = Math.floor(sub / subs) * staged.bytes + (sub % subs) * panelRows * 4 + offset;
+      b.store(at(to, staged.scales + place), scaleOf(b, f, factors.scales[0], "scales", from, offset, sub));
+      if (!f.minima) continue;
+      b.store(at(to, staged.minima + place), scaleOf(b, f, factors.minima[0], "minima", from, offset, sub));
+    }
+    if (from.turns > 1) b.add(to, (from.quads / 8) * staged.bytes, to);
   });
 }
