@@ -44,6 +44,8 @@ export function loadOptions({ threads, exact, level, context, blocks }: RunnerAr
     ...(level !== undefined && { level }),
     ...(context !== undefined && { context }),
     ...(blocks !== undefined && { blocks }),
+    // Generated code is checked where it is first used: slow, and meant for finding mistakes.
+    ...(process.env.HEDDLE_DEBUG === "1" && { verify: true }),
   };
 }
 

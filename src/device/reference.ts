@@ -7,7 +7,7 @@ import { Allocator } from "./allocator.ts";
 import { type Device, type DeviceOptions, type Region, record } from "./device.ts";
 
 export const referenceTarget: Target = { lanes: 16, registers: 30, dot4: true, dotBf16: true };
-const bytesMax = 2 ** 28;
+const bytesMax = 2 ** 30;
 
 export function openReference({ scratchBytes }: DeviceOptions): Device {
   const heap = new Allocator((bytes) => {
