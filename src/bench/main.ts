@@ -23,6 +23,7 @@ const benches: Readonly<Record<string, () => Promise<{ run(bench: Bench): Promis
   wasm: () => import("./wasm.ts"),
   load: () => import("./load.ts"),
   compile: () => import("./compile.ts"),
+  dispatch: () => import("./dispatch.ts"),
   fidelity: () => import("./fidelity.ts"),
   "event-loop": () => import("./event-loop.ts"),
   throughput: () => import("./throughput.ts"),

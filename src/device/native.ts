@@ -80,10 +80,19 @@ export async function openX64(
   }
 }
 
-function start(native: Native, level: X64Level, { threads, scratchBytes, timed = false }: DeviceOptions): Device {
-  assert(threads >= 1 && threads <= threadsMax, () => `${threads} threads`);
+/** The threads of a device, what they share, and what each has. */
+interface Team {
+  /** The words of the control block. */
+  readonly words: DataView;
+  readonly scratch: readonly Region[];
+  /** Runs the list that the control block names, on this thread and the others. */
+  run(): Promise<void>;
+  end(): void;
+}
+
+function assemble(native: Native, { threads, scratchBytes, timed = false }: DeviceOptions): Team {
   const block = native.alloc(control.bytes);
-  // The line before a thread's scratch holds where a timed loop writes.
+  // The line before a thread's scratch holds what is its own.
   const scratch = Array.from({ length: threads }, () => native.alloc(scratchBytes + line));
   const words = new DataView(block.buffer, block.offset);
   words.setInt32(control.threads, threads, true);
@@ -108,6 +117,13 @@ function start(native: Native, level: X64Level, { threads, scratchBytes, timed =
     end();
     throw error;
   }
+  return { words, scratch, run: () => native.callAsync(run, block.address), end };
+}
+
+function start(native: Native, level: X64Level, options: DeviceOptions): Device {
+  const { threads, timed } = options;
+  assert(threads >= 1 && threads <= threadsMax, () => `${threads} threads`);
+  const { words, scratch, run, end } = assemble(native, options);
   let running = false;
   let closed = false;
   const clock = timed ? timing(native, scratch, line) : undefined;
@@ -118,7 +134,7 @@ function start(native: Native, level: X64Level, { threads, scratchBytes, timed =
     words.setBigUint64(control.count, BigInt(count), true);
     clock?.prepare(count);
     try {
-      await native.callAsync(run, block.address);
+      await run();
     } finally {
       running = false;
     }

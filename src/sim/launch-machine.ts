@@ -18,6 +18,8 @@ export interface BranchyShape {
 /** A policy's session of the branchy program, with random weights that are the same for all. */
 export interface Branchy {
   readonly session: Session;
+  /** Of the program. */
+  readonly calls: number;
   /** One step over one token; a copy of its output. */
   step(): Promise<Float32Array>;
   close(): void;
@@ -57,6 +59,7 @@ export async function openBranchy(
   const session = bind(device, program, bindings, { id, policy: await launches.create(id, given) });
   return {
     session,
+    calls: program.calls.length,
     async step() {
       await session.run(1, 1);
       return session.output("hidden", 0, shape.width).slice();
