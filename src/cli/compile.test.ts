@@ -40,3 +40,12 @@ test("--asm prints a kernel, names the near ones, and says where there is no mac
   assert.equal(wasm.code, 1);
   assert.match(wasm.stderr, /level wasm has none of its own.*\n.*--level x64/);
 });
+
+test("HEDDLE_DEBUG=1 checks the code that a command runs, and says so", async () => {
+  const words = ["generate", noiseFile, "--prompt", "a", "--tokens", "3", "--context", "64"];
+  const { code, stderr } = await runHeddle(words, { HEDDLE_DEBUG: "1" });
+  assert.equal(code, 0, stderr);
+  assert.match(stderr, /generated code is checked/);
+  const usual = await runHeddle(words);
+  assert.doesNotMatch(usual.stderr, /checked/);
+});

@@ -21,6 +21,7 @@ export async function withRunner<T>(
 ): Promise<T> {
   const runner = await loadRunner(checkpoint, options);
   try {
+    if (options.verify) say("HEDDLE_DEBUG=1: generated code is checked against the reference where it is first used");
     if (runner.device.note !== undefined) say(runner.device.note);
     return await use(runner);
   } finally {

@@ -74,6 +74,7 @@ export async function startService(path: string, given: ServiceArguments): Promi
   };
   try {
     const { checkpoint, runner } = await load(path);
+    if (loadOptions(given).verify) say("HEDDLE_DEBUG=1: generated code is checked where it is first used");
     if (runner.device.note !== undefined) say(runner.device.note);
     const draft = given.draft === undefined ? undefined : (await load(findModel(given.draft))).runner;
     if (draft !== undefined && draft.vocabulary !== runner.vocabulary) {
