@@ -2,7 +2,8 @@
 # Installs the peers that Heddle is compared with into an ignored folder of the repository.
 #
 #   bench/peers/install.sh            llama.cpp, built from source by pip (about 7 minutes on 2 cores)
-#   bench/peers/install.sh oracles    the same, and what architecture-fixtures.py needs (torch, Transformers)
+#   bench/peers/install.sh bench      the same, and what `npm run bench` compares with (torch, numpy, two WebAssembly runtimes)
+#   bench/peers/install.sh oracles    llama.cpp, and what architecture-fixtures.py needs (torch, Transformers)
 #
 # HEDDLE_PEERS names another folder than .peers; an existing environment in it is kept and completed.
 set -eu
@@ -18,6 +19,15 @@ python=$peers/venv/bin/python
 if [ "${1:-}" = oracles ]; then
   # The default wheel of torch cannot be imported without the CUDA libraries that it asks for: 5 GB on disk in all.
   "$python" -m pip install torch numpy transformers tokenizers safetensors gguf
+fi
+
+if [ "${1:-}" = bench ]; then
+  # numpy's wheel brings OpenBLAS, torch's brings oneDNN and MKL.
+  "$python" -m pip install torch numpy
+  mkdir -p "$peers/node"
+  [ -f "$peers/node/package.json" ] || echo '{ "private": true }' >"$peers/node/package.json"
+  npm install --prefix "$peers/node" --ignore-scripts --no-audit --no-fund \
+    onnxruntime-web@1.30.0 @tensorflow/tfjs-core@4.22.0 @tensorflow/tfjs-backend-wasm@4.22.0
 fi
 
 # The wheel leaves out the links by which the loader finds the libraries (libllama.so.0 -> libllama.so.0.6.0).

@@ -41,7 +41,7 @@ export function startLlamaServer(words: readonly string[]): ChildProcess | undef
   const found = llamaFolder();
   if (found === undefined) return undefined;
   const env = { ...process.env, LD_LIBRARY_PATH: found };
-  return spawn(join(found, "llama-server"), [...words], { env, stdio: "ignore" });
+  return spawn(join(found, "llama-server"), [...words], { env });
 }
 
 /** A peer in a process of its own, which answers each line of JSON with one. */

@@ -3,10 +3,10 @@ import { median } from "../core/statistics.ts";
 import { tokensOf } from "./gemma-steps.ts";
 import { interleave } from "./interleave.ts";
 import { llamaVersion } from "./peers.ts";
-import { firstToken, llamaOptions, startOurs, startTheirs, wave } from "./streams.ts";
+import { firstToken, llamaOptions, type Server, startOurs, startTheirs, wave } from "./streams.ts";
 import type { Bench } from "./terms.ts";
 
-const [prompt, generated] = [128, 64];
+const prompt = 128;
 /** Positions of a sequence, with room for what a server may add. */
 const context = 256;
 const ratios: Readonly<Record<number, number>> = { 1: 1.3, 4: 2, 8: 3, 16: 3 };
@@ -26,11 +26,12 @@ export async function run(bench: Bench): Promise<void> {
 }
 
 interface Servers {
-  readonly ours: { readonly port: number; end(): Promise<void> };
-  readonly peer: { readonly port: number; end(): Promise<void> } | undefined;
+  readonly ours: Server;
+  readonly peer: Server | undefined;
 }
 
 async function compare(bench: Bench, threads: number, clients: number, servers: Servers): Promise<void> {
+  const generated = bench.quick ? 8 : 64;
   const firsts: Record<"ours" | "peer", number[]> = { ours: [], peer: [] };
   const seeds = { ours: 0, peer: 0 };
   const measure = (side: "ours" | "peer") => async (): Promise<number | undefined> => {

@@ -26,6 +26,8 @@ class Refused extends Error {
 
 export interface Server {
   readonly port: number;
+  /** Why it is gone, once it is. */
+  gone(): string | undefined;
   end(): Promise<void>;
 }
 
@@ -41,7 +43,9 @@ function post(port: number, fields: Readonly<Record<string, unknown>>): Promise<
   const since = (): number => (performance.now() - began) / 1000;
   return new Promise((resolve, reject) => {
     const headers = { "content-type": "application/json" };
-    const sent = request({ host: "127.0.0.1", port, path: "/v1/completions", method: "POST", headers }, (answer) => {
+    // A connection for each request: llama-server hangs up on those that are kept.
+    const to = { host: "127.0.0.1", port, path: "/v1/completions", method: "POST", agent: false } as const;
+    const sent = request({ ...to, headers }, (answer) => {
       let [text, firstSeconds] = ["", 0];
       answer.setEncoding("utf8");
       answer.on("error", reject);
@@ -80,8 +84,7 @@ export async function startOurs(threads: number, context: number): Promise<Serve
   const main = fileURLToPath(new URL("../cli/main.js", import.meta.url));
   const port = await freePort();
   const words = ["serve", gemmaFile, "--port", `${port}`, "--threads", `${threads}`, "--context", `${context}`];
-  const child = spawn(process.execPath, [main, ...words, "--option", "kv-cache.sharePrefixes=0"], { stdio: "ignore" });
-  return { port, end: () => endOf(child) };
+  return serverOf(spawn(process.execPath, [main, ...words, "--option", "kv-cache.sharePrefixes=0"]), port);
 }
 
 /** llama-server with a slot for each client; neither prompts nor idle slots are kept. */
@@ -90,14 +93,14 @@ export async function startTheirs(threads: number, clients: number, context: num
   const where = ["-m", gemmaFile, "--host", "127.0.0.1", "--port", `${port}`];
   const size = ["-np", `${clients}`, "-c", `${clients * context}`, "-t", `${threads}`, "-tb", `${threads}`];
   const child = startLlamaServer([...where, ...size, ...llamaOptions]);
-  return child && { port, end: () => endOf(child) };
+  return child && serverOf(child, port);
 }
 
 /** For the terms, too. */
 export const llamaOptions = ["--no-cache-prompt", "--cache-ram", "0", "--ctx-checkpoints", "0", "--no-webui"];
 
 /** Asks until the server answers; gives the seconds from now to the first streamed token. */
-export async function firstToken({ port }: Server, prompt: readonly number[], secondsMax = 120): Promise<number> {
+export async function firstToken({ port, gone }: Server, prompt: readonly number[], secondsMax = 120): Promise<number> {
   const began = performance.now();
   for (;;) {
     const asked = (performance.now() - began) / 1000;
@@ -105,6 +108,8 @@ export async function firstToken({ port }: Server, prompt: readonly number[], se
       const { firstSeconds } = await complete(port, prompt, 1);
       return asked + firstSeconds;
     } catch (error) {
+      const reason = gone();
+      if (reason !== undefined) throw new Error(`The server ended: ${reason}`);
       // Not listening yet, or still loading (503).
       if (asked > secondsMax || (error instanceof Refused && error.status !== 503)) throw error;
       await new Promise((resolve) => setTimeout(resolve, 5));
@@ -121,9 +126,23 @@ async function freePort(): Promise<number> {
   return typeof address === "object" && address !== null ? address.port : 0;
 }
 
-async function endOf(child: ChildProcess): Promise<void> {
-  if (child.exitCode !== null || child.signalCode !== null) return;
-  const ended = once(child, "close");
-  child.kill("SIGTERM");
-  await ended;
+/** A server that is told to end may wait for its clients; it is not waited for long. */
+const patienceSeconds = 3;
+
+function serverOf(child: ChildProcess, port: number): Server {
+  let complaint = "";
+  let reason: string | undefined;
+  child.stdout?.resume();
+  child.stderr?.setEncoding("utf8").on("data", (text: string) => (complaint = (complaint + text).slice(-2000)));
+  const ended = once(child, "close").then(() => (reason = complaint || `exit ${child.exitCode ?? child.signalCode}`));
+  return {
+    port,
+    gone: () => reason,
+    async end() {
+      child.kill("SIGTERM");
+      const kill = setTimeout(() => child.kill("SIGKILL"), 1000 * patienceSeconds);
+      await ended;
+      clearTimeout(kill);
+    },
+  };
 }
