@@ -20,22 +20,22 @@ const span = (record: number, thread: number, begin: number, worked: number, end
   return { record, thread, begin, worked, end };
 };
 
-test("a call is charged with what it adds to the end of all work, so that overlapping calls add up to the step", () => {
+test("a call is charged with its part of all threads' time, so that overlapping calls add up to the step", () => {
   const run = [
     ...[span(0, 0, 0, 2, 3), span(1, 0, 3, 4, 4), span(2, 0, 4, 5, 9), span(3, 0, 9, 10, 10)],
-    // The second thread finishes call 2 late, and call 1 before the first thread does.
-    ...[span(0, 1, 1, 3, 3), span(1, 1, 3, 3, 3), span(2, 1, 3, 9, 9), span(3, 1, 9, 9, 10)],
+    // The second thread comes late, does nothing of call 1, and finishes call 2, for which the first one waits.
+    ...[span(0, 1, 1, 3, 3), span(1, 1, 3, 3, 3), span(2, 1, 4, 9, 9), span(3, 1, 9, 9, 10)],
   ];
   const [first, second, third] = profileOf(program, [run], work);
   assert.deepEqual(first, {
-    ...{ kernel: "a", calls: 2, seconds: 3 + 5, share: 0.8, waiting: (1 + 1 + 4) / (3 + 3 + 5 + 6) },
+    ...{ kernel: "a", calls: 2, seconds: (3 + 3 + 5 + 6) / 2, share: 0.85, waiting: (1 + 1 + 4 + 1) / (3 + 3 + 5 + 6) },
     ...{ bytes: 400, operations: 20, arithmetic: "int8" },
   });
-  assert.deepEqual([second!.kernel, second!.seconds, third!.kernel, third!.seconds], ["b", 1, "a #2", 1]);
+  assert.deepEqual([second!.kernel, second!.seconds, third!.kernel, third!.seconds], ["a #2", 1, "b", 0.5]);
 });
 
 test("each call's seconds are the median of its runs: one disturbed run does not show", () => {
-  const run = (late: number): Span[] => [0, 1, 2, 3].map((i) => span(i, 0, i, i + 1 + late, i + 1 + late));
+  const run = (late: number): Span[] => [0, 1, 2, 3].map((i) => span(i, 0, i + late, i + 1 + late, i + 1 + late));
   const rows = profileOf(program, [run(0), run(100), run(0)], work);
   assert.deepEqual(
     rows.map((r) => r.seconds),

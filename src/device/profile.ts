@@ -60,27 +60,21 @@ interface CallTime {
 }
 
 /**
- * Calls may overlap, and end in another order than they are listed: in the order in which they end, each is charged with
- * the time since the end before it.
+ * Calls may overlap, on threads that take different ones at a time: each is charged with its part of all threads' time, what
+ * they wait for it included, so that the charges add up to the step.
  */
 function callsOf(count: number, spans: readonly Span[]): readonly CallTime[] {
-  const calls = Array.from({ length: count }, () => ({ done: 0, seconds: 0, all: 0, waited: 0 }));
+  const calls = Array.from({ length: count }, () => ({ all: 0, waited: 0 }));
   const left = new Map<number, number>();
   for (const { record, thread, begin, worked, end } of spans.toSorted((a, b) => a.begin - b.begin)) {
     const call = calls[record]!;
     // Since it left the last one, a thread has waited until it could begin.
     const before = left.get(thread) ?? 0;
-    call.done = Math.max(call.done, worked);
     call.all += end - before;
     call.waited += end - worked + begin - before;
     left.set(thread, end);
   }
-  let before = 0;
-  for (const call of calls.toSorted((a, b) => a.done - b.done)) {
-    call.seconds = call.done - before;
-    before = call.done;
-  }
-  return calls;
+  return calls.map((call) => ({ ...call, seconds: call.all / left.size }));
 }
 
 const sum = (numbers: readonly number[]): number => numbers.reduce((n, x) => n + x, 0);
