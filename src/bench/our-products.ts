@@ -4,15 +4,14 @@
  */
 import { rowFloats, weightLayout } from "../compile/layout.ts";
 import { activationBytes, linearScratch, lowerLinear } from "../compile/lower/linear.ts";
-import { lowerNarrow } from "../compile/lower/narrow.ts";
 import { lowerPack } from "../compile/lower/pack.ts";
-import { lowerQuantize } from "../compile/lower/quantize.ts";
 import { assert } from "../core/errors.ts";
 import type { Device, Level, Region } from "../device/device.ts";
 import { openDevice } from "../device/open.ts";
 import type { TensorSource } from "../model/checkpoint.ts";
 import { dequantize } from "../model/dequantize.ts";
 import { formatOf } from "../model/pack.ts";
+import { narrowKernel, quantizeKernel } from "../test/row-kernels.ts";
 import { type Launch, prepare } from "./launches.ts";
 import { assertNear, floatsOf, noise } from "./matrices.ts";
 
@@ -50,7 +49,7 @@ export async function ourProducts({ level, threads, weights, m, count = 1 }: Wan
   for (let row = 0; row < m; row++) floatsOf(x).set(noise(k, row), row * rowFloats(k));
   const rows = format.kind === "f32" ? x : device.alloc(m * activationBytes(format, k, target));
   const out = device.alloc(m * rowFloats(n) * 4);
-  const kinds = { f32: undefined, bf16: lowerNarrow, blocks: lowerQuantize };
+  const kinds = { f32: undefined, bf16: narrowKernel, blocks: quantizeKernel };
   const converter = kinds[format.kind]?.(target, k);
   const convert: Launch[] = converter === undefined ? [] : [{ program: converter, args: [x, rows], items: m }];
   const packer = lowerPack(target, format, n, k);

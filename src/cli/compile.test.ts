@@ -27,16 +27,16 @@ test("--dump prints the graph after one pass", async () => {
 });
 
 test("--asm prints a kernel, names the near ones, and says where there is no machine code", async () => {
-  const wrong = await runHeddle(["compile", noiseFile, "--asm", "gather64"]);
+  const wrong = await runHeddle(["compile", noiseFile, "--asm", "siluMull128"]);
   assert.equal(wrong.code, 1);
   if (/level wasm has none/.test(wrong.stderr)) return;
-  assert.match(wrong.stderr, /Did you mean "gather-64"/);
-  const { code, stdout } = await runHeddle(["compile", noiseFile, "--asm", "gather-64"]);
+  assert.match(wrong.stderr, /Did you mean "siluMul-128"/);
+  const { code, stdout } = await runHeddle(["compile", noiseFile, "--asm", "siluMul-128"]);
   assert.equal(code, 0);
   const lines = stdout.trimEnd().split("\n");
   assert.match(lines[0]!, /^ +0: {2}53 +push +rbx$/);
   assert.match(lines.at(-1)!, /: {2}c3 +ret$/);
-  const wasm = await runHeddle(["compile", noiseFile, "--asm", "gather-64", "--level", "wasm"]);
+  const wasm = await runHeddle(["compile", noiseFile, "--asm", "siluMul-128", "--level", "wasm"]);
   assert.equal(wasm.code, 1);
   assert.match(wasm.stderr, /level wasm has none of its own.*\n.*--level x64/);
 });

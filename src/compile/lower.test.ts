@@ -8,15 +8,21 @@ import { bfloatToFloat, floatToBfloat } from "../core/half.ts";
 import { stream } from "../core/random.ts";
 import { integer, matrix, product, quantised, rows } from "../test/kernel-data.ts";
 import { kernelOn, openLevels } from "../test/kernel-rig.ts";
+import {
+  cacheStoreKernel,
+  embedKernel,
+  gatherKernel,
+  mapKernel,
+  narrowKernel,
+  quantizeKernel,
+  rmsNormKernel,
+  ropeKernel,
+} from "../test/row-kernels.ts";
 import { type BlockType, blockFormats } from "./block-format.ts";
 import { fact, quantLayout, rowFloats, type WeightFormat, weightLayout } from "./layout.ts";
-import { attentionMasks, blockBytes, lowerAttention, lowerCacheStore, positionsPerBlock } from "./lower/attention.ts";
-import { lowerEmbed } from "./lower/embed.ts";
+import { attentionMasks, blockBytes, lowerAttention, positionsPerBlock } from "./lower/attention.ts";
 import { activationBytes, lowerLinear } from "./lower/linear.ts";
-import { lowerNarrow } from "./lower/narrow.ts";
-import { lowerQuantize } from "./lower/quantize.ts";
-import { lowerRope } from "./lower/rope.ts";
-import { lowerGather, lowerRmsNorm, lowerRowOp, type RowOp } from "./lower/rows.ts";
+import { type RowOp, rowBytesOf } from "./lower/rows.ts";
 import { lowerRowMaxima, lowerRowSums, statisticsFloats, statisticsItems } from "./lower/statistics.ts";
 
 const seed = Number(process.env.HEDDLE_SEED ?? 1);
@@ -64,7 +70,7 @@ for (const device of devices) {
           const x = rows(random, count, shape.k);
           const bias = rows(random, 1, shape.n);
           const kernel = kernelOn(device, lowerLinear(target, format, shape));
-          const prepare = format.kind === "blocks" ? lowerQuantize : format.kind === "bf16" ? lowerNarrow : undefined;
+          const prepare = format.kind === "blocks" ? quantizeKernel : format.kind === "bf16" ? narrowKernel : undefined;
           const prepared = prepare === undefined ? undefined : kernelOn(device, prepare(target, shape.k));
           const run = async (input: Float32Array, tokens: number): Promise<Float32Array> => {
             const out = new Float32Array(tokens * rowFloats(shape.n)).fill(7);
@@ -102,7 +108,7 @@ for (const device of devices) {
         const { packed, plain } = matrix(random, format, n, k);
         const tokens = Int32Array.from({ length: 9 }, () => integer(random, 0, n - 1));
         const out = new Float32Array(9 * rowFloats(k));
-        await kernelOn(device, lowerEmbed(target, format, { n, k }, 3)).run([tokens, packed, out], 9);
+        await kernelOn(device, embedKernel(target, format, { n, k }, 3)).run([tokens, packed, out], 9);
         for (const [i, token] of tokens.entries()) {
           const expected = plain.subarray(token * k, (token + 1) * k).map((x) => 3 * x);
           close(out.subarray(i * rowFloats(k), i * rowFloats(k) + k), expected, 1e-6, `token ${token}`);
@@ -116,7 +122,7 @@ for (const device of devices) {
       x.fill(0, rowFloats(k), 2 * rowFloats(k));
       const layout = quantLayout(k, target.dot4);
       const out = new Uint8Array(5 * layout.rowBytes);
-      await kernelOn(device, lowerQuantize(target, k)).run([x, out], 5);
+      await kernelOn(device, quantizeKernel(target, k)).run([x, out], 5);
       const view = new DataView(out.buffer);
       for (let t = 0; t < 5; t++) {
         const expected = quantised(x.subarray(t * rowFloats(k), (t + 1) * rowFloats(k)), k);
@@ -148,7 +154,7 @@ for (const device of devices) {
         const x = rows(random, 5, heads * width);
         const w = rows(random, 1, width);
         const out = new Float32Array(x.length).fill(9);
-        await kernelOn(device, lowerRmsNorm(target, heads, width, 1e-6)).run([x, w, out], 5);
+        await kernelOn(device, rmsNormKernel(target, heads, width, 1e-6)).run([x, w, out], 5);
         for (let t = 0; t < 5; t++) {
           for (let h = 0; h < heads; h++) {
             const at = t * rowFloats(heads * width) + h * width;
@@ -184,7 +190,10 @@ for (const device of devices) {
         for (let i = 0; i < a.length; i += 3) a[i]! *= 40;
         const out = new Float32Array(a.length);
         const two = f.length === 2;
-        await kernelOn(device, lowerRowOp(target, op, 50, two ? 2 : 1)).run(two ? [a, b, out] : [a, out], 3);
+        await kernelOn(
+          device,
+          mapKernel(target, op, 50, two ? [rowBytesOf(50), rowBytesOf(50)] : [rowBytesOf(50)]),
+        ).run(two ? [a, b, out] : [a, out], 3);
         for (const [i, v] of out.entries()) {
           const expected = f(a[i]!, b[i]!);
           assert.ok(
@@ -198,7 +207,7 @@ for (const device of devices) {
     test("gather", async () => {
       const x = rows(random, 7, 50);
       const out = new Float32Array(3 * rowFloats(50));
-      await kernelOn(device, lowerGather(target, 50)).run([x, Int32Array.of(6, 0, 3), out], 3);
+      await kernelOn(device, gatherKernel(target, 50)).run([x, Int32Array.of(6, 0, 3), out], 3);
       for (const [i, row] of [6, 0, 3].entries()) {
         assert.deepEqual(out.slice(i * 64, i * 64 + 64), x.slice(row * 64, row * 64 + 64));
       }
@@ -221,7 +230,7 @@ for (const device of devices) {
           }
         }
         const out = new Float32Array(x.length);
-        await kernelOn(device, lowerRope(target, heads, width)).run([x, positions, table, out], 4);
+        await kernelOn(device, ropeKernel(target, heads, width)).run([x, positions, table, out], 4);
         for (let t = 0; t < 4; t++) {
           for (let h = 0; h < heads; h++) {
             const at = t * rowFloats(heads * width) + h * width;
@@ -255,7 +264,7 @@ for (const device of devices) {
       const slots = Int32Array.from({ length }, (_, p) => table[p >> 4]! * positionsPerBlock + (p & 15));
       // What an earlier owner left in the blocks must not matter.
       const caches = [1, 2].map(() => new Float32Array((6 * blockBytes(shape)) / 4).map(() => 100 * (random() - 0.5)));
-      await kernelOn(device, lowerCacheStore(target, kvHeads, width)).run(
+      await kernelOn(device, cacheStoreKernel(target, kvHeads, width)).run(
         [k, v, slots, caches[0]!, caches[1]!],
         length,
       );

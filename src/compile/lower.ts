@@ -1,23 +1,14 @@
-/** Operations to calls of kernels: one rule for each operation; equal kernels are generated once. */
+/** Groups of operations to calls of kernels; equal kernels are generated once. */
 import { assert } from "../core/errors.ts";
 import type { Dim, Graph, InputName, Node, NodeId, Op, OpKind, Rope } from "../graph/ir.ts";
-import { narrowRowBytes, quantLayout, type WeightFormat, weightLayout } from "./layout.ts";
-import { lowerAttention, lowerCacheStore } from "./lower/attention.ts";
-import { lowerEmbed } from "./lower/embed.ts";
+import { type WeightFormat, weightLayout } from "./layout.ts";
+import { lowerAttention } from "./lower/attention.ts";
 import { lowerLinear } from "./lower/linear.ts";
-import { lowerNarrow } from "./lower/narrow.ts";
-import { lowerQuantize } from "./lower/quantize.ts";
-import { lowerRope } from "./lower/rope.ts";
-import {
-  lowerConcat,
-  lowerGather,
-  lowerRmsNorm,
-  lowerRowOp,
-  lowerStridedRowOp,
-  type RowOp,
-  rowBytesOf,
-} from "./lower/rows.ts";
+import { lowerRows } from "./lower/row-kernel.ts";
+import { strideOf } from "./lower/row-work.ts";
+import { rowBytesOf } from "./lower/rows.ts";
 import { lowerRowMaxima, lowerRowSums, statisticsFloats, statisticsItems } from "./lower/statistics.ts";
+import { isRowOp, rowGroup, widthOf } from "./lower-rows.ts";
 import type { Target, TileProgram } from "./tile.ts";
 
 /** A value that calls write and read: rows of bytes, as many as its dimension says. */
@@ -38,7 +29,8 @@ export type Argument =
   | { readonly kind: "count"; readonly dim: Dim };
 
 export interface Call {
-  readonly op: OpKind | "cacheStore";
+  /** The last of what it computes, or what is told apart: an embedding, an append to the cache. */
+  readonly op: OpKind;
   readonly kernel: number;
   readonly args: readonly Argument[];
   /** Work items: `times`, for each row of `dim` (1 where it is a constant). */
@@ -62,19 +54,29 @@ export interface Lowered {
   readonly outputs: Readonly<Record<string, number>>;
 }
 
-/** Columns of a buffer: what a slice is to those that can read rows further apart than they are wide. */
-interface View {
-  readonly of: number;
-  readonly offset: number;
-}
-
 interface Options {
   readonly target: Target;
   readonly formats: ReadonlyMap<string, WeightFormat>;
 }
 
-export function lowerGraph(graph: Graph, options: Options): Lowered {
-  return new Lowering(graph, options).run();
+/** Nodes that become one call, in the order of calls; without groups each is its own. */
+export function lowerGraph(
+  graph: Graph,
+  options: Options,
+  groups: readonly (readonly NodeId[])[] = graph.nodes.filter(isComputed).map(({ id }) => [id]),
+): Lowered {
+  return new Lowering(graph, options).run(groups);
+}
+
+/** Whether a call must compute it: others are where their input is. */
+export const isComputed = ({ op }: Node): boolean =>
+  op.kind !== "input" && op.kind !== "weight" && op.kind !== "reshape" && op.kind !== "slice";
+
+/** A value as columns of another: a reshape is all of them, a slice some. */
+interface View {
+  readonly of: NodeId;
+  readonly offset: number;
+  readonly sliced: boolean;
 }
 
 class Lowering {
@@ -85,10 +87,7 @@ class Lowering {
   readonly #calls: Call[] = [];
   readonly #buffers: Buffer[] = [];
   readonly #caches: CacheShape[] = [];
-  /** The buffer of each node; a reshape shares its input's. */
   readonly #bufferOf = new Map<NodeId, number>();
-  /** Slices lie in the rows of what they are cut from; only who cannot read them there gets a copy, made once. */
-  readonly #viewOf = new Map<NodeId, View>();
 
   constructor(graph: Graph, options: Options) {
     this.#graph = graph;
@@ -96,8 +95,9 @@ class Lowering {
     this.#nodes = new Map(graph.nodes.map((n) => [n.id, n]));
   }
 
-  run(): Lowered {
-    for (const node of this.#graph.nodes) (this.#rules[node.op.kind] as (n: Node, op: Op) => void)(node, node.op);
+  run(groups: readonly (readonly NodeId[])[]): Lowered {
+    const users = usersOf(this.#graph, (id) => this.#view(id));
+    for (const group of groups) this.#lower(group.map(this.#node), users);
     const outputs = Object.entries(this.#graph.outputs).map(([name, id]) => [name, this.#buffer(id)] as const);
     return {
       kernels: [...this.#kernels.values()].map((k) => k.program),
@@ -108,78 +108,35 @@ class Lowering {
     };
   }
 
-  readonly #rules: { readonly [K in OpKind]: (node: Node, op: Extract<Op, { kind: K }>) => void } = {
-    input: () => {},
-    weight: () => {},
-    reshape: (node) => {
-      const view = this.#viewOf.get(node.inputs[0]!);
-      if (view === undefined) this.#bufferOf.set(node.id, this.#buffer(node.inputs[0]!));
-      else this.#viewOf.set(node.id, view);
-    },
-    slice: (node, { from }) => {
-      const outer = this.#viewOf.get(node.inputs[0]!);
-      const of = outer?.of ?? this.#buffer(node.inputs[0]!);
-      this.#viewOf.set(node.id, { of, offset: (outer?.offset ?? 0) + from * 4 });
-    },
-    concat: (node) => {
-      const widths = node.inputs.map((id) => widthOf(this.#nodes.get(id)!));
-      const rows = node.inputs.map(this.#rows);
-      const strides = rows.map((r) => r.stride);
-      const kernel = this.#kernel(`concat ${widths} ${strides}`, (t) => lowerConcat(t, widths, strides));
-      const args = rows.map((r) => r.arg);
-      this.#call(node, kernel, args, this.#perRow(node));
-    },
-    embed: (node, { scale }) => {
-      const { name, shape } = this.#matrix(node.inputs[1]!);
-      const format = this.#format(name);
-      const kernel = this.#kernel(`embed ${JSON.stringify(format)} ${shape} ${scale}`, (t) =>
-        lowerEmbed(t, format, { n: shape[0]!, k: shape[1]! }, scale),
-      );
-      this.#call(node, kernel, [this.#read(node.inputs[0]!), this.#read(node.inputs[1]!)], this.#perRow(node));
-    },
-    linear: (node) => this.#linear(node),
-    rmsNorm: (node, { epsilon }) => {
-      const [heads, width] = headsOf(node);
-      const { arg, stride } = this.#rows(node.inputs[0]!);
-      const kernel = this.#kernel(`rmsNorm ${heads} ${width} ${epsilon} ${stride}`, (t) =>
-        lowerRmsNorm(t, heads, width, epsilon, stride),
-      );
-      this.#call(node, kernel, [arg, this.#read(node.inputs[1]!)], this.#perRow(node));
-    },
-    rope: (node, { rope }) => {
-      const [heads, width] = headsOf(node);
-      const { arg, stride } = this.#rows(node.inputs[0]!);
-      const kernel = this.#kernel(`rope ${heads} ${width} ${stride}`, (t) => lowerRope(t, heads, width, stride));
-      const table: Argument = { kind: "rope", rope, width };
-      this.#call(node, kernel, [arg, this.#read(node.inputs[1]!), table], this.#perRow(node));
-    },
-    attention: (node, op) => this.#attention(node, op),
-    add: (node) => this.#rowOp(node, "add"),
-    mul: (node) => this.#rowOp(node, "mul"),
-    gelu: (node) => this.#rowOp(node, "gelu"),
-    silu: (node) => this.#rowOp(node, "silu"),
-    relu: (node) => this.#rowOp(node, "relu"),
-    gate: (node, { activation }) => this.#rowOp(node, activation === "gelu" ? "geluMul" : "siluMul"),
-    gather: (node) => {
-      const width = Number(node.type.shape[1]);
-      const kernel = this.#kernel(`gather ${width}`, (t) => lowerGather(t, width));
-      this.#call(node, kernel, node.inputs.map(this.#read), this.#perRow(node));
-    },
-    quantize: (node) => {
-      const k = Number(node.type.shape[1]);
-      const { arg, stride } = this.#rows(node.inputs[0]!);
-      const kernel = this.#kernel(`quantize ${k} ${stride}`, (t) => lowerQuantize(t, k, stride));
-      this.#call(node, kernel, [arg], this.#perRow(node), quantLayout(k, this.#options.target.dot4).rowBytes);
-    },
-    narrow: (node) => {
-      const k = Number(node.type.shape[1]);
-      const kernel = this.#kernel(`narrow ${k}`, (t) => lowerNarrow(t, k));
-      const bytes = narrowRowBytes(k, this.#options.target.dotBf16);
-      this.#call(node, kernel, node.inputs.map(this.#read), this.#perRow(node), bytes);
-    },
-    rowMaxima: (node) => this.#statistics(node, lowerRowMaxima),
-    rowSums: (node) => this.#statistics(node, lowerRowSums),
-  };
+  #lower(group: readonly Node[], users: ReadonlyMap<NodeId, readonly (NodeId | undefined)[]>): void {
+    const [node] = group;
+    if (node === undefined) return;
+    if (isRowOp(node.op)) {
+      const inside = new Set(group.map(({ id }) => id));
+      return this.#rowCall(group, (id) => users.get(id)?.some((u) => u === undefined || !inside.has(u)) ?? false);
+    }
+    assert(group.length === 1, () => `${group.map(({ op }) => op.kind)} cannot be one call`);
+    if (node.op.kind === "linear") return this.#linear(node);
+    if (node.op.kind === "attention") return this.#attention(node, node.op);
+    return this.#statistics(node, node.op.kind === "rowMaxima" ? lowerRowMaxima : lowerRowSums);
+  }
+
+  /** Operations on rows as one kernel; those that nobody outside wants leave nothing in memory. */
+  #rowCall(group: readonly Node[], wanted: (id: NodeId) => boolean): void {
+    const { target } = this.#options;
+    const { program, args, results } = rowGroup(group, wanted, {
+      node: this.#node,
+      source: (id) => this.#view(id),
+      rows: this.#rows,
+      read: this.#read,
+      format: (name) => this.#format(name),
+    });
+    const kernel = this.#kernel(`rows ${JSON.stringify(program)}`, (t) => lowerRows(t, program));
+    const outs = results.map(({ node, work }) => this.#allocate(node, strideOf(work, target)));
+    const kinds = group.map(({ op }) => op.kind);
+    const op = kinds.find((kind) => kind === "embed" || kind === "cacheStore") ?? kinds.at(-1)!;
+    this.#calls.push({ op, kernel, args: [...args, ...outs], items: this.#perRow(group[0]!) });
+  }
 
   #linear(node: Node): void {
     const [x, w, bias] = node.inputs;
@@ -195,52 +152,28 @@ class Lowering {
   }
 
   #attention(node: Node, op: Extract<Op, { kind: "attention" }>): void {
-    const [q, k, v, positions] = node.inputs;
-    const [, heads, width] = this.#nodes.get(q!)!.type.shape.map(Number) as [number, number, number];
-    const kvHeads = Number(this.#nodes.get(k!)!.type.shape[1]);
+    const [q, stored, , positions] = node.inputs;
     const { layer, window } = op;
+    assert(this.#node(stored!).op.kind === "cacheStore", () => `%${node.id} attends to what is not in the cache`);
+    const [, heads, width] = this.#node(q!).type.shape.map(Number) as [number, number, number];
+    const kvHeads = Number(this.#node(stored!).type.shape[1]);
     this.#caches.push({ layer, kvHeads, width, heads, ...(window !== undefined && { window }) });
-    const cache = (part: "keys" | "values"): Argument => ({ kind: "cache", layer: op.layer, part });
-    const [keys, values] = [this.#rows(k!), this.#rows(v!)];
-    const strides = { k: keys.stride, v: values.stride };
-    const store = this.#kernel(`cacheStore ${kvHeads} ${width} ${keys.stride} ${values.stride}`, (t) =>
-      lowerCacheStore(t, kvHeads, width, strides),
-    );
-    this.#calls.push({
-      op: "cacheStore",
-      kernel: store,
-      args: [keys.arg, values.arg, { kind: "slots" }, cache("keys"), cache("values")],
-      items: this.#perRow(node),
-    });
-    const shape = { heads, kvHeads, width, scale: op.scale, window: op.window };
+    const shape = { heads, kvHeads, width, scale: op.scale, window };
     const kernel = this.#kernel(`attention ${JSON.stringify(shape)}`, (t) => lowerAttention(t, shape));
-    const tables: Argument[] = [{ kind: "tables" }, { kind: "starts" }];
-    const args = [
+    const args: readonly Argument[] = [
       this.#read(q!),
       this.#read(positions!),
-      ...tables,
-      cache("keys"),
-      cache("values"),
-      { kind: "masks" } as const,
+      { kind: "tables" },
+      { kind: "starts" },
+      { kind: "cache", layer, part: "keys" },
+      { kind: "cache", layer, part: "values" },
+      { kind: "masks" },
     ];
     this.#call(node, kernel, args, { dim: node.type.shape[0]!, times: kvHeads });
   }
 
-  #rowOp(node: Node, op: RowOp): void {
-    const width = widthOf(node);
-    const inputs = node.inputs.length === 2 ? 2 : 1;
-    const rows = node.inputs.map(this.#rows);
-    const strides = rows.map((r) => r.stride);
-    const dense = !node.inputs.some((id) => this.#viewOf.has(id));
-    const kernel = dense
-      ? this.#kernel(`${op} ${width}`, (t) => lowerRowOp(t, op, width, inputs))
-      : this.#kernel(`${op} ${width} ${strides}`, (t) => lowerStridedRowOp(t, op, width, strides));
-    const args = rows.map((r) => r.arg);
-    this.#call(node, kernel, args, this.#perRow(node));
-  }
-
   #statistics(node: Node, lower: (t: Target, vocabulary: number) => TileProgram): void {
-    const vocabulary = Number(this.#nodes.get(node.inputs[0]!)!.type.shape[1]);
+    const vocabulary = Number(this.#node(node.inputs[0]!).type.shape[1]);
     const kernel = this.#kernel(`${node.op.kind} ${vocabulary}`, (t) => lower(t, vocabulary));
     const items = { dim: node.type.shape[0]!, times: statisticsItems(vocabulary) };
     this.#call(node, kernel, node.inputs.map(this.#read), items, statisticsFloats(vocabulary) * 4);
@@ -258,44 +191,63 @@ class Lowering {
 
   /** Adds a call that writes the node's buffer, its last argument. */
   #call(node: Node, kernel: number, args: readonly Argument[], items: Call["items"], rowBytes?: number): void {
-    const id = this.#buffers.push({ rows: node.type.shape[0]!, rowBytes: rowBytes ?? rowBytesOf(widthOf(node)) }) - 1;
+    const out = this.#allocate(node, rowBytes ?? rowBytesOf(widthOf(node)));
+    this.#calls.push({ op: node.op.kind, kernel, args: [...args, out], items });
+  }
+
+  #allocate(node: Node, rowBytes: number): Argument {
+    const id = this.#buffers.push({ rows: node.type.shape[0]!, rowBytes }) - 1;
     this.#bufferOf.set(node.id, id);
-    this.#calls.push({ op: node.op.kind, kernel, args: [...args, { kind: "buffer", id, written: true }], items });
+    return { kind: "buffer", id, written: true };
   }
 
+  #node = (id: NodeId): Node => this.#nodes.get(id)!;
+
+  #view(id: NodeId): View {
+    const { op, inputs } = this.#node(id);
+    if (op.kind !== "reshape" && op.kind !== "slice") return { of: id, offset: 0, sliced: false };
+    const { of, offset, sliced } = this.#view(inputs[0]!);
+    return op.kind === "reshape" ? { of, offset, sliced } : { of, offset: offset + op.from * 4, sliced: true };
+  }
+
+  /** A slice lies in the rows of what it is cut from; who cannot read it there gets a copy, made once. */
   #buffer(id: NodeId): number {
-    if (this.#viewOf.has(id)) this.#copy(id);
-    const buffer = this.#bufferOf.get(id);
-    assert(buffer !== undefined, () => `%${id} has no buffer`);
-    return buffer;
+    const { of, sliced } = this.#view(id);
+    const known = this.#bufferOf.get(sliced ? id : of);
+    if (known !== undefined) return known;
+    assert(sliced, () => `%${of} has no buffer`);
+    this.#copy(this.#node(id));
+    return this.#bufferOf.get(id)!;
   }
 
-  /** Gives a slice rows of its own. */
-  #copy(id: NodeId): void {
-    if (this.#bufferOf.has(id)) return;
-    const node = this.#nodes.get(id)!;
-    const { arg, stride } = this.#rows(id);
-    const kernel = this.#kernel(`concat ${widthOf(node)} ${stride}`, (t) => lowerConcat(t, [widthOf(node)], [stride]));
+  #copy(node: Node): void {
+    const { arg, stride } = this.#rows(node.id);
+    const work = { kind: "concat", widths: [widthOf(node)] } as const;
+    const program = {
+      params: 1,
+      steps: [{ work, inputs: [{ from: "rows", param: 0, stride } as const], written: true }],
+    };
+    const kernel = this.#kernel(`rows ${JSON.stringify(program)}`, (t) => lowerRows(t, program));
     this.#call(node, kernel, [arg], this.#perRow(node));
   }
 
   /** A value as those read it that need not have its rows next to each other: `stride` bytes lie between them. */
   #rows = (id: NodeId): { readonly arg: Argument; readonly stride: number } => {
-    const view = this.#viewOf.get(id);
-    if (view === undefined) return { arg: this.#read(id), stride: rowBytesOf(widthOf(this.#nodes.get(id)!)) };
-    const arg = { kind: "buffer", id: view.of, written: false, offset: view.offset } as const;
-    return { arg, stride: this.#buffers[view.of]!.rowBytes };
+    const { of, offset, sliced } = this.#view(id);
+    const buffer = this.#buffer(of);
+    const arg = { kind: "buffer", id: buffer, written: false, ...(sliced && { offset }) } as const;
+    return { arg, stride: this.#buffers[buffer]!.rowBytes };
   };
 
   #read = (id: NodeId): Argument => {
-    const { op } = this.#nodes.get(id)!;
+    const { op } = this.#node(id);
     if (op.kind === "weight") return { ...op };
     if (op.kind === "input") return { kind: "input", name: op.name };
     return { kind: "buffer", id: this.#buffer(id), written: false };
   };
 
   #matrix(id: NodeId): { readonly name: string; readonly shape: readonly number[] } {
-    const { op, type } = this.#nodes.get(id)!;
+    const { op, type } = this.#node(id);
     assert(op.kind === "weight", () => `%${id} should be a weight`);
     return { name: op.name, shape: type.shape.map(Number) };
   }
@@ -307,9 +259,14 @@ class Lowering {
   }
 }
 
-const widthOf = ({ type }: Node): number => type.shape.slice(1).reduce<number>((n, d) => n * Number(d), 1);
-
-/** [T, H, C] is H heads of C; [T, D] one of D. */
-function headsOf({ type }: Node): readonly [number, number] {
-  return type.shape.length === 3 ? [Number(type.shape[1]), Number(type.shape[2])] : [1, Number(type.shape[1])];
+/** Who reads each value, through reshapes and slices; `undefined` is whoever gets the step's outputs. */
+function usersOf(graph: Graph, view: (id: NodeId) => View): ReadonlyMap<NodeId, readonly (NodeId | undefined)[]> {
+  const users = new Map<NodeId, (NodeId | undefined)[]>();
+  const use = (id: NodeId, user: NodeId | undefined): void => {
+    const { of } = view(id);
+    users.set(of, [...(users.get(of) ?? []), user]);
+  };
+  for (const node of graph.nodes) if (isComputed(node)) for (const id of node.inputs) use(id, node.id);
+  for (const id of Object.values(graph.outputs)) use(id, undefined);
+  return users;
 }

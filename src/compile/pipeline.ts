@@ -1,10 +1,12 @@
 /**
  * The compiler, as a page:
  *
- *     graph ──► passes, in this order, verified after each ──► calls of kernels ──► memory plan, barriers ──► program
+ *     graph ──► passes, in this order, verified after each ──► groups ──► calls of kernels ──► memory plan, barriers ──► program
  */
 import type { Graph } from "../graph/ir.ts";
 import { verify } from "../graph/verify.ts";
+import type { Fusion } from "./fusion.ts";
+import { fuse } from "./fusion-groups.ts";
 import type { WeightFormat } from "./layout.ts";
 import { lowerGraph } from "./lower.ts";
 import { type Program, schedule } from "./schedule.ts";
@@ -13,6 +15,7 @@ import { appendStatistics } from "./transform/append-statistics.ts";
 import { fuseGate } from "./transform/fuse-gate.ts";
 import { prune } from "./transform/prune.ts";
 import { quantizeActivations } from "./transform/quantize-activations.ts";
+import { storeApart } from "./transform/store-apart.ts";
 import type { Pass, PassContext } from "./transform.ts";
 
 export const passes: readonly Pass[] = [appendStatistics, fuseGate, quantizeActivations, prune];
@@ -26,6 +29,8 @@ export interface CompileOptions {
   /** Most tokens and most output rows of a step. */
   readonly tokensMax: number;
   readonly rowsMax: number;
+  /** What decides which operations become one kernel; without it each is its own. */
+  readonly fusion?: { readonly id: string; readonly policy: Fusion };
   /** Called with the graph before the first pass and after each, and what gives the program if that pass were the last. */
   readonly observe?: (pass: string, graph: Graph, program: () => Program) => void;
 }
@@ -56,8 +61,11 @@ function withStacked(formats: ReadonlyMap<string, WeightFormat>, { nodes }: Grap
 }
 
 export function compile(graph: Graph, options: CompileOptions): Program {
-  const program = (of: Graph): Program =>
-    schedule(lowerGraph(of, { ...options, formats: withStacked(options.formats, of) }), options);
-  const { observe } = options;
+  const { fusion, observe } = options;
+  const program = (of: Graph): Program => {
+    const ready = storeApart.run(of, options);
+    const groups = fusion && fuse(ready, fusion.policy, fusion.id);
+    return schedule(lowerGraph(ready, { ...options, formats: withStacked(options.formats, of) }, groups), options);
+  };
   return program(runPasses(graph, options, observe && ((pass, after) => observe(pass, after, () => program(after)))));
 }

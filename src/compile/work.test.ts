@@ -3,8 +3,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { GraphBuilder } from "../graph/builder.ts";
 import { type WeightFormat, weightLayout } from "./layout.ts";
-import { lowerGraph } from "./lower.ts";
-import { schedule } from "./schedule.ts";
+import { compile } from "./pipeline.ts";
 import type { Target } from "./tile.ts";
 import { type Sizes, type Work, workOf } from "./work.ts";
 
@@ -31,7 +30,7 @@ test("weights once, rows of tokens, the positions that a window leaves, two oper
   const seen = g.attention(q, kv, kv, positions, { layer: 0, scale: 1, window: 4 });
   const logits = g.linear(g.gather(g.reshape(seen, ["T", 32]), g.rows()), weight("table"));
   const formats = new Map([...shapes.keys()].map((name) => [name, f32]));
-  const program = schedule(lowerGraph(g.finish({ logits }), { target, formats }), { tokensMax: 8, rowsMax: 8 });
+  const program = compile(g.finish({ scores: logits }), { target, formats, tokensMax: 8, rowsMax: 8 });
 
   // Three tokens at positions 10 to 12 see positions 7 to 12; one at position 0 sees itself.
   const step = {
@@ -48,7 +47,7 @@ test("weights once, rows of tokens, the positions that a window leaves, two oper
     ["embed", 4 * row + 4 * row, 0],
     ["linear", 32 * 32 * 4 + 2 * 4 * row, 2 * 4 * 32 * 32],
     ["linear", 32 * 32 * 4 + 2 * 4 * row, 2 * 4 * 16 * 32],
-    ["cacheStore", 2 * 4 * row + 4 * 128, 0],
+    ["cacheStore", 4 * row + 4 * 128, 0],
     ["attention", 2 * 4 * row + 7 * 128, 4 * 13 * 2 * 16],
     ["gather", 4 * row + 2 * row, 0],
     ["linear", 64 * 32 * 4 + 2 * row + 2 * 256, 2 * 2 * 64 * 32],

@@ -42,6 +42,10 @@ const rules: { readonly [K in OpKind]: Rule<Extract<Op, { kind: K }>> } = {
     if (Number(q!.shape[1]) % Number(k!.shape[1]) !== 0) fail("H must be a multiple of G");
     return q!;
   },
+  cacheStore: ([k, v], fail) => {
+    if (k?.shape.length !== 3 || `${k.shape}` !== `${v?.shape}`) fail("it takes twice [T, G, C]");
+    return k!;
+  },
   add: same,
   mul: same,
   gelu: ([x]) => x!,

@@ -45,8 +45,9 @@ export type Op =
   /** (x [T, H, C], positions [T]) → [T, H, C]; pairs element i with i + C/2. */
   | { readonly kind: "rope"; readonly rope: Rope }
   /**
-   * (q [T, H, C], k [T, G, C], v [T, G, C], positions [T]) → [T, H, C]. Appends k and v to the cache of `layer`, then each
-   * token attends, causally, to its own sequence: to the last `window` positions where given. Scores are times `scale`.
+   * (q [T, H, C], k [T, G, C], v [T, G, C], positions [T]) → [T, H, C]. Appends k and v to the cache of `layer`, unless they
+   * are what `cacheStore` gave, then each token attends, causally, to its own sequence: to the last `window` positions where
+   * given. Scores are times `scale`.
    */
   | { readonly kind: "attention"; readonly layer: number; readonly scale: number; readonly window?: number }
   | { readonly kind: "add" }
@@ -62,6 +63,8 @@ export type Op =
   /** (x [T, D], rows [S]) → [S, D]. */
   | { readonly kind: "gather" }
   // What follows is written by passes, never by architectures.
+  /** (k [T, G, C], v [T, G, C]) → the cache of `layer` with them, as attention to it takes it twice: [T, G, C]. */
+  | { readonly kind: "cacheStore"; readonly layer: number }
   /** (gate, up) → activation(gate) × up. */
   | { readonly kind: "gate"; readonly activation: "gelu" | "silu" }
   /** (x [T, K]) → q8 [T, K]. */

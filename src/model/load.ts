@@ -5,10 +5,12 @@
  *          └───────► packed weights ─────────────┴──► session on a device ──► Runner
  */
 
+import { fusions } from "../compile/fusion.ts";
 import { launches } from "../compile/launch.ts";
 import type { WeightFormat } from "../compile/layout.ts";
 import { attentionScratch, positionsPerBlock } from "../compile/lower/attention.ts";
 import { linearScratch } from "../compile/lower/linear.ts";
+import { rowScratchMax } from "../compile/lower/row-kernel.ts";
 import { optionalPasses } from "../compile/pass.ts";
 import { type CompileOptions, compile } from "../compile/pipeline.ts";
 import type { Program } from "../compile/schedule.ts";
@@ -39,6 +41,8 @@ export interface LoadOptions {
   readonly observe?: CompileOptions["observe"];
   /** Which entry of `compile/pass` rewrites the graph first; default none. */
   readonly pass?: string;
+  /** The policy by which operations are put into kernels. */
+  readonly fusion?: string;
   /** The policy by which calls are put on threads. */
   readonly launch?: string;
   /** On a device whose runs can be timed, call by call: see `Loaded.timedStep`. */
@@ -48,6 +52,7 @@ export interface LoadOptions {
 }
 
 const defaults = {
+  fusion: "astitch",
   launch: "conflict-barrier",
   threads: 2,
   tokensMax: 512,
@@ -74,7 +79,9 @@ export async function loadRunner(checkpoint: Checkpoint, options: LoadOptions = 
   const context = contextOf(checkpoint, options.context);
   const graph = await buildGraph(checkpoint);
   const formats = formatsOf(graph, checkpoint, options.numerics ?? (options.exact ? "exact" : "default"));
-  const scratchBytes = Math.max(attentionScratch(context), config.headWidth * 8, unpackScratch(graph, formats));
+  const scratchBytes = Math.max(attentionScratch(context), rowScratchMax, unpackScratch(graph, formats));
+  const fusionId = options.fusion ?? defaults.fusion;
+  const fusion = { id: fusionId, policy: await fusions.create(fusionId) };
   const id = options.launch ?? defaults.launch;
   const launch = { id, policy: await launches.create(id) };
   const device = await openDevice(options.level, {
@@ -89,7 +96,7 @@ export async function loadRunner(checkpoint: Checkpoint, options: LoadOptions = 
       sequencesMax: options.sequencesMax ?? defaults.sequencesMax,
     };
     const pass = options.pass === undefined ? {} : { pass: await optionalPasses.create(options.pass) };
-    const shared = { target: device.target, formats, ...limits, ...pass };
+    const shared = { target: device.target, formats, fusion, ...limits, ...pass };
     const programs = {
       step: compile(graph, { ...shared, ...(options.observe && { observe: options.observe }) }),
       embed: compile(hiddenOfAll(graph), { ...shared, rowsMax: limits.tokensMax }),

@@ -11,7 +11,7 @@ import { rowFloats } from "../layout.ts";
 import type { F32, Int, Target, TileProgram } from "../tile.ts";
 import { at, broadcast, TileBuilder, vector } from "../tile-builder.ts";
 import { exp, reduce16 } from "./math.ts";
-import { copyRow } from "./rows.ts";
+import { loadAt, storeRow } from "./rows.ts";
 
 export const positionsPerBlock = 16;
 
@@ -27,36 +27,30 @@ export interface AttentionShape {
 export const blockBytes = (shape: { readonly kvHeads: number; readonly width: number }): number =>
   shape.kvHeads * shape.width * positionsPerBlock * 4;
 
-/**
- * Appends to the cache. Parameters k, v, slots (block × 16 + place, i32 [T]), cacheK, cacheV; an item is a token. Rows of k and
- * of v are `strides` bytes apart.
- */
-export function lowerCacheStore(
-  target: Target,
-  kvHeads: number,
-  width: number,
-  strides = { k: rowFloats(kvHeads * width) * 4, v: rowFloats(kvHeads * width) * 4 },
-): TileProgram {
-  const b = new TileBuilder(target);
-  const [k, v, slots, cacheK, cacheV] = [b.param(), b.param(), b.param(), b.param(), b.param()];
-  b.for(b.begin, b.end, 1, (token) => {
-    const slot = b.loadInt(at(slots, 0, token, 4));
-    const place = b.and(slot, 15);
-    const block = b.mul(b.shr(slot, 4), blockBytes({ kvHeads, width }));
-    const [keys, values] = [b.add(k, b.mul(token, strides.k)), b.add(v, b.mul(token, strides.v))];
-    b.for(0, kvHeads, 1, (g) => {
-      const head = b.mul(g, width * 4);
-      const start = b.add(block, b.mul(head, positionsPerBlock));
-      const from = b.add(keys, head);
-      const to = b.int(b.add(b.add(cacheK, start), b.shl(place, 2)));
-      b.for(0, width, 1, (c) => {
-        b.storeInt(at(to), b.loadInt(at(from, 0, c, 4)));
-        b.add(to, positionsPerBlock * 4, to);
-      });
-      copyRow(b, b.add(values, head), b.add(b.add(cacheV, start), b.mul(place, width * 4)), width * 4);
+/** Appends a token's k and v, rows of `kvHeads` × `width`, to the cache, at `slot`: block × 16 + place. */
+export function emitCacheStore(
+  b: TileBuilder,
+  { kvHeads, width }: { readonly kvHeads: number; readonly width: number },
+  k: Int,
+  v: Int,
+  slot: Int,
+  cacheK: Int,
+  cacheV: Int,
+): void {
+  const place = b.and(slot, 15);
+  const block = b.mul(b.shr(slot, 4), blockBytes({ kvHeads, width }));
+  b.for(0, kvHeads, 1, (g) => {
+    const head = b.mul(g, width * 4);
+    const start = b.add(block, b.mul(head, positionsPerBlock));
+    const from = b.add(k, head);
+    const to = b.int(b.add(b.add(cacheK, start), b.shl(place, 2)));
+    b.for(0, width, 1, (c) => {
+      b.storeInt(at(to), b.loadInt(at(from, 0, c, 4)));
+      b.add(to, positionsPerBlock * 4, to);
     });
+    const values = b.add(b.add(cacheV, start), b.mul(place, width * 4));
+    storeRow(b, loadAt(b, b.add(v, head)), values, width * 4);
   });
-  return b.finish(`cacheStore-${kvHeads}x${width}`);
 }
 
 /** Rows of scores that one pass over the cache serves. */

@@ -3,40 +3,36 @@
  * it, so a row is read word by word, and each word's codes one by one.
  */
 import { type BlockFormat, blockFormats, blockLayout, panelRows, scaleBytes } from "../block-format.ts";
-import { rowFloats, type WeightFormat, weightLayout } from "../layout.ts";
-import type { F32, Int, Target, TileProgram } from "../tile.ts";
-import { at, TileBuilder } from "../tile-builder.ts";
+import { type WeightFormat, weightLayout } from "../layout.ts";
+import type { F32, Int } from "../tile.ts";
+import { at, type TileBuilder } from "../tile-builder.ts";
+import { vectorBytes } from "./rows.ts";
 
-/** Parameters tokens, table, out; an item is a token. */
-export function lowerEmbed(
-  target: Target,
-  format: WeightFormat,
-  shape: { readonly n: number; readonly k: number },
-  scale: number,
-): TileProgram {
-  const b = new TileBuilder(target);
-  const [tokens, table, out] = [b.param(), b.param(), b.param()];
-  const { panelBytes } = weightLayout(format, shape.n, shape.k);
-  const stride = rowFloats(shape.k) * 4;
+export interface EmbedShape {
+  readonly format: WeightFormat;
+  readonly n: number;
+  readonly k: number;
+  readonly scale: number;
+}
+
+/** The row of `token` to `to`. */
+export function emitEmbed(b: TileBuilder, { format, n, k, scale }: EmbedShape, token: Int, table: Int, to: Int): void {
+  const { panelBytes } = weightLayout(format, n, k);
   const times = (v: F32): F32 => (scale === 1 ? v : b.fmul(v, b.constF(scale)));
-  b.for(b.begin, b.end, 1, (item) => {
-    const token = b.loadInt(at(tokens, 0, item, 4));
-    const panel = b.add(table, b.mul(b.shr(token, 5), panelBytes));
-    const row = b.and(token, panelRows - 1);
-    const to = b.add(out, b.mul(item, stride));
-    b.for(shape.k * 4, stride, target.lanes * 4, (i) => b.store(at(to, 0, i), b.constF(0)));
-    if (format.kind === "blocks") return blocks(b, blockFormats[format.type], shape.k, panel, row, to, times);
-    const from = b.add(panel, b.shl(row, 2));
-    b.for(0, shape.k, 1, (k) => {
-      if (format.kind === "f32") {
-        return b.storeLane(at(to, 0, k, 4), times(b.broadcastF(at(b.add(from, b.mul(k, panelRows * 4))))));
-      }
-      const pair = b.add(from, b.mul(b.shr(k, 1), panelRows * 4));
-      const bits = b.shl(b.loadInt(at(pair, 0, b.and(k, 1), 2), "u16"), 16);
-      b.storeLane(at(to, 0, k, 4), times(b.bitsF(b.splat(bits))));
-    });
+  const panel = b.add(table, b.mul(b.shr(token, 5), panelBytes));
+  const row = b.and(token, panelRows - 1);
+  // The padding begins at a whole element and not at a whole vector.
+  b.for(k * 4, vectorBytes(k), 4, (i) => b.storeLane(at(to, 0, i), b.constF(0)));
+  if (format.kind === "blocks") return blocks(b, blockFormats[format.type], k, panel, row, to, times);
+  const from = b.add(panel, b.shl(row, 2));
+  b.for(0, k, 1, (column) => {
+    if (format.kind === "f32") {
+      return b.storeLane(at(to, 0, column, 4), times(b.broadcastF(at(b.add(from, b.mul(column, panelRows * 4))))));
+    }
+    const pair = b.add(from, b.mul(b.shr(column, 1), panelRows * 4));
+    const bits = b.shl(b.loadInt(at(pair, 0, b.and(column, 1), 2), "u16"), 16);
+    b.storeLane(at(to, 0, column, 4), times(b.bitsF(b.splat(bits))));
   });
-  return b.finish(`embed-${format.kind === "blocks" ? format.type : format.kind}-${shape.k}`);
 }
 
 function blocks(

@@ -2,34 +2,26 @@
  * Activations to int8: each block of 32 gets the scale max|x| / 127 and codes rounded to nearest even, so rows are quantised
  * alone, whatever shares their batch. The facts that linear kernels need of a block are stored beside it.
  */
-import { fact, type QuantLayout, quantBlock, quantLayout, rowFloats } from "../layout.ts";
-import type { I32, Int, Target, TileProgram } from "../tile.ts";
-import { at, TileBuilder } from "../tile-builder.ts";
+import { fact, type QuantLayout, quantBlock, quantLayout } from "../layout.ts";
+import type { F32, I32, Int } from "../tile.ts";
+import { at, type TileBuilder } from "../tile-builder.ts";
 import { abs, reduce16 } from "./math.ts";
 
-/** Parameters x, q; an item is a row of `k`, a multiple of 32, and rows of x are `xBytes` apart. */
-export function lowerQuantize(target: Target, k: number, xBytes = rowFloats(k) * 4): TileProgram {
-  const b = new TileBuilder(target);
-  const [x, q] = [b.param(), b.param()];
-  const layout = quantLayout(k, target.dot4);
-  b.for(b.begin, b.end, 1, (row) => {
-    const from = b.add(x, b.mul(row, xBytes));
-    const to = b.add(q, b.mul(row, layout.rowBytes));
-    const facts = b.int(b.add(to, layout.facts));
-    const cursor = b.int(to);
-    b.for(0, k * 4, quantBlock * 4, (offset) => {
-      block(b, b.add(from, offset), cursor, facts, layout);
-      b.add(cursor, quantBlock, cursor);
-      b.add(facts, fact.stride, facts);
-    });
+/** A row of `k`, a multiple of 32, to `q`. `block` gives the vectors of the 32 at a byte; each is asked for twice. */
+export function emitQuantize(b: TileBuilder, k: number, q: Int, block: (offset: Int) => (vector: number) => F32): void {
+  const layout = quantLayout(k, b.target.dot4);
+  const facts = b.int(b.add(q, layout.facts));
+  const cursor = b.int(q);
+  b.for(0, k * 4, quantBlock * 4, (offset) => {
+    emitBlock(b, block(offset), cursor, facts, layout);
+    b.add(cursor, quantBlock, cursor);
+    b.add(facts, fact.stride, facts);
   });
-  return b.finish(`quantize-${k}`);
 }
 
-function block(b: TileBuilder, from: Int, codes: Int, facts: Int, layout: QuantLayout): void {
+function emitBlock(b: TileBuilder, load: (vector: number) => F32, codes: Int, facts: Int, layout: QuantLayout): void {
   const { lanes, dot4 } = b.target;
   const vectors = quantBlock / lanes;
-  const load = (v: number) => b.loadF(at(from, v * lanes * 4));
   // Two halves of 16 fold lane by lane first; the maximum does not depend on the order.
   const largest = Array.from({ length: vectors }, (_, v) => abs(b, load(v))).reduce((m, v) => b.fmax(m, v));
   const max = b.reduce("max", largest);

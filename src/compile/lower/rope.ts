@@ -1,37 +1,40 @@
 /**
  * Rotary position embedding. Tables hold, for each position, C cosines and C sines, the sines of the first half negated, so
- * the rotation is x cos + rotate(x) sin; the row is doubled in scratch to read it rotated by half.
+ * the rotation is x cos + rotate(x) sin.
  */
-import { rowFloats } from "../layout.ts";
-import type { Target, TileProgram } from "../tile.ts";
-import { at, TileBuilder, vector } from "../tile-builder.ts";
-import { copyRow } from "./rows.ts";
+import type { Int } from "../tile.ts";
+import { at, type TileBuilder, vector } from "../tile-builder.ts";
+import { loadAt, storeRow } from "./rows.ts";
 
-/** Parameters x (rows `xBytes` apart), positions, table ([context][2][C]), y; an item is a token of `heads` × `width`. */
-export function lowerRope(
-  target: Target,
-  heads: number,
-  width: number,
-  xBytes = rowFloats(heads * width) * 4,
-): TileProgram {
-  const b = new TileBuilder(target);
-  const [x, positions, table, y] = [b.param(), b.param(), b.param(), b.param()];
-  const stride = rowFloats(heads * width) * 4;
+/** Bytes of `double` that heads of `width` need: none where half a head is whole vectors. */
+export const ropeScratch = (width: number): number => ((width / 2) % 16 === 0 ? 0 : 2 * width * 4);
+
+/** A token of `heads` × `width` from `x` to `y`, another place. `table` is [context][2][C]. */
+export function emitRope(
+  b: TileBuilder,
+  { heads, width }: { readonly heads: number; readonly width: number },
+  x: Int,
+  angles: Int,
+  y: Int,
+  double: Int,
+): void {
   const bytes = width * 4;
-  b.for(b.begin, b.end, 1, (token) => {
-    const angles = b.add(table, b.mul(b.loadInt(at(positions, 0, token, 4)), 2 * bytes));
-    const [from, to] = [b.add(x, b.mul(token, xBytes)), b.add(y, b.mul(token, stride))];
-    b.for(0, heads * bytes, bytes, (head) => {
-      const row = b.add(from, head);
-      const end = b.add(to, head);
-      copyRow(b, row, b.scratch, bytes);
-      copyRow(b, row, b.add(b.scratch, bytes), bytes);
-      b.for(0, bytes, target.lanes * 4, (i) => {
-        const rotated = b.fmul(b.loadF(at(b.scratch, bytes / 2, i)), vector(at(angles, bytes, i)));
-        b.fma(rotated, b.loadF(at(b.scratch, 0, i)), vector(at(angles, 0, i)));
-        b.store(at(end, 0, i), rotated);
+  b.for(0, heads * bytes, bytes, (head) => {
+    const [from, to] = [b.add(x, head), b.add(y, head)];
+    const rotate = (count: number, row: Int, start: number, rotated: number): void =>
+      b.for(0, count, b.target.lanes * 4, (i) => {
+        const turned = b.fmul(b.loadF(at(row, rotated, i)), vector(at(angles, bytes + start, i)));
+        b.fma(turned, b.loadF(at(row, start, i)), vector(at(angles, start, i)));
+        b.store(at(to, start, i), turned);
       });
-    });
+    if (ropeScratch(width) === 0) {
+      rotate(bytes / 2, from, 0, bytes / 2);
+      rotate(bytes / 2, from, bytes / 2, 0);
+      return;
+    }
+    // Half a head is not whole vectors: the row is doubled, to read it rotated by half.
+    storeRow(b, loadAt(b, from), double, bytes);
+    storeRow(b, loadAt(b, from), b.add(double, bytes), bytes);
+    rotate(bytes, double, 0, bytes / 2);
   });
-  return b.finish(`rope-${heads}x${width}`);
 }

@@ -4,8 +4,9 @@ import { after, describe, test } from "node:test";
 import { stream } from "../../core/random.ts";
 import { integer, rows } from "../../test/kernel-data.ts";
 import { kernelOn, openLevels } from "../../test/kernel-rig.ts";
+import { concatKernel, mapKernel, rmsNormKernel } from "../../test/row-kernels.ts";
 import { rowFloats } from "../layout.ts";
-import { lowerConcat, lowerRmsNorm, lowerRowOp, lowerStridedRowOp, type RowOp, rowBytesOf } from "./rows.ts";
+import { type RowOp, rowBytesOf } from "./rows.ts";
 
 const seed = Number(process.env.HEDDLE_SEED ?? 1);
 const random = stream(seed);
@@ -41,10 +42,13 @@ for (const device of devices) {
         const two = op !== "gelu" && op !== "relu";
         const out = [1, 2].map(() => new Float32Array(count * rowFloats(width)).fill(7));
         const dense = two ? [x.dense, y.dense, out[0]!] : [x.dense, out[0]!];
-        await kernelOn(device, lowerRowOp(target, op, width, two ? 2 : 1)).run(dense, count);
+        await kernelOn(
+          device,
+          mapKernel(target, op, width, two ? [rowBytesOf(width), rowBytesOf(width)] : [rowBytesOf(width)]),
+        ).run(dense, count);
         const strides = two ? [rowBytesOf(total), rowBytesOf(width)] : [rowBytesOf(total)];
         const strided = two ? [x.wide.slice(from), y.wide, out[1]!] : [x.wide.slice(from), out[1]!];
-        await kernelOn(device, lowerStridedRowOp(target, op, width, strides)).run(strided, count);
+        await kernelOn(device, mapKernel(target, op, width, strides)).run(strided, count);
         assert.deepEqual(out[1], out[0], `${op} of ${count} × ${width} at ${from} (HEDDLE_SEED=${seed})`);
       }
     });
@@ -62,8 +66,8 @@ for (const device of devices) {
           wide.fill(0, t * rowFloats(from + width) + from + width, (t + 1) * rowFloats(from + width));
         const w = rows(random, 1, width);
         const out = [1, 2].map(() => new Float32Array(3 * rowFloats(width)));
-        await kernelOn(device, lowerRmsNorm(target, 1, width, 1e-6)).run([dense, w, out[0]!], 3);
-        const strided = lowerRmsNorm(target, 1, width, 1e-6, rowBytesOf(from + width));
+        await kernelOn(device, rmsNormKernel(target, 1, width, 1e-6)).run([dense, w, out[0]!], 3);
+        const strided = rmsNormKernel(target, 1, width, 1e-6, rowBytesOf(from + width));
         await kernelOn(device, strided).run([wide.slice(from), w, out[1]!], 3);
         assert.deepEqual(out[1], out[0], `${width} at ${from}`);
       }
@@ -72,7 +76,7 @@ for (const device of devices) {
     test("concat puts rows side by side", async () => {
       const [a, b] = [inside(4, 64, 32, 128), inside(4, 50, 0, 50)];
       const out = new Float32Array(4 * rowFloats(114));
-      const kernel = lowerConcat(target, [64, 50], [rowBytesOf(128), rowBytesOf(50)]);
+      const kernel = concatKernel(target, [64, 50], [rowBytesOf(128), rowBytesOf(50)]);
       await kernelOn(device, kernel).run([a.wide.slice(32), b.dense, out], 4);
       for (let t = 0; t < 4; t++) {
         const row = out.subarray(t * rowFloats(114), (t + 1) * rowFloats(114));

@@ -1,0 +1,132 @@
+/** Between a graph and a policy of fusion: what the policy sees of the graph, and its answer checked and put in order. */
+import { assert } from "../core/errors.ts";
+import type { Graph, Node, NodeId, OpKind } from "../graph/ir.ts";
+import type { Fusion, FusionNode, FusionView, Group, OpClass } from "./fusion.ts";
+import { rowBytesOf } from "./lower/rows.ts";
+import { isComputed } from "./lower.ts";
+import { isRowOp, widthOf } from "./lower-rows.ts";
+
+/** Caches of the smallest machine that counts: a group that fits here fits everywhere. */
+const caches = { l1Bytes: 32 * 1024, l2Bytes: 512 * 1024 };
+
+const classes: { readonly [K in OpKind]: OpClass } = {
+  input: "opaque",
+  weight: "opaque",
+  embed: "injective",
+  linear: "complex",
+  rmsNorm: "reduction",
+  reshape: "injective",
+  rope: "injective",
+  attention: "opaque",
+  cacheStore: "opaque",
+  add: "injective",
+  mul: "injective",
+  gelu: "injective",
+  silu: "injective",
+  relu: "injective",
+  concat: "injective",
+  slice: "injective",
+  gather: "injective",
+  gate: "injective",
+  quantize: "reduction",
+  narrow: "injective",
+  rowMaxima: "reduction",
+  rowSums: "reduction",
+};
+
+const rowBytes: Partial<{ readonly [K in OpKind]: (width: number) => number }> = {
+  cacheStore: () => 0,
+  quantize: (width) => width + width / 2,
+  narrow: (width) => width * 2,
+};
+
+export function fusionView(graph: Graph): FusionView {
+  const byId = new Map(graph.nodes.map((n) => [n.id, n]));
+  const outputs = new Set(Object.values(graph.outputs).map((id) => source(byId, id).node));
+  const nodes = graph.nodes.filter(isComputed).map((node): FusionNode => {
+    const { id, op, inputs, type } = node;
+    const read = inputs
+      .map((input, i) => ({ ...source(byId, input), picked: op.kind === "gather" && i === 0 }))
+      .filter((input) => isComputed(byId.get(input.node)!));
+    return {
+      id,
+      kind: op.kind,
+      class: classes[op.kind],
+      form: isRowOp(op) ? "rows" : "alone",
+      rows: type.shape[0]!,
+      rowBytes: rowBytes[op.kind]?.(widthOf(node)) ?? rowBytesOf(widthOf(node)),
+      inputs: read.map((input) => ({ node: input.node, rowwise: !input.sliced && !input.picked })),
+      passes: op.kind === "rmsNorm" || op.kind === "rope" || op.kind === "cacheStore" ? 2 : 1,
+      output: outputs.has(id),
+    };
+  });
+  return { nodes, ...caches };
+}
+
+/** Where a value is computed, through reshapes and slices. */
+function source(byId: ReadonlyMap<NodeId, Node>, id: NodeId): { readonly node: NodeId; readonly sliced: boolean } {
+  const { op, inputs } = byId.get(id)!;
+  if (op.kind !== "reshape" && op.kind !== "slice") return { node: id, sliced: false };
+  const inner = source(byId, inputs[0]!);
+  return { node: inner.node, sliced: inner.sliced || op.kind === "slice" };
+}
+
+/** The policy's groups in an order in which each follows those that it reads; nodes in the graph's. */
+export function fuse(graph: Graph, policy: Fusion, name: string): readonly Group[] {
+  const view = fusionView(graph);
+  const groups = policy.partition(view);
+  const groupOf = new Map(groups.flatMap((group) => group.map((id) => [id, group] as const)));
+  const count = groups.reduce((n, group) => n + group.length, 0);
+  assert(count === view.nodes.length && groupOf.size === count, () => `${name}: each node belongs to one group`);
+  for (const node of view.nodes) checkForm(node, view, groupOf, name);
+  return inOrder(view, groups, groupOf, name);
+}
+
+function checkForm(
+  { id, kind, form, rows, inputs }: FusionNode,
+  { nodes }: FusionView,
+  groupOf: ReadonlyMap<NodeId, Group>,
+  name: string,
+): void {
+  const group = groupOf.get(id);
+  assert(group !== undefined, () => `${name}: %${id} is in no group`);
+  if (group.length === 1) return;
+  const first = nodes.find((n) => n.id === group[0])!;
+  assert(
+    form === "rows" && rows === first.rows,
+    () => `${name}: ${kind} %${id} cannot be in one kernel with %${first.id}`,
+  );
+  for (const input of inputs) {
+    const together = groupOf.get(input.node) === group;
+    assert(!together || input.rowwise, () => `${name}: %${id} needs other rows of %${input.node}, and is in its group`);
+  }
+}
+
+function inOrder(
+  { nodes }: FusionView,
+  groups: readonly Group[],
+  groupOf: ReadonlyMap<NodeId, Group>,
+  name: string,
+): readonly Group[] {
+  const place = new Map(nodes.map(({ id }, i) => [id, i]));
+  const done = new Set<Group>();
+  const open = new Set<Group>();
+  const ordered: Group[] = [];
+  const visit = (group: Group): void => {
+    if (done.has(group)) return;
+    assert(!open.has(group), () => `${name}: the group of %${group[0]} waits for itself`);
+    open.add(group);
+    for (const id of group) {
+      for (const input of nodes[place.get(id)!]!.inputs) {
+        const needed = groupOf.get(input.node)!;
+        if (needed !== group) visit(needed);
+      }
+    }
+    done.add(group);
+    ordered.push(group.toSorted((a, b) => place.get(a)! - place.get(b)!));
+  };
+  // A group comes when its last node does: what it could overtake may be needed by others.
+  const lastOf = (group: Group): number => Math.max(...group.map((id) => place.get(id)!));
+  for (const group of groups.toSorted((a, b) => lastOf(a) - lastOf(b))) visit(group);
+  return ordered;
+}

@@ -1,0 +1,130 @@
+/**
+ * Fusion: which operations of a graph become one kernel, so that what is between them never reaches memory.
+ *
+ * A policy answers a partition. The compiler checks that each group can be one kernel (see `Form`) and that no group must wait
+ * for another that waits for it, and lowers each group to one call. Whatever the partition, results are the same bits.
+ */
+import type { Entry, Options } from "../core/entry.ts";
+import { slot } from "../core/slot.ts";
+import type { Dim, NodeId, OpKind } from "../graph/ir.ts";
+import { fusionIndex } from "./fusion.index.ts";
+
+/**
+ * How an operation uses its operands. `injective`: each element of the result needs one of each operand. `reduction`: many.
+ * `complex`: many, and much arithmetic; elements of its result can be worked on as they are made. `opaque`: none of these.
+ */
+export type OpClass = "injective" | "reduction" | "complex" | "opaque";
+
+/** What can share a kernel: `rows` with other `rows` over the same rows, in any number; `alone` with nobody. */
+export type Form = "rows" | "alone";
+
+export interface FusionInput {
+  readonly node: NodeId;
+  /** Row i of the reader needs row i of this, and no other: the two may be in a group. */
+  readonly rowwise: boolean;
+}
+
+/** An operation that a call computes; weights, inputs, reshapes and slices are none. */
+export interface FusionNode {
+  readonly id: NodeId;
+  readonly kind: OpKind;
+  readonly class: OpClass;
+  readonly form: Form;
+  readonly rows: Dim;
+  /** Of a row of its result; 0 where it leaves none. */
+  readonly rowBytes: number;
+  /** What it reads of other nodes. */
+  readonly inputs: readonly FusionInput[];
+  /** How often it walks over a row of its inputs. */
+  readonly passes: number;
+  /** The step returns it. */
+  readonly output: boolean;
+}
+
+export interface FusionView {
+  /** Each after those that it reads. */
+  readonly nodes: readonly FusionNode[];
+  /** Of the machine's nearest cache, and of the next. */
+  readonly l1Bytes: number;
+  readonly l2Bytes: number;
+}
+
+export type Group = readonly NodeId[];
+
+/** Decides, and does nothing else: no clock, no randomness, no input or output. */
+export interface Fusion {
+  /** Each node in one group. */
+  partition(view: FusionView): readonly Group[];
+}
+
+export const fusions = slot<Fusion>("compile/fusion", fusionIndex);
+
+/** Types an entry, and returns it unchanged. */
+export const fusion = <const O extends Options>(entry: Entry<Fusion, O>): Entry<Fusion, O> => entry;
+
+/** Groups that grow by being joined; joins that would make a group wait for itself are refused. */
+export class Partition {
+  readonly #view: FusionView;
+  readonly #place: ReadonlyMap<NodeId, number>;
+  readonly #users: ReadonlyMap<NodeId, readonly FusionNode[]>;
+  readonly #groupOf = new Map<NodeId, Set<FusionNode>>();
+
+  constructor(view: FusionView) {
+    this.#view = view;
+    this.#place = new Map(view.nodes.map(({ id }, i) => [id, i]));
+    const users = new Map<NodeId, FusionNode[]>(view.nodes.map(({ id }) => [id, []]));
+    for (const node of view.nodes) for (const { node: id } of node.inputs) users.get(id)!.push(node);
+    this.#users = users;
+    for (const node of view.nodes) this.#groupOf.set(node.id, new Set([node]));
+  }
+
+  node = (id: NodeId): FusionNode => this.#view.nodes[this.#place.get(id)!]!;
+  users = (id: NodeId): readonly FusionNode[] => this.#users.get(id)!;
+  groupOf = (id: NodeId): ReadonlySet<FusionNode> => this.#groupOf.get(id)!;
+
+  /** Joins the groups of two nodes where they can be one kernel; tells whether they are one group now. */
+  join(a: NodeId, b: NodeId, allow: (joined: ReadonlySet<FusionNode>) => boolean = () => true): boolean {
+    const [one, other] = [this.#groupOf.get(a)!, this.#groupOf.get(b)!];
+    if (one === other) return true;
+    const joined = new Set([...one, ...other]);
+    if (!this.#isKernel(joined) || !allow(joined) || this.#leadsBack(joined)) return false;
+    for (const { id } of joined) this.#groupOf.set(id, joined);
+    return true;
+  }
+
+  #isKernel(group: ReadonlySet<FusionNode>): boolean {
+    const [first] = group;
+    for (const { form, rows, inputs } of group) {
+      if (form !== "rows" || rows !== first!.rows) return false;
+      if (inputs.some(({ node, rowwise }) => !rowwise && group.has(this.node(node)))) return false;
+    }
+    return true;
+  }
+
+  /** Whether something outside needs the group and is needed by it, through groups as they are. */
+  #leadsBack(group: ReadonlySet<FusionNode>): boolean {
+    const last = Math.max(...[...group].map(({ id }) => this.#place.get(id)!));
+    const seen = new Set<ReadonlySet<FusionNode>>();
+    const open: ReadonlySet<FusionNode>[] = [group];
+    for (let from = open.pop(); from !== undefined; from = open.pop()) {
+      for (const { id } of from) {
+        for (const user of this.users(id)) {
+          if (group.has(user)) {
+            if (from !== group) return true;
+            continue;
+          }
+          const next = this.groupOf(user.id);
+          // Nodes only need earlier ones, so a group that lies behind leads nowhere.
+          if (seen.has(next) || [...next].every((n) => this.#place.get(n.id)! > last)) continue;
+          seen.add(next);
+          open.push(next);
+        }
+      }
+    }
+    return false;
+  }
+
+  groups(): readonly Group[] {
+    return [...new Set(this.#groupOf.values())].map((group) => [...group].map(({ id }) => id));
+  }
+}

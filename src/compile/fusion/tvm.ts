@@ -1,0 +1,70 @@
+/** The rules of TVM's graph compiler: what may be fused follows from the class of each operation alone. */
+import { type FusionNode, type FusionView, fusion, type OpClass, Partition } from "../fusion.ts";
+
+export default fusion({
+  title: "TVM",
+  paper: {
+    title: "TVM: An Automated End-to-End Optimizing Compiler for Deep Learning",
+    venue: "OSDI 2018",
+    url: "https://www.usenix.org/conference/osdi18/presentation/chen",
+  },
+  rows: ["tvm"],
+  idea: "Fuse an injective operation with the operation that all its readers lead to, if only injective ones lie between and that one is injective or a reduction; nothing is fused behind a reduction or an opaque operation.",
+  differs: [
+    "Element-wise operations are not fused into the products before them: products write tiles of columns, and a row is complete only when all are done (paper: §3, complex-out-fusable).",
+    "The learned cost model and the search over schedules are another slot's.",
+  ],
+  options: {},
+  claim: { metric: "trafficBytes", better: "lower", than: "none", on: "decoder", factor: 1.05, where: "machine" },
+
+  create() {
+    return {
+      partition(view) {
+        const partition = new Partition(view);
+        const sinks = sinksOf(view, partition);
+        for (const node of view.nodes) {
+          const sink = sinks.get(node.id);
+          if (node.class !== "injective" || sink === undefined || !mayEnd(sink.class)) continue;
+          const path = between(node, sink, partition);
+          if (path.some((n) => n.class !== "injective")) continue;
+          for (const n of [...path, sink]) if (!partition.join(node.id, n.id)) break;
+        }
+        return partition.groups();
+      },
+    };
+  },
+});
+
+const mayEnd = (kind: OpClass): boolean => kind === "injective" || kind === "reduction";
+
+/** For each node the one that every path from it to an output or an end goes through next: its post-dominator. */
+function sinksOf({ nodes }: FusionView, partition: Partition): Map<number, FusionNode> {
+  const sinks = new Map<number, FusionNode>();
+  const place = new Map(nodes.map(({ id }, i) => [id, i]));
+  for (const { id, output } of nodes.toReversed()) {
+    if (output) continue;
+    const meet = (a: FusionNode | undefined, b: FusionNode | undefined): FusionNode | undefined => {
+      while (a !== undefined && b !== undefined && a !== b) {
+        if (place.get(a.id)! < place.get(b.id)!) a = sinks.get(a.id);
+        else b = sinks.get(b.id);
+      }
+      return a === b ? a : undefined;
+    };
+    const [first, ...others] = partition.users(id);
+    const sink = others.reduce<FusionNode | undefined>(meet, first);
+    if (sink !== undefined) sinks.set(id, sink);
+  }
+  return sinks;
+}
+
+/** What lies on the paths from a node to its post-dominator. */
+function between(from: FusionNode, to: FusionNode, partition: Partition): readonly FusionNode[] {
+  const found = new Set<FusionNode>();
+  const open = [...partition.users(from.id)];
+  for (let node = open.pop(); node !== undefined; node = open.pop()) {
+    if (node === to || found.has(node)) continue;
+    found.add(node);
+    open.push(...partition.users(node.id));
+  }
+  return [...found];
+}
