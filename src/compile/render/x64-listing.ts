@@ -236,7 +236,10 @@ class Reader {
     const key = `${p0 & (evex ? 7 : 31)}.${p1 & 3}.${opcode.toString(16)}`;
     const field = (this.#code[this.at]! >> 3) & 7;
     const form = vectorForms[key] ?? vectorForms[`${key}/${field}`];
-    assert(form !== undefined, () => `the listing does not know the vector instruction ${key} /${field}`);
+    assert(
+      form !== undefined,
+      () => `the listing does not know the vector instruction ${key} /${field}; vectorForms has the others`,
+    );
     const [name, ...places] = form.split(" ") as [string, ...string[]];
     const width = 16 << (evex ? (p2 >> 5) & 3 : (p1 >> 2) & 1);
     const repeat = ((p2 >> 4) & 1) === 1;
@@ -314,8 +317,10 @@ const vectorForms: Readonly<Record<string, string>> = {
   "1.1.ef": "vpxor reg vvvv rm",
   "1.1.f5": "vpmaddwd reg vvvv rm",
   "1.1.fa": "vpsubd reg vvvv rm",
+  "1.1.fd": "vpaddw reg vvvv rm",
   "1.1.fe": "vpaddd reg vvvv rm",
   "1.2.11": "vmovss rm4 regx",
+  "2.1.4": "vpmaddubsw reg vvvv rm",
   "2.1.13": "vcvtph2ps reg rm/2",
   "2.1.18": "vbroadcastss reg rm4",
   "2.1.21": "vpmovsxbd reg rm/4",
