@@ -30,20 +30,25 @@ export function accessesOf(
  * later one covers and writes is ordered by that one, and left out.
  */
 export function dependencies(accesses: readonly (readonly Access[])[]): readonly (readonly number[])[] {
+  const past: Access[] = [];
+  const owners: number[] = [];
   return accesses.map((own, call) => {
     const found = new Set<number>();
     for (const a of own) {
-      for (let earlier = call - 1; earlier >= 0; earlier--) {
-        const conflicts = accesses[earlier]!.filter((o) => (a.written || o.written) && overlap(a, o));
-        if (conflicts.length > 0) found.add(earlier);
-        if (conflicts.some((o) => o.written && o.from <= a.from && o.to >= a.to)) break;
+      for (let i = past.length - 1; i >= 0; i--) {
+        const o = past[i]!;
+        if (!(a.written || o.written) || a.from >= o.to || o.from >= a.to) continue;
+        found.add(owners[i]!);
+        if (o.written && o.from <= a.from && o.to >= a.to) break;
       }
     }
-    return [...found].sort((a, b) => a - b);
+    for (const a of own) {
+      past.push(a);
+      owners.push(call);
+    }
+    return [...found].sort((x, y) => x - y);
   });
 }
-
-const overlap = (a: Access, b: Access): boolean => a.from < b.to && b.from < a.to;
 
 /** The calls behind which all threads must meet, if that is the only way to wait: the next one follows an open one. */
 export function fences(after: readonly (readonly number[])[]): ReadonlySet<number> {

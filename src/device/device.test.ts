@@ -22,12 +22,18 @@ interface Launched {
   readonly items: number;
   readonly chunk: number;
   readonly barrier: boolean;
+  /** The first item. */
+  readonly from?: number;
+  /** The only thread that may do it, from 0 on. */
+  readonly thread?: number;
+  /** Records before it that must be done. */
+  readonly after?: readonly number[];
 }
 
 async function launch(device: Device, list: readonly Launched[]): Promise<void> {
   const records = device.alloc(list.length * record.stride);
   const view = new DataView(records.buffer, records.offset, records.bytes);
-  const regions = list.map(({ kernel, args, items, chunk, barrier }, i) => {
+  const regions = list.flatMap(({ kernel, args, items, chunk, barrier, from = 0, thread = -1, after = [] }, i) => {
     const parameters = device.alloc(8 * args.length);
     const words = new DataView(parameters.buffer, parameters.offset, parameters.bytes);
     for (const [n, x] of args.entries()) words.setBigUint64(8 * n, BigInt(x), true);
@@ -36,7 +42,16 @@ async function launch(device: Device, list: readonly Launched[]): Promise<void> 
     view.setInt32(i * record.stride + record.items, items, true);
     view.setInt32(i * record.stride + record.chunk, chunk, true);
     view.setInt32(i * record.stride + record.barrier, barrier ? 1 : 0, true);
-    return parameters;
+    view.setInt32(i * record.stride + record.counter, from, true);
+    view.setInt32(i * record.stride + record.thread, thread + 1, true);
+    view.setInt32(i * record.stride + record.signals, list.some((other) => other.after?.includes(i)) ? 1 : 0, true);
+    view.setInt32(i * record.stride + record.remaining, items - from, true);
+    if (after.length === 0) return [parameters];
+    const waits = device.alloc(8 * (after.length + 1));
+    const distances = new DataView(waits.buffer, waits.offset, waits.bytes);
+    for (const [n, r] of after.entries()) distances.setBigInt64(8 * n, BigInt((r - i) * record.stride), true);
+    view.setBigUint64(i * record.stride + record.waits, BigInt(waits.address), true);
+    return [parameters, waits];
   });
   try {
     await device.run(records, list.length);
@@ -212,6 +227,34 @@ for (const device of devices) {
       await launch(device, free);
       assert.ok(outputs.every(([counts]) => ints(counts).every((count) => count === 1)));
       for (const region of [...buffers, ...outputs.flat()]) device.free(region);
+    });
+
+    test("records of one thread wait for others' instead of meeting at barriers, whether they spin or sleep", async () => {
+      const [n, rounds] = [16, 40];
+      const { threads } = device;
+      const buffers = Array.from({ length: rounds + 1 }, () => device.alloc(4 * n));
+      let wanted = Array.from({ length: n }, (_, i) => i * 1000);
+      ints(buffers[0]!).set(wanted);
+      const [step, busy] = [kernel(device, shuffle), kernel(device, spin)];
+      const idle = device.alloc(64);
+      const list: Launched[] = [];
+      let before: readonly number[] = [];
+      for (let i = 0; i < rounds; i++) {
+        // Now and then the first thread is so long busy that the others go to sleep.
+        const turns = i % 10 === 5 ? 300_000 : 10;
+        const slow = { kernel: busy, args: [idle.address, turns], items: 1, chunk: 1, barrier: false, thread: 0 };
+        list.push({ ...slow, after: before });
+        const args = [buffers[i]!.address, buffers[i + 1]!.address, n];
+        const half = { kernel: step, args, chunk: n, barrier: false, after: [...before, list.length - 1] };
+        before = [list.length, list.length + 1];
+        list.push({ ...half, items: 5, thread: i % threads });
+        // The rest is for one thread, or for whoever comes.
+        list.push({ ...half, from: 5, items: n, chunk: 3, ...(i % 3 === 0 && { thread: (i + 1) % threads }) });
+        wanted = wanted.map((_, item) => wanted[(item * 37 + 11) % n]! + 1);
+      }
+      await launch(device, list);
+      assert.deepEqual([...ints(buffers[rounds]!).subarray(0, n)], wanted);
+      for (const region of [...buffers, idle]) device.free(region);
     });
 
     test("an empty record and an empty list are nothing to do", async () => {

@@ -53,7 +53,7 @@ export interface LoadOptions {
 
 const defaults = {
   fusion: "astitch",
-  launch: "conflict-barrier",
+  launch: "nimble",
   threads: 2,
   tokensMax: 512,
   rowsMax: 64,
