@@ -36,7 +36,13 @@ export default pass({
 
   create({ alpha, graphsMax, tokens, exact }) {
     const rules = substitutions.filter((s) => !exact || isExact(s)).flatMap((s) => ruleOf(s) ?? []);
-    const machine = { tokens, callSeconds: 5e-7, bytesPerSecond: 2e10, operationsPerSecond: 1e11 };
+    const machine = {
+      tokens,
+      callSeconds: 1.2e-7,
+      waitSeconds: 1.5e-7,
+      bytesPerSecond: 1.5e10,
+      operationsPerSecond: 1.5e11,
+    };
     return {
       name: "taso",
       run(graph, { formats }) {

@@ -4,12 +4,16 @@
  */
 import { type Operator, origins, type Pattern, type Step, type Substitution } from "./algebra.ts";
 import { Construction } from "./construct.ts";
+import { isMirrored, symmetries } from "./symmetry.ts";
 import { isMap, type Term, type TermId, type Terms } from "./term.ts";
 
 /** A substitution that graphs can be searched for, and what its source binds. */
 export interface Rule extends Substitution {
   /** Tensors of source and target that are parameters. */
-  readonly right: { readonly source: ReadonlySet<number>; readonly target: ReadonlySet<number> };
+  readonly right: { readonly source: ReadonlySet<number> };
+  /** How many of each kind a graph must have for the source to be in it. */
+  readonly needs: ReadonlyMap<string, number>;
+  readonly symmetries: readonly (readonly number[])[];
 }
 
 const expressible: ReadonlySet<Operator> = new Set<Operator>(["matmul", "add", "mul", "map", "concat1", "split1"]);
@@ -29,7 +33,25 @@ export function ruleOf({ source, target }: Substitution): Rule | undefined {
   const splits = source.steps.filter((s) => s.op === "split1");
   const cutSeen = source.cut.every((v) => splits.some((s) => reaches(source, s.inputs[0]!, v)));
   if (stacked || !cutSeen) return undefined;
-  return { source, target, right: { source: left.right, target: right.right } };
+  return {
+    source,
+    target,
+    right: { source: left.right },
+    needs: needsOf(source),
+    symmetries: symmetries({ source, target }),
+  };
+}
+
+function needsOf({ steps, outputs, variables }: Pattern): Map<string, number> {
+  const needs = new Map<string, number>();
+  const kinds = { matmul: "linear", add: "add", mul: "mul", map: "map", concat1: "concat" } as const;
+  for (const { op } of steps) {
+    const kind = op in kinds ? kinds[op as keyof typeof kinds] : undefined;
+    if (kind !== undefined) needs.set(kind, (needs.get(kind) ?? 0) + 1);
+  }
+  const read = new Set([...steps.flatMap((s) => s.inputs), ...outputs]);
+  const parts = origins({ variables, steps }).filter((o, t) => o?.step.op === "split1" && read.has(t)).length;
+  return parts === 0 ? needs : needs.set("slice", parts);
 }
 
 /** Which tensors are parameters: the right operands, and what is concatenated to make them. */
@@ -72,6 +94,12 @@ export interface Binding {
 /** The outputs that each application of the rule gives. */
 export function applications(terms: Terms, outputs: readonly TermId[], rule: Rule): TermId[][] {
   const graph = terms.reachable(outputs);
+  const has = new Map<string, number>();
+  for (const { op } of graph) {
+    const kind = isMap(op.kind) ? "map" : op.kind;
+    has.set(kind, (has.get(kind) ?? 0) + 1);
+  }
+  for (const [kind, count] of rule.needs) if ((has.get(kind) ?? 0) < count) return [];
   const match = new Match(terms, rule);
   let bindings: Binding[] = [{ tensors: new Map(), cuts: new Map() }];
   for (const output of rule.source.outputs) {
@@ -81,6 +109,7 @@ export function applications(terms: Terms, outputs: readonly TermId[], rule: Rul
     if (bindings.length === 0) return [];
   }
   return bindings.flatMap((binding) => {
+    if (rule.symmetries.some((naming) => isMirrored(binding.tensors, naming))) return [];
     const by = match.build(binding);
     return by === undefined ? [] : [terms.replace(outputs, by)];
   });
@@ -140,21 +169,26 @@ class Match {
     const bound = [...binding.tensors].filter(([t]) => t < source.variables).map(([, id]) => id);
     // A value that follows from one that is replaced cannot be used to make it.
     if (this.#terms.reachable(bound).some((t) => replaced.includes(t.id))) return undefined;
-    const made = new Construction(this.#terms, binding, this.#variableCuts(binding), source.variables).run(
-      target.steps,
-    );
+    const cuts = this.#variableCuts(binding);
+    if (cuts === undefined) return undefined;
+    const made = new Construction(this.#terms, binding, cuts, source.variables).run(target.steps);
     if (made === undefined) return undefined;
     return new Map(target.outputs.map((o, i) => [replaced[i]!, made[o]!]));
   }
 
-  #variableCuts({ cuts }: Binding): Map<number, number> {
+  /** Where cut variables are cut; `undefined` where a split is not at the seam of the concatenation that it would undo. */
+  #variableCuts({ cuts, tensors }: Binding): Map<number, number> | undefined {
     const at = new Map<number, number>();
-    const descend = (tensor: number, cut: number): void => {
+    const descend = (tensor: number, cut: number): boolean => {
       const step = this.#from[tensor]?.step;
-      if (step === undefined) at.set(tensor, cut);
-      else if (step.op !== "matmul" && step.op !== "concat1") for (const i of step.inputs) descend(i, cut);
+      if (step === undefined) {
+        const agrees = (at.get(tensor) ?? cut) === cut;
+        at.set(tensor, cut);
+        return agrees;
+      }
+      if (step.op === "concat1") return this.#terms.width(tensors.get(step.inputs[0]!)!) === cut;
+      return step.op !== "matmul" && step.inputs.every((i) => descend(i, cut));
     };
-    for (const [step, cut] of cuts) descend(step.inputs[0]!, cut);
-    return at;
+    return [...cuts].every(([step, cut]) => descend(step.inputs[0]!, cut)) ? at : undefined;
   }
 }

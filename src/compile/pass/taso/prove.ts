@@ -25,7 +25,7 @@ export function proves({ source, target }: Substitution): boolean {
 }
 
 /** Of each output. */
-export function normalForms(pattern: Pattern): string[] {
+function normalForms(pattern: Pattern): string[] {
   const values: Value[] = Array.from({ length: pattern.variables }, (_, v) =>
     pattern.cut.includes(v) ? { kind: "concat", axis: 1, low: atom(`v${v}.0`), high: atom(`v${v}.1`) } : atom(`v${v}`),
   );

@@ -1,5 +1,6 @@
 /** Substitutions that another says already: under other names, or with two of its variables the same (TASO, §3.3). */
 import { origins, type Pattern, type Substitution } from "./algebra.ts";
+import { permutations } from "./symmetry.ts";
 
 export function mostGeneral(all: readonly Substitution[]): Substitution[] {
   const byKey = new Map(all.map((s) => [keyOf(s), s]));
@@ -40,11 +41,4 @@ function expressions(pattern: Pattern, name: (variable: number) => string): stri
     return `${step.op}${part}(${step.op === "add" || step.op === "mul" ? inputs.sort() : inputs})`;
   };
   return pattern.outputs.map(text);
-}
-
-function permutations(length: number): number[][] {
-  if (length === 0) return [[]];
-  return permutations(length - 1).flatMap((p) =>
-    Array.from({ length }, (_, i) => [...p.slice(0, i), length - 1, ...p.slice(i)]),
-  );
 }

@@ -5,6 +5,7 @@
  * What the algebra does not speak of (norms, attention, …) is opaque: a function of its inputs, named by the node that it
  * came from.
  */
+import { assert } from "../../../core/errors.ts";
 import { infer } from "../../../graph/infer.ts";
 import type { Op, Type } from "../../../graph/ir.ts";
 
@@ -108,6 +109,8 @@ export class Terms {
       if (known !== undefined) return known;
       const { op, inputs, type } = this.#terms[id]!;
       const renewed = inputs.map(visit);
+      const fits = renewed.every((r, i) => `${this.at(r).type.shape}` === `${this.at(inputs[i]!).type.shape}`);
+      assert(fits, () => `a substitution gives %${id} an input of another shape`);
       const same = renewed.every((r, i) => r === inputs[i]);
       const next = same ? id : this.add(op, renewed, type);
       made.set(id, next);
