@@ -1,5 +1,6 @@
 /** Values on the command line, checked where they are read, and the options that several commands share. */
 import { type Command, InvalidArgumentError, Option } from "commander";
+import { launches } from "../compile/launch.ts";
 import { UserError } from "../core/errors.ts";
 import type { Level } from "../device/device.ts";
 import { levels } from "../device/open.ts";
@@ -26,6 +27,7 @@ export interface RunnerArguments {
   readonly threads?: number;
   readonly exact?: boolean;
   readonly level?: Level;
+  readonly launch?: string;
   readonly context?: number;
   readonly blocks?: number;
 }
@@ -35,13 +37,16 @@ export function addRunnerOptions(command: Command): void {
   command.option("--threads <n>", "threads that compute (default: 2)", wholeFrom(1));
   command.option("--exact", "weights dequantised, all arithmetic in 32-bit floats");
   command.addOption(new Option("--level <level>", "instruction set to use (default: the best)").choices([...levels]));
+  const ids = launches.ids();
+  command.addOption(new Option("--launch <policy>", "how calls are put on threads (default: nimble)").choices(ids));
 }
 
-export function loadOptions({ threads, exact, level, context, blocks }: RunnerArguments): LoadOptions {
+export function loadOptions({ threads, exact, level, launch, context, blocks }: RunnerArguments): LoadOptions {
   return {
     ...(threads !== undefined && { threads }),
     ...(exact !== undefined && { exact }),
     ...(level !== undefined && { level }),
+    ...(launch !== undefined && { launch }),
     ...(context !== undefined && { context }),
     ...(blocks !== undefined && { blocks }),
     // Generated code is checked where it is first used: slow, and meant for finding mistakes.

@@ -1,6 +1,7 @@
 /** Every slot of techniques that the command line knows, and how an entry of theirs is named: `orca` or `serve/batching/orca`. */
 import { readFileSync } from "node:fs";
 import { fusions } from "../compile/fusion.ts";
+import { launches } from "../compile/launch.ts";
 import type { Entry } from "../core/entry.ts";
 import { nearest, UserError } from "../core/errors.ts";
 import type { Slot } from "../core/slot.ts";
@@ -9,7 +10,7 @@ import { kvCaches } from "../serve/kv-cache.ts";
 import { speculations } from "../serve/speculation.ts";
 import { loadCombination } from "../system/combination.ts";
 
-export const slots: readonly Slot<unknown>[] = [fusions, batchings, kvCaches, speculations];
+export const slots: readonly Slot<unknown>[] = [fusions, launches, batchings, kvCaches, speculations];
 
 export interface Found {
   readonly id: string;
