@@ -4,7 +4,9 @@ import { launches } from "../compile/launch.ts";
 import { UserError } from "../core/errors.ts";
 import type { Level } from "../device/device.ts";
 import { levels } from "../device/open.ts";
+import { programCache } from "../device/program-cache.ts";
 import type { LoadOptions } from "../model/load.ts";
+import { programsFolder } from "./cache.ts";
 
 export const wholeFrom =
   (min: number, max = Number.MAX_SAFE_INTEGER) =>
@@ -43,6 +45,7 @@ export function addRunnerOptions(command: Command): void {
 
 export function loadOptions({ threads, exact, level, launch, context, blocks }: RunnerArguments): LoadOptions {
   return {
+    programs: programCache(programsFolder()),
     ...(threads !== undefined && { threads }),
     ...(exact !== undefined && { exact }),
     ...(level !== undefined && { level }),

@@ -9,6 +9,11 @@ export function modelsFolder(): string {
   return join(process.env.HEDDLE_HOME || join(homedir(), ".cache", "heddle"), "models");
 }
 
+/** Where compiled programs are kept, by content. */
+export function programsFolder(): string {
+  return join(process.env.HEDDLE_HOME || join(homedir(), ".cache", "heddle"), "programs");
+}
+
 export interface CachedModel {
   readonly name: string;
   readonly path: string;

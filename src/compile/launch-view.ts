@@ -26,7 +26,7 @@ export const extentOf = (dim: Dim, { tokens, rows }: StepSize): number =>
 
 /** Calls of a class of steps that have something to do, by their place in the program, as a policy sees them. */
 export function launchCalls(
-  program: Program,
+  program: Program<unknown>,
   size: StepSize,
   weightBytes: (name: string) => number,
 ): { readonly calls: readonly LaunchCall[]; readonly places: readonly number[] } {
@@ -45,7 +45,12 @@ function partsOf({ items: { dim, times } }: Call, size: StepSize): number {
   return times * (typeof dim === "number" || most === 1 ? most : most / 2 + 1);
 }
 
-function secondsOf(program: Program, call: Call, size: StepSize, weightBytes: (name: string) => number): number {
+function secondsOf(
+  program: Program<unknown>,
+  call: Call,
+  size: StepSize,
+  weightBytes: (name: string) => number,
+): number {
   let [bytes, operations] = [0, 0];
   const rows = Math.max(1, ...call.args.map((a) => (a.kind === "count" ? extentOf(a.dim, size) : 1)));
   for (const a of call.args) {

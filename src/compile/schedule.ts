@@ -5,22 +5,35 @@
  * where whatever used it comes before the new buffer's first call by the data that flows; so calls that could run together
  * (the products for q, k and v, branches of a network) are not kept apart by the memory that they happen to get.
  */
+import { assert } from "../core/errors.ts";
 import { type Access, accessesOf, dependencies, fences } from "./dependencies.ts";
 import { Order } from "./launch-order.ts";
 import type { Buffer, Call, Lowered } from "./lower.ts";
+import type { TileProgram } from "./tile.ts";
 
 export interface ScheduledCall extends Call {
   /** Whether threads that could wait for each other only all together would do so behind it. */
   readonly barrier: boolean;
 }
 
-export interface Program extends Omit<Lowered, "calls"> {
+/** `K` is what stands for a kernel: its tile program, or what a device rendered of it. */
+export interface Program<K = TileProgram> extends Omit<Lowered, "calls" | "kernels"> {
+  readonly kernels: readonly K[];
   readonly calls: readonly ScheduledCall[];
   /** Byte offset of each buffer in the arena. */
   readonly offsets: readonly number[];
   readonly arenaBytes: number;
   /** What each call touches in the arena and the caches. */
   readonly accesses: readonly (readonly Access[])[];
+}
+
+/** The program with its kernels as tile programs: what was compiled, and not read from a cache. */
+export function asCompiled<K>(program: Program<K | TileProgram>): Program {
+  const kernels = program.kernels.map((kernel) => {
+    assert(typeof kernel === "object" && kernel !== null && "body" in kernel, () => "a kernel is code already");
+    return kernel;
+  });
+  return { ...program, kernels };
 }
 
 interface Limits {

@@ -50,10 +50,14 @@ export interface Device {
   readonly threads: number;
   /** Whether addresses are those of this process, so that kernels can read memory that others mapped. */
   readonly machine: boolean;
+  /** Devices of one dialect run each other's code; absent where code cannot be kept. */
+  readonly dialect?: string;
   alloc(bytes: number): Region;
   free(region: Region): void;
-  /** Handles for `record.kernel`, in the order of the programs. */
-  install(programs: readonly TileProgram[]): readonly number[];
+  /** Writes code that this device runs, or another of the same level. */
+  render(program: TileProgram): Rendered;
+  /** Handles for `record.kernel`, in the order given. */
+  install(kernels: readonly (TileProgram | Rendered)[]): readonly number[];
   /**
    * Runs `count` records laid out by `record` from the start of `records`. The caller has set each record and its counters.
    * A non-zero barrier waits for all threads before the next record. Runs do not overlap.
@@ -76,6 +80,12 @@ export interface Span {
   /** When no items were left to claim; until `end` the thread waited for the others, if the record has a barrier. */
   readonly worked: number;
   readonly end: number;
+}
+
+/** A kernel as code; the reference device keeps none. */
+export interface Rendered {
+  readonly name: string;
+  readonly code: Uint8Array;
 }
 
 export interface DeviceOptions {

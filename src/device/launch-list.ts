@@ -42,7 +42,7 @@ const listsMax = 32;
 
 export class LaunchLists {
   readonly #device: Device;
-  readonly #program: Program;
+  readonly #program: Program<unknown>;
   readonly #launch: NamedLaunch;
   readonly #installed: readonly Installed[];
   readonly #weightBytes: (name: string) => number;
@@ -51,7 +51,7 @@ export class LaunchLists {
   /** `installed` are the handle and the parameters' address of each call of the program. */
   constructor(
     device: Device,
-    program: Program,
+    program: Program<unknown>,
     launch: NamedLaunch,
     installed: readonly Installed[],
     weightBytes: (name: string) => number,

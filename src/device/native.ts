@@ -4,7 +4,7 @@ import { renderX64, type X64Level, x64Targets } from "../compile/render/x64.ts";
 import { Assembler, reg } from "../compile/render/x64-assembler.ts";
 import type { TileProgram } from "../compile/tile.ts";
 import { assert, UserError } from "../core/errors.ts";
-import type { Device, DeviceOptions, Region } from "./device.ts";
+import type { Device, DeviceOptions, Region, Rendered } from "./device.ts";
 import { type Native, openNative, type Refusal } from "./executable.ts";
 import { control, own, runCode, stopCode, threadsMax, workerCode } from "./x64-driver.ts";
 import { timing } from "./x64-timing.ts";
@@ -144,9 +144,11 @@ function start(native: Native, level: X64Level, options: DeviceOptions): Device 
     target: x64Targets[level],
     threads,
     machine: true,
+    dialect: `${level} ${JSON.stringify(x64Targets[level])}`,
     alloc: (bytes) => native.alloc(bytes),
     free: (region) => native.free(region),
-    install: (programs) => installKernels(native, programs),
+    render,
+    install: (kernels) => installKernels(native, kernels),
     run: launch,
     waits: () =>
       scratch.reduce((n, s) => n + Number(new DataView(s.buffer).getBigUint64(s.offset + line + own.waits, true)), 0),
@@ -166,10 +168,12 @@ function start(native: Native, level: X64Level, options: DeviceOptions): Device 
   };
 }
 
+const render = (program: TileProgram): Rendered => ({ name: program.name, code: renderX64(program) });
+
 /** One block of memory for all of them, each on a cache line of its own. */
-function installKernels(native: Native, programs: readonly TileProgram[]): readonly number[] {
-  if (programs.length === 0) return [];
-  const codes = programs.map(renderX64);
+function installKernels(native: Native, kernels: readonly (TileProgram | Rendered)[]): readonly number[] {
+  if (kernels.length === 0) return [];
+  const codes = kernels.map((k) => ("code" in k ? k : render(k)).code);
   const offsets: number[] = [];
   let length = 0;
   for (const code of codes) {

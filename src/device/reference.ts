@@ -39,7 +39,12 @@ export function openReference({ scratchBytes }: DeviceOptions): Device {
       return { address, bytes, buffer, offset: address };
     },
     free: (region) => heap.free(region.address),
-    install: (programs) => programs.map((p) => kernels.push(renderReference(p)) - 1),
+    render: ({ name }) => ({ name, code: new Uint8Array(0) }),
+    install: (programs) =>
+      programs.map((p) => {
+        assert("body" in p, () => `${p.name}: the reference runs tile programs`);
+        return kernels.push(renderReference(p)) - 1;
+      }),
     async run(records, count) {
       for (let i = 0; i < count; i++) call(records, i);
     },

@@ -7,9 +7,10 @@
 import { extentOf, type StepSize } from "../compile/launch-view.ts";
 import type { Argument } from "../compile/lower.ts";
 import type { Program } from "../compile/schedule.ts";
+import type { TileProgram } from "../compile/tile.ts";
 import { assert } from "../core/errors.ts";
 import type { Dim, InputName, Rope } from "../graph/ir.ts";
-import type { Device, Region, Span } from "./device.ts";
+import type { Device, Region, Rendered, Span } from "./device.ts";
 import { type LaunchList, LaunchLists, type NamedLaunch } from "./launch-list.ts";
 
 export interface Bindings {
@@ -34,7 +35,12 @@ export interface Session {
   close(): void;
 }
 
-export function bind(device: Device, program: Program, bindings: Bindings, launch: NamedLaunch): Session {
+export function bind(
+  device: Device,
+  program: Program<TileProgram | Rendered>,
+  bindings: Bindings,
+  launch: NamedLaunch,
+): Session {
   const handles = device.install(program.kernels);
   const total = program.calls.reduce((n, call) => n + call.args.length, 0);
   const parameters = device.alloc(Math.max(64, total * 8));
@@ -94,7 +100,11 @@ function ofCall(span: Span, { plan, calls }: LaunchList, first: number, start: n
   return [{ record: calls[task]!, thread, begin: start + begin, worked: start + worked, end: start + end }];
 }
 
-function addressOf(argument: Exclude<Argument, { kind: "count" }>, program: Program, bindings: Bindings): number {
+function addressOf(
+  argument: Exclude<Argument, { kind: "count" }>,
+  program: Program<unknown>,
+  bindings: Bindings,
+): number {
   switch (argument.kind) {
     case "buffer":
       return bindings.arena.address + program.offsets[argument.id]! + (argument.offset ?? 0);

@@ -2,9 +2,10 @@
 import { setFlagsFromString } from "node:v8";
 import { madd8Probe, type Relaxed, renderWasm, wasmTarget } from "../compile/render/wasm.ts";
 import { FunctionWriter, writeModule } from "../compile/render/wasm-module.ts";
+import type { TileProgram } from "../compile/tile.ts";
 import { assert, UserError } from "../core/errors.ts";
 import { Allocator } from "./allocator.ts";
-import type { Device, DeviceOptions, Span } from "./device.ts";
+import type { Device, DeviceOptions, Rendered, Span } from "./device.ts";
 import { control, driverModule } from "./wasm-driver.ts";
 import { startThreads } from "./wasm-threads.ts";
 import type { Times } from "./wasm-worker.ts";
@@ -28,11 +29,13 @@ export async function openWasm({ threads, scratchBytes, relaxed = relaxedHere() 
     }),
   );
   let installed = 0;
+  const render = (p: TileProgram): Rendered => ({ name: p.name, code: Uint8Array.from(renderWasm(p, relaxed)) });
   return {
     level: "wasm",
     target: wasmTarget,
     threads,
     machine: false,
+    dialect: `wasm ${JSON.stringify(relaxed)}`,
     alloc(bytes) {
       const address = space.alloc(bytes);
       const buffer = memory.buffer;
@@ -40,8 +43,9 @@ export async function openWasm({ threads, scratchBytes, relaxed = relaxedHere() 
       return { address, bytes, buffer, offset: address };
     },
     free: (region) => space.free(region.address),
+    render,
     install(programs) {
-      const functions = programs.map((p) => ({ parameters: 4, body: renderWasm(p, relaxed) }));
+      const functions = programs.map((p) => ({ parameters: 4, body: [...("code" in p ? p : render(p)).code] }));
       const module = new WebAssembly.Module(
         writeModule({ functions, exports: new Map(), pagesMax, tableBase: installed }),
       );

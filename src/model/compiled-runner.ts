@@ -3,10 +3,11 @@
 import { attentionMasks, positionsPerBlock } from "../compile/lower/attention.ts";
 import { wholeRuns } from "../compile/lower/statistics.ts";
 import type { Program } from "../compile/schedule.ts";
+import type { TileProgram } from "../compile/tile.ts";
 import { assert } from "../core/errors.ts";
-import type { Device, Region, Span } from "../device/device.ts";
+import type { Device, Region, Rendered, Span } from "../device/device.ts";
 import type { NamedLaunch } from "../device/launch-list.ts";
-import { bind, type Session } from "../device/session.ts";
+import { type Bindings, bind, type Session } from "../device/session.ts";
 import type { Rope } from "../graph/ir.ts";
 import type { ModelConfig } from "./checkpoint.ts";
 import { maximaBlock, type Row, type Runner, type StepResult, type StepSequence } from "./runner.ts";
@@ -17,9 +18,13 @@ export interface Weights {
   readonly owned: readonly Region[];
 }
 
+/** As compiled, or as it was kept on disk. */
+export type AnyProgram = Program<TileProgram | Rendered>;
+
 export interface RunnerParts {
   readonly device: Device;
-  readonly programs: { readonly step: Program; readonly embed: Program };
+  /** `embed` is made when it is first needed: most runners never embed. */
+  readonly programs: { readonly step: AnyProgram; embed(): Promise<AnyProgram> };
   readonly launch: NamedLaunch;
   readonly weights: Weights;
   readonly config: ModelConfig;
@@ -49,7 +54,7 @@ export class CompiledRunner implements Runner {
   readonly sequencesMax: number;
   readonly blockBytes: number;
   readonly device: Device;
-  readonly program: Program;
+  readonly program: AnyProgram;
   readonly #weights: ReadonlyMap<string, Region>;
   readonly #headWidth: number;
   readonly #regions: Region[] = [];
@@ -59,7 +64,9 @@ export class CompiledRunner implements Runner {
   readonly #inputs: Record<"tokens" | "positions" | "rows" | "slots" | "starts" | "tables", Int32Array>;
   readonly #inverseTemperatures: Float32Array;
   readonly #step: Session;
-  readonly #embed: Session;
+  readonly #bindings: Bindings;
+  readonly #parts: Pick<RunnerParts, "programs" | "launch">;
+  #embed: Session | undefined;
   #running = false;
 
   constructor(parts: RunnerParts) {
@@ -86,7 +93,7 @@ export class CompiledRunner implements Runner {
       tables: words(sequencesMax * Math.ceil(context / positionsPerBlock)),
       inverseTemperatures: words(rowsMax),
       masks: words(attentionMasks().length),
-      arena: this.#alloc(Math.max(parts.programs.step.arenaBytes, parts.programs.embed.arenaBytes)),
+      arena: this.#alloc(parts.programs.step.arenaBytes),
     };
     const layerBytes = (blocks * blockBytes) / (2 * config.layers);
     for (let i = 0; i < 2 * config.layers; i++) this.#caches.push(this.#alloc(layerBytes));
@@ -100,7 +107,7 @@ export class CompiledRunner implements Runner {
       tables: ints(regions.tables),
     };
     this.#inverseTemperatures = floats(regions.inverseTemperatures);
-    const bindings = {
+    this.#bindings = {
       ...regions,
       inputs: regions,
       weights: parts.weights.byName,
@@ -108,8 +115,8 @@ export class CompiledRunner implements Runner {
       cache: (layer: number, part: "keys" | "values") => this.#caches[2 * layer + (part === "keys" ? 0 : 1)]!,
     };
     this.#regions.push(...parts.weights.owned);
-    this.#step = bind(device, parts.programs.step, bindings, parts.launch);
-    this.#embed = bind(device, parts.programs.embed, bindings, parts.launch);
+    this.#parts = parts;
+    this.#step = bind(device, parts.programs.step, this.#bindings, parts.launch);
   }
 
   weightBytes(name: string): number {
@@ -125,7 +132,7 @@ export class CompiledRunner implements Runner {
   }
 
   #rope(rope: Rope): RopeTable {
-    const known = this.#ropes.find((t) => t.rope === rope);
+    const known = this.#ropes.find((t) => sameRope(t.rope, rope));
     if (known !== undefined) return known;
     const table = { rope, region: this.#alloc(this.context * 2 * this.#headWidth * 4), filled: 0 };
     this.#ropes.push(table);
@@ -240,17 +247,24 @@ export class CompiledRunner implements Runner {
   }
 
   async embed(tokens: ArrayLike<number>, blocks: ArrayLike<number>): Promise<Float32Array> {
+    const session = (this.#embed ??= await this.#bindEmbed());
     const sum = new Float64Array(this.width);
     for (let start = 0; start < tokens.length; start += this.tokensMax) {
       const part = Array.from(tokens).slice(start, start + this.tokensMax);
       const { tokens: count, rows } = this.#prepare([{ tokens: part, start, blocks, outputs: part.length }]);
-      await this.#exclusively(() => this.#embed.run(count, rows));
+      await this.#exclusively(() => session.run(count, rows));
       for (let row = 0; row < rows; row++) {
-        const hidden = this.#embed.output("hidden", row, this.width);
+        const hidden = session.output("hidden", row, this.width);
         for (let i = 0; i < this.width; i++) sum[i] = sum[i]! + hidden[i]!;
       }
     }
     return Float32Array.from(sum, (x) => x / tokens.length);
+  }
+
+  async #bindEmbed(): Promise<Session> {
+    const program = await this.#parts.programs.embed();
+    const bindings = { ...this.#bindings, arena: this.#alloc(program.arenaBytes) };
+    return bind(this.device, program, bindings, this.#parts.launch);
   }
 
   copyBlock(from: number, to: number): void {
@@ -273,10 +287,16 @@ export class CompiledRunner implements Runner {
 
   async close(): Promise<void> {
     this.#step.close();
-    this.#embed.close();
+    this.#embed?.close();
     await this.device.close();
     for (const region of this.#regions.splice(0)) this.device.free(region);
   }
+}
+
+/** By content: a program from disk has copies. */
+function sameRope(a: Rope, b: Rope): boolean {
+  const same = a.magnitude === b.magnitude && a.frequencies.length === b.frequencies.length;
+  return a === b || (same && a.frequencies.every((f, i) => f === b.frequencies[i]));
 }
 
 const ints = (r: Region): Int32Array => new Int32Array(r.buffer, r.offset, Math.floor(r.bytes / 4));

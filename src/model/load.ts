@@ -13,14 +13,14 @@ import { linearScratch } from "../compile/lower/linear.ts";
 import { rowScratchMax } from "../compile/lower/row-kernel.ts";
 import { optionalPasses } from "../compile/pass.ts";
 import { type CompileOptions, compile } from "../compile/pipeline.ts";
-import type { Program } from "../compile/schedule.ts";
 import { UserError } from "../core/errors.ts";
 import type { Device, Level, Region, Span } from "../device/device.ts";
 import { openDevice } from "../device/open.ts";
+import type { ProgramCache } from "../device/program-cache.ts";
 import type { Graph, Shape } from "../graph/ir.ts";
 import { buildGraph } from "./architecture.ts";
 import type { Checkpoint, TensorSource } from "./checkpoint.ts";
-import { CompiledRunner, type Weights } from "./compiled-runner.ts";
+import { type AnyProgram, CompiledRunner, type Weights } from "./compiled-runner.ts";
 import { formatOf, type Matrix, type Numerics, packMatrices, packVector } from "./pack.ts";
 import type { Runner, StepSequence } from "./runner.ts";
 import { verified } from "./verified-runner.ts";
@@ -49,6 +49,8 @@ export interface LoadOptions {
   readonly timed?: boolean;
   /** Checks the first step of each class of shapes against the reference level, bit for bit: see `verified`. */
   readonly verify?: boolean;
+  /** Where compiled programs are kept; without, each load compiles. */
+  readonly programs?: ProgramCache;
 }
 
 const defaults = {
@@ -67,7 +69,7 @@ const verifiedMax = { blocks: 64, tokens: 32 };
 export interface Loaded extends Runner {
   readonly device: Pick<Device, "level" | "threads" | "note">;
   /** What a step runs. */
-  readonly program: Program;
+  readonly program: AnyProgram;
   /** Of a weight as packed. */
   weightBytes(name: string): number;
   /** A step, and when each thread did its part of each call of the program. For a runner loaded with `timed`. */
@@ -89,19 +91,26 @@ export async function loadRunner(checkpoint: Checkpoint, options: LoadOptions = 
     scratchBytes,
     ...(options.timed !== undefined && { timed: options.timed }),
   });
+  let packing: Promise<Weights> | undefined;
   try {
     const limits = {
       tokensMax: options.tokensMax ?? Math.min(defaults.tokensMax, context),
       rowsMax: options.rowsMax ?? defaults.rowsMax,
       sequencesMax: options.sequencesMax ?? defaults.sequencesMax,
     };
-    const pass = options.pass === undefined ? {} : { pass: await optionalPasses.create(options.pass) };
-    const shared = { target: device.target, formats, fusion, ...limits, ...pass };
-    const programs = {
-      step: compile(graph, { ...shared, ...(options.observe && { observe: options.observe }) }),
-      embed: compile(hiddenOfAll(graph), { ...shared, rowsMax: limits.tokensMax }),
+    const shared = { target: device.target, formats, fusion, ...limits };
+    const make = {
+      step: () => program(device, graph, shared, options),
+      embed: () => program(device, hiddenOfAll(graph), { ...shared, rowsMax: limits.tokensMax }, options),
     };
-    const weights = await packWeights(device, graph, checkpoint, formats, stacksOf(Object.values(programs)));
+    // A pass may join weights, so what it made must be known before they are packed.
+    const made = options.pass === undefined ? undefined : { step: await make.step(), embed: await make.embed() };
+    packing = packWeights(device, graph, checkpoint, formats, stacksOf(made === undefined ? [] : Object.values(made)));
+    packing.catch(() => {});
+    // Else what waits for threads and what needs this one go on side by side.
+    const embed = async (): Promise<AnyProgram> => made?.embed ?? (await make.embed());
+    const programs = { step: made?.step ?? (await make.step()), embed };
+    const weights = await packing;
     const blockBytes = config.layers * 2 * config.kvHeads * config.headWidth * positionsPerBlock * 4;
     const whole = Math.ceil(context / positionsPerBlock);
     const blocks = options.blocks ?? Math.max(1, Math.min(8 * whole, Math.floor(defaults.cacheBytes / blockBytes)));
@@ -118,6 +127,7 @@ export async function loadRunner(checkpoint: Checkpoint, options: LoadOptions = 
     });
     return options.verify && device.level !== "reference" ? await withReference(runner, checkpoint, options) : runner;
   } catch (error) {
+    await packing?.catch(() => {});
     await device.close();
     throw error;
   }
@@ -130,6 +140,26 @@ async function withReference(runner: Loaded, checkpoint: Checkpoint, options: Lo
   const tokensMax = Math.min(runner.tokensMax, verifiedMax.tokens);
   const reference = await loadRunner(checkpoint, { ...rest, level: "reference", threads: 1, blocks, tokensMax });
   return verified(runner, reference);
+}
+
+/** From the cache, or compiled and kept there. A run that is observed or timed is about the compiler: it compiles. */
+async function program(
+  device: Device,
+  graph: Graph,
+  how: CompileOptions,
+  { observe, timed, programs, pass: id }: LoadOptions,
+): Promise<AnyProgram> {
+  const pass = id === undefined ? {} : { pass: await optionalPasses.create(id) };
+  const compiled = () => compile(graph, { ...how, ...pass, ...(observe && { observe }) });
+  if (programs === undefined || observe !== undefined || timed || device.dialect === undefined) return compiled();
+  // Policies are functions: their names stand for them.
+  const parts = [device.dialect, graph, how, id];
+  const known = programs.read(parts);
+  if (known !== undefined) return known;
+  const fresh = compiled();
+  const rendered = { ...fresh, kernels: fresh.kernels.map((k) => device.render(k)) };
+  programs.write(parts, rendered);
+  return rendered;
 }
 
 function contextOf({ config, name }: Checkpoint, asked: number | undefined): number {
@@ -195,7 +225,7 @@ async function packWeights(
 }
 
 /** By the name under which programs read them. */
-function stacksOf(programs: readonly Program[]): Map<string, readonly string[]> {
+function stacksOf(programs: readonly AnyProgram[]): Map<string, readonly string[]> {
   const args = programs.flatMap((p) => p.calls.flatMap((call) => call.args));
   return new Map(
     args.flatMap((a) => (a.kind === "weight" && a.parts !== undefined ? [[a.name, a.parts] as const] : [])),

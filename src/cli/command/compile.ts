@@ -3,7 +3,7 @@ import type { Command } from "commander";
 import { passes } from "../../compile/pipeline.ts";
 import { renderX64 } from "../../compile/render/x64.ts";
 import { printListing } from "../../compile/render/x64-listing.ts";
-import type { Program } from "../../compile/schedule.ts";
+import { asCompiled, type Program } from "../../compile/schedule.ts";
 import { nearest, UserError } from "../../core/errors.ts";
 import type { Graph } from "../../graph/ir.ts";
 import { print as printGraph } from "../../graph/print.ts";
@@ -64,9 +64,10 @@ function assembly({ device, program }: Loaded, name: string): string {
       "Use --level x64-avx512 or x64-avx2.",
     );
   }
-  const found = program.kernels.filter((kernel) => kernel.name === name);
+  const { kernels } = asCompiled(program);
+  const found = kernels.filter((kernel) => kernel.name === name);
   if (found.length > 0) return found.map((kernel) => printListing(renderX64(kernel))).join("\n\n");
-  const names = [...new Set(program.kernels.map((kernel) => kernel.name))];
+  const names = [...new Set(kernels.map((kernel) => kernel.name))];
   const guess = nearest(name, names);
   throw new UserError(
     `There is no kernel "${name}".`,

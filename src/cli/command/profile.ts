@@ -1,6 +1,7 @@
 /** `heddle profile`: where the time of a step goes, kernel by kernel, against what the machine could do. */
 import { writeFileSync } from "node:fs";
 import { type Command, Option } from "commander";
+import { asCompiled } from "../../compile/schedule.ts";
 import { type Sizes, type StepShape, type Work, workOf } from "../../compile/work.ts";
 import { UserError } from "../../core/errors.ts";
 import { median } from "../../core/statistics.ts";
@@ -108,7 +109,7 @@ async function measure(
     const spans = await runner.timedStep([step]);
     if (i >= 0) runs.push({ spans, wallSeconds });
   }
-  const { program } = runner;
+  const program = asCompiled(runner.program);
   const shape: StepShape = { sequences: [{ start: context, tokens }], rows: 1 };
   const sizes: Sizes = {
     weightBytes: (name) => runner.weightBytes(name),
