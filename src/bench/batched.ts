@@ -14,8 +14,11 @@ export async function run(bench: Bench): Promise<void> {
   const checkpoint = await openGemma();
   for (const threads of bench.threads) {
     const { bytesPerSecond } = await limitsOf(bench.level, threads);
-    const runner = await loadRunner(checkpoint, loadOf(bench, threads, prompt + generated));
-    for (const sequences of bench.quick ? [2, 8] : Object.keys(ratios).map(Number)) {
+    const counts = Object.keys(ratios).map(Number);
+    // Blocks of 16 positions, enough for the most sequences.
+    const blocks = Math.max(...counts) * Math.ceil((prompt + generated) / 16);
+    const runner = await loadRunner(checkpoint, { ...loadOf(bench, threads, prompt + generated), blocks });
+    for (const sequences of bench.quick ? [2, 32] : counts) {
       const all = Array.from({ length: sequences }, (_, i) => blocksOf(runner, prompt + generated, i));
       for (const [i, blocks] of all.entries()) await prefill(runner, tokensOf(prompt, i), blocks);
       const { medians, terms } = await interleave(bench.repeat, {

@@ -19,8 +19,13 @@ export async function run(bench: Bench): Promise<void> {
     return compile + install;
   };
   const { medians, terms } = await interleave(bench.repeat, { ours });
-  const of = (part: "compile" | "install"): number | undefined => median(parts.map((p) => p[part]));
-  const inside = { graphToKernels: of("compile"), render: of("install"), kernels: parts[0]?.kernels };
+  const of = (part: "compile" | "install" | "embed"): number | undefined => median(parts.map((p) => p[part]));
+  const inside = {
+    graphToKernels: of("compile"),
+    render: of("install"),
+    embeddingsBesides: of("embed"),
+    kernels: parts[0]?.kernels,
+  };
   const { level } = parts[0]!;
   bench.row({ name: "compile", unit: "s", ...medians, goal: { most: 0.3 }, terms: { ...terms, ...inside, level } });
 }

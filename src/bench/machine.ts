@@ -14,7 +14,11 @@ export interface Disturbance {
   /** Shares of all processors' time: given to other machines by the host, and used by other programs here. */
   readonly stolen: number;
   readonly others: number;
+  /** Enough of either that the figures should be taken again: programs whose threads spin for each other suffer most. */
+  readonly disturbed: boolean;
 }
+
+const undisturbedMost = 0.03;
 
 /** Begins to watch; the function returned gives what happened since. Nothing is known except on Linux. */
 export function watch(): () => Disturbance | Record<string, never> {
@@ -29,7 +33,8 @@ export function watch(): () => Disturbance | Record<string, never> {
     );
     const busy = total - since((t) => t.idle) - since((t) => t.stolen);
     const share = (count: number): number => Number(Math.max(0, count / total).toFixed(3));
-    return { stolen: share(since((t) => t.stolen)), others: share(busy - since((t) => t.own)) };
+    const [stolen, others] = [share(since((t) => t.stolen)), share(busy - since((t) => t.own))];
+    return { stolen, others, disturbed: stolen + others > undisturbedMost };
   };
 }
 

@@ -92,7 +92,15 @@ export function table(rows: readonly Judged[]): string {
   const met = { true: "yes", false: "no", undefined: "" };
   const lines = rows.map(({ name, threads, unit, ours, peer, ratio, limit, share, met: held, terms }) => {
     const against = peer === undefined ? "" : `${terms.peer ?? ""}`;
-    const cells = [name, threads ?? "", `${number(ours)} ${unit}`, number(peer), against, times(ratio), number(limit)];
+    const cells = [
+      terms.disturbed === true ? `${name} (disturbed)` : name,
+      threads ?? "",
+      `${number(ours)} ${unit}`,
+      number(peer),
+      against,
+      times(ratio),
+      number(limit),
+    ];
     return `| ${[...cells, percent(share), met[`${held}`]].join(" | ")} |`;
   });
   const head = ["bench", "threads", "ours", "theirs", "peer", "ratio", "limit", "share", "goal met"];
