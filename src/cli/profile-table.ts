@@ -54,7 +54,7 @@ export function inWords(profiled: Profiled, limits: Limits | undefined): string 
   const calls = kernels.reduce((n, k) => n + k.calls, 0);
   const whole = `${title}: ${(wallSeconds * 1e3).toFixed(2)} ms a step, ${rate} tokens/s; ${calls} calls take ${(seconds * 1e3).toFixed(2)} ms of it.`;
   const most = `${percent(top.share)} is ${top.kernel} (${top.calls} calls), ${(top.bytes / 1e6).toFixed(1)} MB and ${(top.operations / 1e6).toFixed(1)} M operations`;
-  const idle = `Threads wait for each other ${percent(waiting)} of the time.`;
+  const idle = `Threads wait for each other ${percent(waiting)} of the time${waiting > 0.4 ? ": the calls between are short, or other programs have the processor" : ""}.`;
   return [whole, limits === undefined ? `${most}.` : `${most}: ${boundInWords(top, limits)}`, idle].join("\n");
 }
 

@@ -31,7 +31,7 @@ export interface CompileOptions {
   readonly rowsMax: number;
   /** What decides which operations become one kernel; without it each is its own. */
   readonly fusion?: { readonly id: string; readonly policy: Fusion };
-  /** Called with the graph before the first pass and after each, and what gives the program if that pass were the last. */
+  /** Called with the graph before the first pass and after each, and what gives the program of it without fusion. */
   readonly observe?: (pass: string, graph: Graph, program: () => Program) => void;
 }
 
@@ -61,11 +61,12 @@ function withStacked(formats: ReadonlyMap<string, WeightFormat>, { nodes }: Grap
 }
 
 export function compile(graph: Graph, options: CompileOptions): Program {
-  const { fusion, observe } = options;
-  const program = (of: Graph): Program => {
+  const { observe } = options;
+  const program = (of: Graph, fusion: CompileOptions["fusion"]): Program => {
     const ready = storeApart.run(of, options);
     const groups = fusion && fuse(ready, fusion.policy, fusion.id);
     return schedule(lowerGraph(ready, { ...options, formats: withStacked(options.formats, of) }, groups), options);
   };
-  return program(runPasses(graph, options, observe && ((pass, after) => observe(pass, after, () => program(after)))));
+  const each = observe && ((pass: string, after: Graph) => observe(pass, after, () => program(after, undefined)));
+  return program(runPasses(graph, options, each), options.fusion);
 }

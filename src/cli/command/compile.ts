@@ -34,7 +34,7 @@ const stages = (): string[] => ["capture", ...passes.map(({ name }) => name)];
 interface Stage {
   readonly pass: string;
   readonly graph: Graph;
-  /** The program if this pass were the last. */
+  /** The program if this pass were the last, and each operation a kernel of its own. */
   readonly program: Program;
 }
 
@@ -52,9 +52,9 @@ async function run(model: string, given: Arguments): Promise<void> {
     withRunner(checkpoint, { ...loadOptions(given), observe }, async (runner) => {
       say(`${checkpoint.name}, compiled for ${runner.device.level} with ${runner.device.threads} threads`);
       if (given.asm !== undefined) print(assembly(runner, given.asm));
+      if (explains) print(explain(seen, runner.program));
     }),
   );
-  if (explains) print(explain(seen));
 }
 
 function assembly({ device, program }: Loaded, name: string): string {
@@ -75,26 +75,29 @@ function assembly({ device, program }: Loaded, name: string): string {
   );
 }
 
-/** A line a pass: what there is after it, and which operations became more or fewer. */
-function explain(stages: readonly Stage[]): string {
+/** A line a pass, and one for fusion: what there is after it, and which operations became more or fewer. */
+function explain(stages: readonly Stage[], fused: Program): string {
   const heads = ["after", "nodes", "bytes/token", "calls", "kernels", "barriers", "arena"];
   const widths = [22, 6, 12, 6, 8, 9, 11];
   const line = (cells: readonly string[], rest = ""): string =>
     `${cells.map((cell, i) => (i === 0 ? cell.padEnd(widths[i]!) : cell.padStart(widths[i]!))).join("")}  ${rest}`.trimEnd();
+  const row = (name: string, nodes: number, program: Program, rest: string): string => {
+    const counts = [
+      nodes,
+      bytesOfToken(program),
+      program.calls.length,
+      program.kernels.length,
+      program.calls.filter((call) => call.barrier).length,
+      program.arenaBytes,
+    ];
+    return line([name, ...counts.map(String)], rest);
+  };
   const rows = stages.map(({ pass, graph, program }, i) =>
-    line(
-      [
-        pass,
-        String(graph.nodes.length),
-        String(bytesOfToken(program)),
-        String(program.calls.length),
-        String(program.kernels.length),
-        String(program.calls.filter((call) => call.barrier).length),
-        String(program.arenaBytes),
-      ],
-      changes(graph, stages[i - 1]?.graph),
-    ),
+    row(pass, graph.nodes.length, program, changes(graph, stages[i - 1]?.graph)),
   );
+  const last = stages.at(-1)!;
+  const fewer = last.program.calls.length - fused.calls.length;
+  rows.push(row("fusion", last.graph.nodes.length, fused, `${fewer} calls became parts of others`));
   return [line(heads, "operations"), ...rows].join("\n");
 }
 
