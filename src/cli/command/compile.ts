@@ -52,7 +52,7 @@ async function run(model: string, given: Arguments): Promise<void> {
     withRunner(checkpoint, { ...loadOptions(given), observe }, async (runner) => {
       say(`${checkpoint.name}, compiled for ${runner.device.level} with ${runner.device.threads} threads`);
       if (given.asm !== undefined) print(assembly(runner, given.asm));
-      if (explains) print(explain(seen, runner.program));
+      if (explains) print(explain(seen, asCompiled(runner.program)));
     }),
   );
 }
