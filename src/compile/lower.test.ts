@@ -6,8 +6,9 @@ import assert from "node:assert/strict";
 import { after, describe, test } from "node:test";
 import { bfloatToFloat, floatToBfloat } from "../core/half.ts";
 import { stream } from "../core/random.ts";
+import { openDevice } from "../device/open.ts";
 import { integer, matrix, product, quantised, rows } from "../test/kernel-data.ts";
-import { kernelOn, openLevels } from "../test/kernel-rig.ts";
+import { kernelOn, openLevels, scratchBytes } from "../test/kernel-rig.ts";
 import {
   cacheStoreKernel,
   embedKernel,
@@ -28,6 +29,9 @@ import { lowerRowMaxima, lowerRowSums, statisticsFloats, statisticsItems } from 
 const seed = Number(process.env.HEDDLE_SEED ?? 1);
 const random = stream(seed);
 const { devices, missing } = await openLevels();
+if (devices.some((d) => d.level === "x64-avx512" && d.target.dotBf16)) {
+  devices.push(await openDevice("x64-avx512", { threads: 2, scratchBytes, bf16: false }));
+}
 if (missing.length > 0) console.log(`# levels that cannot run here: ${missing.join(", ")}`);
 after(async () => {
   for (const device of devices) await device.close();
@@ -56,7 +60,7 @@ function widthOf(format: WeightFormat, extra: number): number {
 
 for (const device of devices) {
   const { target } = device;
-  describe(device.level, () => {
+  describe(`${device.level}${target.dotBf16 ? " with bf16" : ""}`, () => {
     for (const format of formats) {
       test(`linear ${Object.values(format).join(" ")}: right, and each row alone is the same bits`, async () => {
         for (let n = 0; n < 4; n++) {

@@ -92,6 +92,8 @@ export interface DeviceOptions {
   readonly threads: number;
   /** Scratch memory of each thread. */
   readonly scratchBytes: number;
+  /** False leaves the instruction for bf16 products unused where there is one: so both ways are tested on one machine. */
+  readonly bf16?: boolean;
   /** Runs with a launch loop that can tell when it did what, and is a little slower. */
   readonly timed?: boolean;
 }

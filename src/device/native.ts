@@ -2,7 +2,7 @@
 
 import { renderX64, type X64Level, x64Targets } from "../compile/render/x64.ts";
 import { Assembler, reg } from "../compile/render/x64-assembler.ts";
-import type { TileProgram } from "../compile/tile.ts";
+import type { Target, TileProgram } from "../compile/tile.ts";
 import { assert, UserError } from "../core/errors.ts";
 import type { Device, DeviceOptions, Region, Rendered } from "./device.ts";
 import { type Native, openNative, type Refusal } from "./executable.ts";
@@ -12,26 +12,32 @@ import { timing } from "./x64-timing.ts";
 /** A cache line. */
 const line = 64;
 
+interface Processor {
+  readonly level: X64Level;
+  readonly bf16: boolean;
+}
+
 /** The best level that this processor and operating system support, or `undefined`. */
-export function detect(native: Native): X64Level | undefined {
+export function detect(native: Native): Processor | undefined {
   const code = native.install(cpuidCode());
   const out = native.alloc(64);
   native.call(code, out.address);
-  const [ecx1 = 0, ebx7 = 0, ecx7 = 0, xcr0 = 0] = new Uint32Array(out.buffer, out.offset, 4);
+  const [ecx1 = 0, ebx7 = 0, ecx7 = 0, xcr0 = 0, more = 0] = new Uint32Array(out.buffer, out.offset, 5);
   native.free(out);
   const has = (word: number, bit: number): boolean => ((word >>> bit) & 1) === 1;
   const avx2 = has(ecx1, 12) && has(ecx1, 29) && has(ebx7, 5) && (xcr0 & 6) === 6;
   if (!avx2) return undefined;
   const foundation = has(ebx7, 16) && has(ebx7, 30) && has(ebx7, 31) && has(ebx7, 17);
-  return foundation && has(ecx7, 11) && (xcr0 & 0xe6) === 0xe6 ? "x64-avx512" : "x64-avx2";
+  const wide = foundation && has(ecx7, 11) && (xcr0 & 0xe6) === 0xe6;
+  return { level: wide ? "x64-avx512" : "x64-avx2", bf16: wide && has(more, 5) };
 }
 
-/** Stores ecx of leaf 1, ebx and ecx of leaf 7, and XCR0 (0 without OSXSAVE) at the argument. */
+/** Stores ecx of leaf 1, ebx and ecx of leaf 7, XCR0 (0 without OSXSAVE), and eax of leaf 7.1 at the argument. */
 function cpuidCode(): Uint8Array {
   const a = new Assembler(false);
-  const cpuid = (leaf: number): void => {
+  const cpuid = (leaf: number, part = 0): void => {
     a.movImmediate(reg.rax, leaf);
-    a.xor32(reg.rcx, reg.rcx);
+    a.movImmediate(reg.rcx, part);
     a.byte(0x0f, 0xa2);
   };
   const none = a.label();
@@ -42,6 +48,8 @@ function cpuidCode(): Uint8Array {
   cpuid(7);
   a.store32({ base: reg.rdi, offset: 4 }, reg.rbx);
   a.store32({ base: reg.rdi, offset: 8 }, reg.rcx);
+  cpuid(7, 1);
+  a.store32({ base: reg.rdi, offset: 16 }, reg.rax);
   a.immediate(4, reg.r8, 1 << 27);
   a.jumpIf("e", none);
   a.xor32(reg.rcx, reg.rcx);
@@ -67,13 +75,15 @@ export async function openX64(
   try {
     const best = detect(native);
     if (best === undefined) return undefined;
-    if (level === "x64-avx512" && best !== level) {
+    if (level === "x64-avx512" && best.level !== level) {
       throw new UserError(
         "Level x64-avx512 was asked for; this processor has no AVX-512 with VNNI.",
         "Use --level x64-avx2.",
       );
     }
-    return start(native, level ?? best, options);
+    const chosen = level ?? best.level;
+    const dotBf16 = x64Targets[chosen].dotBf16 && best.bf16 && (options.bf16 ?? true);
+    return start(native, chosen, { ...x64Targets[chosen], dotBf16 }, options);
   } catch (error) {
     native.release();
     throw error;
@@ -120,7 +130,7 @@ function assemble(native: Native, { threads, scratchBytes, timed = false }: Devi
   return { words, scratch, run: () => native.callAsync(run, block.address), end };
 }
 
-function start(native: Native, level: X64Level, options: DeviceOptions): Device {
+function start(native: Native, level: X64Level, target: Target, options: DeviceOptions): Device {
   const { threads, timed } = options;
   assert(threads >= 1 && threads <= threadsMax, () => `${threads} threads`);
   const { words, scratch, run, end } = assemble(native, options);
@@ -141,10 +151,10 @@ function start(native: Native, level: X64Level, options: DeviceOptions): Device 
   };
   return {
     level,
-    target: x64Targets[level],
+    target,
     threads,
     machine: true,
-    dialect: `${level} ${JSON.stringify(x64Targets[level])}`,
+    dialect: `${level} ${JSON.stringify(target)}`,
     alloc: (bytes) => native.alloc(bytes),
     free: (region) => native.free(region),
     render,

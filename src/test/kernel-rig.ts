@@ -7,7 +7,7 @@ export const scratchBytes = 1 << 20;
 
 /** Opens each level that can run here; the others are named in `missing`. */
 export async function openLevels(): Promise<{
-  readonly devices: readonly Device[];
+  readonly devices: Device[];
   readonly missing: readonly Level[];
 }> {
   const devices: Device[] = [];

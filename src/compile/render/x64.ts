@@ -26,6 +26,7 @@ import { type Allocation, allocate, type Location } from "./x64-registers.ts";
 
 export type X64Level = "x64-avx512" | "x64-avx2";
 
+/** What a level may have: bf16 products need a processor that has them, beside AVX-512. */
 export const x64Targets: Readonly<Record<X64Level, Target>> = {
   "x64-avx512": { lanes: 16, registers: 30, dot4: true, dotBf16: true },
   "x64-avx2": { lanes: 8, registers: 14, dot4: false, dotBf16: false },
