@@ -1,7 +1,12 @@
-/** Compiles Gemma's programs once, in this process, and prints the seconds of each part as JSON. */
+/**
+ * Compiles Gemma's programs once, in this process, and prints the seconds of each part as JSON. Words: a level, or "", and a
+ * folder in which the program is looked for first, and kept.
+ */
 import type { WeightFormat } from "../compile/layout.ts";
-import { compile } from "../compile/pipeline.ts";
+import { type CompileOptions, compile } from "../compile/pipeline.ts";
+import type { Device } from "../device/device.ts";
 import { levels, openDevice } from "../device/open.ts";
+import { programCache } from "../device/program-cache.ts";
 import type { Graph } from "../graph/ir.ts";
 import { buildGraph } from "../model/architecture.ts";
 import { formatOf } from "../model/pack.ts";
@@ -10,7 +15,7 @@ import { openGemma } from "./gemma-steps.ts";
 export interface CompileSeconds {
   readonly level: string;
   readonly kernels: number;
-  /** Graph to tile programs, memory plan and barriers. */
+  /** Graph to tile programs, memory plan and barriers; or reading all of it from the cache. */
   readonly compile: number;
   /** Tile programs to machine code in executable memory. */
   readonly install: number;
@@ -18,10 +23,24 @@ export interface CompileSeconds {
   readonly embed: number;
 }
 
+/** What a load does where it keeps programs. */
+function kept(device: Device, graph: Graph, options: CompileOptions, folder: string) {
+  if (device.dialect === undefined) return compile(graph, options);
+  const cache = programCache(folder);
+  const parts = [device.dialect, graph, options];
+  const known = cache.read(parts);
+  if (known !== undefined) return known;
+  const fresh = compile(graph, options);
+  const rendered = { ...fresh, kernels: fresh.kernels.map((k) => device.render(k)) };
+  cache.write(parts, rendered);
+  return rendered;
+}
+
 async function once(): Promise<CompileSeconds> {
   const checkpoint = await openGemma();
+  const [asked, folder] = process.argv.slice(2);
   const device = await openDevice(
-    levels.find((level) => level === process.argv[2]),
+    levels.find((level) => level === asked),
     { threads: 1, scratchBytes: 4096 },
   );
   const graph = await buildGraph(checkpoint);
@@ -33,7 +52,7 @@ async function once(): Promise<CompileSeconds> {
   // The limits, and the second program for embeddings, are those of `loadRunner`.
   const options = { target: device.target, formats, tokensMax: 512, rowsMax: 64 };
   const began = performance.now();
-  const program = compile(graph, options);
+  const program = folder === undefined ? compile(graph, options) : kept(device, graph, options, folder);
   const compiled = performance.now();
   device.install(program.kernels);
   const installed = performance.now();

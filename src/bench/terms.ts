@@ -50,14 +50,12 @@ export function judge(row: Row, terms: Terms): Judged {
     a === undefined || b === undefined ? undefined : less ? b / a : a / b;
   const ratio = times(ours, peer);
   const share = times(ours, limit);
-  const reached = (found: number | undefined, wanted: number | undefined): boolean[] =>
-    wanted === undefined ? [] : [found !== undefined && found >= wanted];
-  const held = [
-    ...reached(ratio, goal?.ratio),
-    ...reached(share, goal?.share),
-    ...reached(goal?.most, goal?.most === undefined ? undefined : (ours ?? Number.POSITIVE_INFINITY)),
-  ];
-  const met = held.length === 0 ? undefined : held.every(Boolean);
+  const reached = (found: number | undefined, wanted: number | undefined): (boolean | undefined)[] =>
+    wanted === undefined ? [] : [found === undefined ? undefined : found >= wanted];
+  const held = [...reached(ratio, goal?.ratio), ...reached(share, goal?.share)];
+  if (goal?.most !== undefined) held.push(ours === undefined ? undefined : ours <= goal.most);
+  // What could not be measured is not known to be met.
+  const met = held.includes(false) ? false : held.length === 0 || held.includes(undefined) ? undefined : true;
   return { ...row, ratio, share, met, terms: { ...terms, ...row.terms } };
 }
 
