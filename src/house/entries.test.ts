@@ -40,13 +40,9 @@ test("no slot's folder has an id twice, and a row is implemented once in a slot"
   }
 });
 
-test("an id that is a row's is unique across slots, and its entry implements that row", () => {
+test("an id that is a row's is that of entries which implement the row, a part of it in each slot", () => {
   const ids = new Set(rows.map((row) => row.id));
   const named = entries.filter((e) => ids.has(e.id));
-  assert.deepEqual(
-    named.map((e) => e.id),
-    [...new Set(named.map((e) => e.id))],
-  );
   for (const { name, id, entry } of named) assert.ok(entry.rows.includes(id), `${name} does not name the row ${id}`);
 });
 

@@ -11,6 +11,7 @@ import { fusionRigs } from "./rig/fusion.ts";
 import { launchRigs } from "./rig/launch.ts";
 import { passRigs } from "./rig/pass.ts";
 import { servingRigs } from "./rig/serving.ts";
+import { tunerRigs } from "./rig/tuner.ts";
 import type { Metrics } from "./serve-metrics.ts";
 
 export type Given = Readonly<Record<string, number>>;
@@ -21,7 +22,7 @@ export interface Rig {
   measure(id: string, where: Claim["where"], workload?: string, given?: Given): Promise<Metrics>;
 }
 
-export const rigs: readonly Rig[] = [...fusionRigs, ...launchRigs, ...passRigs, ...servingRigs];
+export const rigs: readonly Rig[] = [...fusionRigs, ...launchRigs, ...passRigs, ...servingRigs, ...tunerRigs];
 
 export function rigOf(path: string): Rig {
   const rig = rigs.find((r) => r.slot.path === path);

@@ -113,7 +113,7 @@ export function tileOf(b: TileBuilder, format: WeightFormat, k: number, tile: Li
   const read = tile.stage === 1 ? stagedBlocks(f, k).format : f;
   const { panelBytes } = weightLayout(format, panelRows, k);
   // Each line once: by the tile that reads the panel's first vector, or by all tiles in turn.
-  const fetch = (columns: readonly number[], column: Int | undefined): Fetch => {
+  const fetchesFor = (columns: readonly number[], column: Int | undefined): Fetch => {
     // Where codes were unpacked first, this panel is in the cache already.
     if (tile.nextPanel === 0 && (tile.prefetch === 0 || tile.stage === 1)) return nothing;
     const ahead = tile.nextPanel === 1 ? panelBytes : tile.prefetch;
@@ -122,7 +122,7 @@ export function tileOf(b: TileBuilder, format: WeightFormat, k: number, tile: Li
     return { from: b.add(panel, b.mul(column, share)), ahead, bytes: share * b.target.lanes * 4 * columns.length };
   };
   return (source, columns, x, rows, column) =>
-    blockTile(b, read, k, source, columns, x, rows, { fetch: fetch(columns, column), operand, unroll, column });
+    blockTile(b, read, k, source, columns, x, rows, { fetches: fetchesFor(columns, column), operand, unroll, column });
 }
 
 function tiles(

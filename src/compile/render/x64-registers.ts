@@ -44,6 +44,23 @@ export function allocate(program: TileProgram, ints: readonly number[], vectors:
   return { of, slots };
 }
 
+/** Vector registers that a program needs: what `allocate` asserts there are. */
+export function vectorsNeeded(program: TileProgram): number {
+  const changes: number[] = [];
+  const change = (at: number, by: number): void => void (changes[at] = (changes[at] ?? 0) + by);
+  for (const { variable, start, end } of liveness(program).values()) {
+    if (variable.type === "int") continue;
+    change(start, 1);
+    change(end + 1, -1);
+  }
+  let [now, most] = [0, 0];
+  for (const by of changes) {
+    now += by ?? 0;
+    most = Math.max(most, now);
+  }
+  return most;
+}
+
 function liveness(program: TileProgram): Map<number, Interval> {
   const intervals = new Map<number, Interval>();
   const { args, begin, end, scratch } = program.inputs;

@@ -35,7 +35,7 @@ export interface Fetch {
 export const nothing: Fetch = { from: undefined, ahead: 0, bytes: 0 };
 
 interface BlockInner extends Pick<Inner, "operand" | "unroll"> {
-  readonly fetch: Fetch;
+  readonly fetches: Fetch;
   /** Where in the panel the vectors begin, where only the running kernel knows. */
   readonly column: Int | undefined;
 }
@@ -48,7 +48,7 @@ export function blockTile(
   columns: readonly number[],
   x: Int,
   rows: number,
-  { fetch, operand, unroll, column }: BlockInner,
+  { fetches, operand, unroll, column }: BlockInner,
 ): F32[][] {
   const { dot4, registers } = b.target;
   const quant = quantLayout(k, dot4);
@@ -60,8 +60,8 @@ export function blockTile(
   const known = constants(b, values, registers >= 24 || rows * columns.length <= 2);
   const turn = block.quads * 4;
   const parts = turn / quantBlock;
-  const lines = Math.ceil((fetch.bytes / 64 / k) * turn);
-  const ahead = fetch.from === undefined ? undefined : b.int(fetch.from);
+  const lines = Math.ceil((fetches.bytes / 64 / k) * turn);
+  const ahead = fetches.from === undefined ? undefined : b.int(fetches.from);
   const step = (): void => {
     const factors = factorsOf(b, f, block, columns);
     eachTurn(b, block, () => {
@@ -69,13 +69,13 @@ export function blockTile(
         // Evenly: a burst would fill the queues.
         if (ahead !== undefined) {
           for (let line = Math.ceil((lines * part) / parts); line < (lines * (part + 1)) / parts; line++)
-            b.prefetch(at(ahead, fetch.ahead + line * 64));
+            b.prefetch(at(ahead, fetches.ahead + line * 64));
         }
         columnsOf32(b, f, columns, sums, cursors, known, factors, part);
         b.add(cursors.codes, quantBlock, cursors.codes);
         b.add(cursors.facts, fact.stride, cursors.facts);
       }
-      if (ahead !== undefined) b.add(ahead, Math.round((fetch.bytes / k) * turn), ahead);
+      if (ahead !== undefined) b.add(ahead, Math.round((fetches.bytes / k) * turn), ahead);
     });
   };
   steps(b, k / f.block, 1, unroll, (_, times) => {

@@ -11,7 +11,7 @@ function zeros(b: TileBuilder, rows: number, columns: readonly number[]): F32[][
   return Array.from({ length: rows }, () => columns.map(() => b.constF(0)));
 }
 
-function fetch(b: TileBuilder, cursor: Int, columns: readonly number[], ahead: number): void {
+function fetchAhead(b: TileBuilder, cursor: Int, columns: readonly number[], ahead: number): void {
   if (ahead > 0) for (const c of columns) if (c % 64 === 0) b.prefetch(at(cursor, ahead + c));
 }
 
@@ -35,7 +35,7 @@ export function f32Tile(
         const v = repeated(at(x, r * xBytes + step * 4, offset));
         for (const [i, sum] of row.entries()) b.fma(sum, w[i]!, v);
       }
-      fetch(b, cursor, columns, ahead > 0 ? ahead + step * stepBytes : 0);
+      fetchAhead(b, cursor, columns, ahead > 0 ? ahead + step * stepBytes : 0);
     }
     b.add(cursor, times * stepBytes, cursor);
   });
@@ -71,7 +71,7 @@ export function bf16Tile(
           for (const [i, sum] of row.entries()) b.dotBf16(sum, w[i]!, v);
         }
       } else pairsApart(b, sums, w, x, xBytes, step * xStep, offset);
-      fetch(b, cursor, columns, ahead > 0 ? ahead + step * stepBytes : 0);
+      fetchAhead(b, cursor, columns, ahead > 0 ? ahead + step * stepBytes : 0);
     }
     b.add(cursor, times * stepBytes, cursor);
   });

@@ -80,14 +80,15 @@ export function unpackPanel(b: TileBuilder, f: BlockFormat, k: number, panel: In
   const lines = blockLayout(f).bytes / 64;
   const [from, into] = [b.int(panel), b.int(to)];
   b.for(0, k / f.block, 1, () => {
-    const fetch = (first: number, end: number): void => {
+    const fetchLines = (first: number, end: number): void => {
       for (let line = Math.ceil(first); ahead > 0 && line < end; line++) b.prefetch(at(from, ahead + line * 64));
     };
-    if (b.target.lanes < 16) fetch(0, lines);
+    if (b.target.lanes < 16) fetchLines(0, lines);
     eachPart(b, 1, ([offset = 0], column) => {
       // Evenly: a burst would fill the queues.
       const share = (lines * b.target.lanes) / panelRows;
-      if (column === undefined) fetch((offset / 4 / b.target.lanes) * share, (offset / 4 / b.target.lanes + 1) * share);
+      if (column === undefined)
+        fetchLines((offset / 4 / b.target.lanes) * share, (offset / 4 / b.target.lanes + 1) * share);
       unpackBlock(b, f, masks, from, into, offset, column);
     });
     b.add(from, blockLayout(f).bytes, from);
