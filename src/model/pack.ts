@@ -5,7 +5,6 @@
 import { panelRows } from "../compile/block-format.ts";
 import { rowFloats, type WeightFormat, weightLayout } from "../compile/layout.ts";
 import { lowerPack, storedRowBytes } from "../compile/lower/pack.ts";
-import { floatToBfloat } from "../core/half.ts";
 import type { Device, Region } from "../device/device.ts";
 import { type OneCall, runOnce } from "../device/run-once.ts";
 import type { TensorSource } from "./checkpoint.ts";
@@ -13,17 +12,17 @@ import { dequantize } from "./dequantize.ts";
 import { weightBytes } from "./weight-type.ts";
 
 /**
- * Which arithmetic products use. `exact`: everything dequantised to f32. `default`: quantised weights keep their codes, and
- * activations are quantised to int8; bf16 weights multiply bf16 activations; f16 and f32 run in f32. `bf16`: as `default`, and
- * f16 and f32 weights are rounded to bf16 too.
+ * Which arithmetic products use. `default`: quantised weights keep their codes, and activations are quantised to int8; bf16
+ * weights multiply bf16 activations; f16 and f32 run in f32. `bf16`: every weight is dequantised and rounded to bf16.
+ * `exact`: everything is dequantised to f32.
  */
-export type Numerics = "exact" | "default" | "bf16";
+export type Numerics = "default" | "bf16" | "exact";
+export const numericModes: readonly Numerics[] = ["default", "bf16", "exact"];
 
 export function formatOf({ type }: TensorSource, numerics: Numerics): WeightFormat {
   if (numerics === "exact") return { kind: "f32" };
-  if (type === "BF16") return { kind: "bf16" };
-  if (type === "F16" || type === "F32") return { kind: numerics === "bf16" ? "bf16" : "f32" };
-  return { kind: "blocks", type };
+  if (numerics === "bf16" || type === "BF16") return { kind: "bf16" };
+  return type === "F16" || type === "F32" ? { kind: "f32" } : { kind: "blocks", type };
 }
 
 /** A norm or a bias: f32, padded with zeros. */
@@ -147,6 +146,8 @@ function fill(matrix: Matrix, bytes: Uint8Array, first: number, count: number, i
   }
   const floats = new Float32Array(count * k);
   dequantize(tensor.type, source, count * k, floats);
+  const bits = new Uint32Array(floats.buffer);
   const halves = new Uint16Array(into.buffer, into.byteOffset, count * k);
-  for (let i = 0; i < halves.length; i++) halves[i] = floatToBfloat(floats[i]!);
+  // To nearest even; weights are finite.
+  for (let i = 0; i < halves.length; i++) halves[i] = (bits[i]! + 0x7fff + ((bits[i]! >>> 16) & 1)) >>> 16;
 }
