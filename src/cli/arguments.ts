@@ -6,6 +6,7 @@ import type { Level } from "../device/device.ts";
 import { levels } from "../device/open.ts";
 import { programCache } from "../device/program-cache.ts";
 import type { LoadOptions } from "../model/load.ts";
+import { type Numerics, numericModes } from "../model/pack.ts";
 import { programsFolder } from "./cache.ts";
 
 export const wholeFrom =
@@ -28,6 +29,7 @@ export const numberFrom =
 export interface RunnerArguments {
   readonly threads?: number;
   readonly exact?: boolean;
+  readonly numerics?: Numerics;
   readonly level?: Level;
   readonly launch?: string;
   readonly context?: number;
@@ -37,17 +39,31 @@ export interface RunnerArguments {
 /** How a model is run: the options of every command that runs one. */
 export function addRunnerOptions(command: Command): void {
   command.option("--threads <n>", "threads that compute (default: 2)", wholeFrom(1));
-  command.option("--exact", "weights dequantised, all arithmetic in 32-bit floats");
+  command.addOption(
+    new Option("--numerics <mode>", "default (as the weights are kept), bf16, or exact (32-bit floats)").choices([
+      ...numericModes,
+    ]),
+  );
+  command.option("--exact", "short for --numerics exact");
   command.addOption(new Option("--level <level>", "instruction set to use (default: the best)").choices([...levels]));
   const ids = launches.ids();
   command.addOption(new Option("--launch <policy>", "how calls are put on threads (default: nimble)").choices(ids));
 }
 
-export function loadOptions({ threads, exact, level, launch, context, blocks }: RunnerArguments): LoadOptions {
+export function loadOptions({
+  threads,
+  exact,
+  numerics,
+  level,
+  launch,
+  context,
+  blocks,
+}: RunnerArguments): LoadOptions {
   return {
     programs: programCache(programsFolder()),
     ...(threads !== undefined && { threads }),
     ...(exact !== undefined && { exact }),
+    ...(numerics !== undefined && { numerics }),
     ...(level !== undefined && { level }),
     ...(launch !== undefined && { launch }),
     ...(context !== undefined && { context }),
