@@ -18,7 +18,7 @@ export interface Limits {
 const defaultBytes = 512 << 20;
 const itemBytes = 256 << 10;
 /** Best of this many: what disturbs a measurement only ever makes it slower. */
-const repetitions = 7;
+const repetitions = 15;
 
 /** Takes about a second. The reference level has no limits worth the name: it is a bug to ask. */
 export async function measureLimits(device: Device, bytes = defaultBytes): Promise<Limits> {
@@ -126,7 +126,7 @@ async function readRate(device: Device, kernel: number, bytes: number): Promise<
   // Pages that nobody has written are all one page of zeros, which stays in the cache.
   new Uint8Array(memory.buffer, memory.offset, memory.bytes).fill(1);
   const out = device.alloc(items * 64);
-  const passes = 3;
+  const passes = 1;
   const seconds = await best(device, kernel, [memory, out], { items, passes });
   device.free(memory);
   device.free(out);
