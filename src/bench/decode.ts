@@ -2,7 +2,7 @@
 import { loadRunner } from "../model/load.ts";
 import { blocksOf, decode, loadOf, openGemma, prefill, stepBytes, tokensOf } from "./gemma-steps.ts";
 import { interleave } from "./interleave.ts";
-import { limitsOf } from "./limits.ts";
+import { limitsOn } from "./limits.ts";
 import { llamaBench } from "./llama-bench.ts";
 import { llamaVersion } from "./peers.ts";
 import type { Bench } from "./terms.ts";
@@ -12,8 +12,9 @@ const generated = 64;
 export async function run(bench: Bench): Promise<void> {
   const checkpoint = await openGemma();
   for (const threads of bench.threads) {
-    const { bytesPerSecond } = await limitsOf(bench.level, threads);
+    const limits = limitsOn(bench.level, threads);
     for (const depth of bench.quick ? [64] : [64, 4096]) {
+      const { bytesPerSecond } = await limits();
       const runner = await loadRunner(checkpoint, loadOf(bench, threads, depth + generated));
       const blocks = blocksOf(runner, depth + generated);
       await prefill(runner, tokensOf(depth), blocks);

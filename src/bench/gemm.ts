@@ -3,7 +3,7 @@
  * ones, those of Gemma's layers, and an odd one; fp32, BF16, int8. The goals are those of the means.
  */
 import { interleave, secondsOf } from "./interleave.ts";
-import { limitsOf } from "./limits.ts";
+import { limitsOn } from "./limits.ts";
 import { matrix } from "./matrices.ts";
 import { ourProducts } from "./our-products.ts";
 import { type Peer, pythonPeer } from "./peers.ts";
@@ -45,14 +45,13 @@ const goals = { fp32: { ratio: 1.05, share: 0.85 }, bf16: { ratio: 1, share: 0.7
 
 export async function run(bench: Bench): Promise<void> {
   for (const threads of bench.threads) {
-    const limits = (await limitsOf(bench.level, threads)).operationsPerSecond;
+    const limits = limitsOn(bench.level, threads);
     const peer = pythonPeer("gemm.py", threads);
     try {
       for (const kind of ["fp32", "bf16", "int8"] as const) {
-        const limit: Partial<Readonly<Record<string, number>>> = { fp32: limits.f32, ...limits };
-        const all = bench.quick ? quick : shapes[kind];
-        const operations = limit[kind];
-        await compare(bench, { kind, all, threads, peer, limit: operations && operations / 1e9 });
+        const { operationsPerSecond } = await limits();
+        const limit = operationsPerSecond[kind === "fp32" ? "f32" : kind] / 1e9;
+        await compare(bench, { kind, all: bench.quick ? quick : shapes[kind], threads, peer, limit });
       }
     } finally {
       await peer?.close();
@@ -66,7 +65,7 @@ interface Case {
   readonly threads: number;
   readonly peer: Peer | undefined;
   /** In `unitOf`. */
-  readonly limit: number | undefined;
+  readonly limit: number;
 }
 
 /** What the peer made ready: which of its ways was fastest, in which version, and whether it keeps packed weights. */

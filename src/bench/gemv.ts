@@ -3,7 +3,7 @@
  * so that each is read from memory. GB/s are of the file format's bytes, whatever either side repacks them to.
  */
 import { interleave, secondsOf } from "./interleave.ts";
-import { limitsOf } from "./limits.ts";
+import { limitsOn } from "./limits.ts";
 import { lastCacheBytes } from "./machine.ts";
 import { matrix } from "./matrices.ts";
 import { ourProducts } from "./our-products.ts";
@@ -16,11 +16,11 @@ const [n, k] = [4096, 2048];
 export async function run(bench: Bench): Promise<void> {
   const workingSet = 10.5 * lastCacheBytes();
   for (const threads of bench.threads) {
-    const { bytesPerSecond } = await limitsOf(bench.level, threads);
+    const limits = limitsOn(bench.level, threads);
     const peer = llamaVersion() === undefined ? undefined : pythonPeer("gemv.py", threads);
     try {
       for (const type of bench.quick ? types.slice(0, 1) : types) {
-        await compare(bench, type, threads, workingSet, peer, bytesPerSecond / 1e9);
+        await compare(bench, type, threads, workingSet, peer, (await limits()).bytesPerSecond / 1e9);
       }
     } finally {
       await peer?.close();

@@ -2,7 +2,7 @@
 import { loadRunner } from "../model/load.ts";
 import { blocksOf, loadOf, openGemma, prefill, prefillOperations, tokensOf } from "./gemma-steps.ts";
 import { interleave } from "./interleave.ts";
-import { limitsOf } from "./limits.ts";
+import { limitsOn } from "./limits.ts";
 import { llamaBench } from "./llama-bench.ts";
 import { llamaVersion } from "./peers.ts";
 import type { Bench } from "./terms.ts";
@@ -10,7 +10,7 @@ import type { Bench } from "./terms.ts";
 export async function run(bench: Bench): Promise<void> {
   const checkpoint = await openGemma();
   for (const threads of bench.threads) {
-    const limits = await limitsOf(bench.level, threads);
+    const limits = limitsOn(bench.level, threads);
     const runner = await loadRunner(checkpoint, loadOf(bench, threads, 2048));
     await prefill(runner, tokensOf(16), blocksOf(runner, 16));
     for (const length of bench.quick ? [32, 128] : [32, 128, 512, 2048]) {
@@ -23,7 +23,7 @@ export async function run(bench: Bench): Promise<void> {
       };
       const peer = (): Promise<number | undefined> => llamaBench({ prompt: length, generated: 0, depth: 0 }, threads);
       const { medians, terms } = await interleave(bench.repeat, { ours, peer });
-      const limit = (length * limits.operationsPerSecond.int8) / prefillOperations(checkpoint, length);
+      const limit = (length * (await limits()).operationsPerSecond.int8) / prefillOperations(checkpoint, length);
       bench.row({
         name: `prefill ${length}`,
         threads,

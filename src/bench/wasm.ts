@@ -5,7 +5,7 @@
 import { loadRunner } from "../model/load.ts";
 import { blocksOf, decode, openGemma, prefill, tokensOf } from "./gemma-steps.ts";
 import { interleave, secondsOf } from "./interleave.ts";
-import { limitsOf } from "./limits.ts";
+import { limitsOn } from "./limits.ts";
 import { matrix } from "./matrices.ts";
 import { ourProducts } from "./our-products.ts";
 import { nodePeer } from "./peers.ts";
@@ -22,8 +22,10 @@ const peersOf = (threads: number): readonly string[] => (threads === 1 ? ["tfjs"
 
 export async function run(bench: Bench): Promise<void> {
   for (const threads of bench.threads) {
-    const limit = (await limitsOf("wasm", threads)).operationsPerSecond.f32 / 1e9;
-    for (const shape of bench.quick ? shapes.slice(0, 1) : shapes) await product(bench, shape, threads, limit);
+    const limits = limitsOn("wasm", threads);
+    for (const shape of bench.quick ? shapes.slice(0, 1) : shapes) {
+      await product(bench, shape, threads, (await limits()).operationsPerSecond.f32 / 1e9);
+    }
   }
   await decoding(bench);
 }
