@@ -18,7 +18,7 @@ export interface Limits {
 const defaultBytes = 512 << 20;
 const itemBytes = 256 << 10;
 /** Best of this many: what disturbs a measurement only ever makes it slower. */
-const repetitions = 15;
+const repetitions = { read: 15, peak: 80 };
 
 /** Takes about a second. The reference level has no limits worth the name: it is a bug to ask. */
 export async function measureLimits(device: Device, bytes = defaultBytes): Promise<Limits> {
@@ -127,7 +127,7 @@ async function readRate(device: Device, kernel: number, bytes: number): Promise<
   new Uint8Array(memory.buffer, memory.offset, memory.bytes).fill(1);
   const out = device.alloc(items * 64);
   const passes = 1;
-  const seconds = await best(device, kernel, [memory, out], { items, passes });
+  const seconds = await best(device, kernel, [memory, out], { items, passes, repetitions: repetitions.read });
   device.free(memory);
   device.free(out);
   return (passes * items * itemBytes) / seconds;
@@ -136,7 +136,7 @@ async function readRate(device: Device, kernel: number, bytes: number): Promise<
 async function peakRate(device: Device, kernel: number, operations: number): Promise<number> {
   const items = 8 * device.threads;
   const out = device.alloc(items * 64);
-  const seconds = await best(device, kernel, [out], { items, passes: 1 });
+  const seconds = await best(device, kernel, [out], { items, passes: 1, repetitions: repetitions.peak });
   device.free(out);
   return (items * operations) / seconds;
 }
@@ -146,7 +146,11 @@ async function best(
   device: Device,
   kernel: number,
   args: readonly Region[],
-  { items, passes }: { readonly items: number; readonly passes: number },
+  {
+    items,
+    passes,
+    repetitions: count,
+  }: { readonly items: number; readonly passes: number; readonly repetitions: number },
 ): Promise<number> {
   const parameters = device.alloc(8 * args.length);
   const records = device.alloc(passes * record.stride);
@@ -154,7 +158,7 @@ async function best(
   for (const [i, { address }] of args.entries()) words.setBigUint64(8 * i, BigInt(address), true);
   const launch = new DataView(records.buffer, records.offset, records.bytes);
   let seconds = Number.POSITIVE_INFINITY;
-  for (let i = 0; i < repetitions; i++) {
+  for (let i = 0; i < count; i++) {
     for (let pass = 0; pass < passes; pass++) {
       const start = pass * record.stride;
       launch.setBigUint64(start + record.kernel, BigInt(kernel), true);
