@@ -1,10 +1,18 @@
 /** Between a graph and a policy of fusion: what the policy sees of the graph, and its answer checked and put in order. */
 import { assert } from "../core/errors.ts";
 import type { Graph, Node, NodeId, OpKind } from "../graph/ir.ts";
-import type { Fusion, FusionNode, FusionView, Group, OpClass } from "./fusion.ts";
+import {
+  type Form,
+  type Fusion,
+  type FusionNode,
+  type FusionView,
+  type Group,
+  type OpClass,
+  whyNoKernel,
+} from "./fusion.ts";
 import { rowBytesOf } from "./lower/rows.ts";
 import { isComputed } from "./lower.ts";
-import { isRowOp, widthOf } from "./lower-rows.ts";
+import { isLocalOp, isRowOp, widthOf } from "./lower-rows.ts";
 
 /** Caches of the smallest machine that counts: a group that fits here fits everywhere. */
 const caches = { l1Bytes: 32 * 1024, l2Bytes: 512 * 1024 };
@@ -40,22 +48,37 @@ const rowBytes: Partial<{ readonly [K in OpKind]: (width: number) => number }> =
   narrow: (width) => width * 2,
 };
 
+function formOf({ op, inputs, type }: Node, byId: ReadonlyMap<NodeId, Node>): Form {
+  if (isRowOp(op)) return "rows";
+  if (op.kind === "linear") return "panel";
+  if (op.kind !== "attention") return "alone";
+  // The heads that share keys are an item: only whole blocks of columns can be done to them.
+  const [, heads, width] = type.shape.map(Number);
+  const kvHeads = Number(byId.get(inputs[1]!)!.type.shape[1]);
+  return ((heads! / kvHeads) * width!) % 32 === 0 ? "heads" : "alone";
+}
+
 export function fusionView(graph: Graph): FusionView {
   const byId = new Map(graph.nodes.map((n) => [n.id, n]));
   const outputs = new Set(Object.values(graph.outputs).map((id) => source(byId, id).node));
-  const nodes = graph.nodes.filter(isComputed).map((node): FusionNode => {
+  const computed = graph.nodes.filter(isComputed);
+  const readers = new Map<NodeId, NodeId[]>(computed.map(({ id }) => [id, []]));
+  const nodes = computed.map((node): FusionNode => {
     const { id, op, inputs, type } = node;
     const read = inputs
       .map((input, i) => ({ ...source(byId, input), picked: op.kind === "gather" && i === 0 }))
-      .filter((input) => isComputed(byId.get(input.node)!));
+      .filter((input) => readers.has(input.node));
+    for (const input of read) readers.get(input.node)!.push(id);
     return {
       id,
       kind: op.kind,
       class: classes[op.kind],
-      form: isRowOp(op) ? "rows" : "alone",
+      form: formOf(node, byId),
+      local: isLocalOp(op),
       rows: type.shape[0]!,
       rowBytes: rowBytes[op.kind]?.(widthOf(node)) ?? rowBytesOf(widthOf(node)),
       inputs: read.map((input) => ({ node: input.node, rowwise: !input.sliced && !input.picked })),
+      readers: readers.get(id)!,
       passes: op.kind === "rmsNorm" || op.kind === "rope" || op.kind === "cacheStore" ? 2 : 1,
       output: outputs.has(id),
     };
@@ -78,28 +101,12 @@ export function fuse(graph: Graph, policy: Fusion, name: string): readonly Group
   const groupOf = new Map(groups.flatMap((group) => group.map((id) => [id, group] as const)));
   const count = groups.reduce((n, group) => n + group.length, 0);
   assert(count === view.nodes.length && groupOf.size === count, () => `${name}: each node belongs to one group`);
-  for (const node of view.nodes) checkForm(node, view, groupOf, name);
-  return inOrder(view, groups, groupOf, name);
-}
-
-function checkForm(
-  { id, kind, form, rows, inputs }: FusionNode,
-  { nodes }: FusionView,
-  groupOf: ReadonlyMap<NodeId, Group>,
-  name: string,
-): void {
-  const group = groupOf.get(id);
-  assert(group !== undefined, () => `${name}: %${id} is in no group`);
-  if (group.length === 1) return;
-  const first = nodes.find((n) => n.id === group[0])!;
-  assert(
-    form === "rows" && rows === first.rows,
-    () => `${name}: ${kind} %${id} cannot be in one kernel with %${first.id}`,
-  );
-  for (const input of inputs) {
-    const together = groupOf.get(input.node) === group;
-    assert(!together || input.rowwise, () => `${name}: %${id} needs other rows of %${input.node}, and is in its group`);
+  const byId = new Map(view.nodes.map((node) => [node.id, node]));
+  for (const group of groups) {
+    const why = whyNoKernel(new Set(group.map((id) => byId.get(id)!)));
+    assert(why === undefined, () => `${name}: ${why}`);
   }
+  return inOrder(view, groups, groupOf, name);
 }
 
 function inOrder(

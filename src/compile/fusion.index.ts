@@ -6,4 +6,5 @@ export const fusionIndex: Index<Fusion> = {
   astitch: () => import("./fusion/astitch.ts"),
   none: () => import("./fusion/none.ts"),
   tvm: () => import("./fusion/tvm.ts"),
+  welder: () => import("./fusion/welder.ts"),
 };

@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { fileURLToPath } from "node:url";
 import { stream } from "../core/random.ts";
+import type { GraphBuilder, Value } from "../graph/builder.ts";
 import { loadRunner } from "../model/load.ts";
 import { openCheckpoint } from "../model/open.ts";
 import { graphOf, groupsOf, width } from "../test/fusion-case.ts";
@@ -53,7 +54,8 @@ const [embed, gelu, linear, add] = ids as [number, number, number, number];
 const wrong: readonly (readonly [string, readonly (readonly number[])[], RegExp])[] = [
   ["a node is left out", [[embed], [gelu], [linear]], /each node belongs to one group/],
   ["a node is in two", [[embed], [gelu], [linear], [add, gelu]], /each node belongs to one group/],
-  ["a product is in a group of rows", [[embed], [gelu, linear], [add]], /cannot be in one kernel/],
+  ["a product is in a group with what it reads", [[embed], [gelu, linear], [add]], /cannot follow .* by columns/],
+  ["a product is in a group of rows", [[embed, linear], [gelu], [add]], /cannot follow .* by columns/],
   ["a group waits for itself", [[embed], [gelu, add], [linear]], /waits for itself/],
 ];
 for (const [what, groups, message] of wrong) {
@@ -62,6 +64,23 @@ for (const [what, groups, message] of wrong) {
     assert.throws(() => groupsOf(chain, policy), { message });
   });
 }
+
+test("a product that is wanted outside may not be in a group, nor one that follows another, nor too many", () => {
+  const all: Fusion = { partition: ({ nodes }) => [[nodes[0]!.id], nodes.slice(1).map(({ id }) => id)] };
+  const product = (g: GraphBuilder, x: Value, name: string) => g.linear(x, g.weight(name, [width, width]));
+  const wanted = graphOf((g, x) => {
+    const y = product(g, x, "a");
+    return { y, z: g.relu(y) };
+  });
+  assert.throws(() => groupsOf(wanted, all), /is wanted outside/);
+  const chained = graphOf((g, x) => ({ y: g.relu(product(g, product(g, x, "a"), "b")) }));
+  assert.throws(() => groupsOf(chained, all), /needs whole rows/);
+  const many = graphOf((g, x) => {
+    const [a, b, c, d] = ["a", "b", "c", "d"].map((name) => product(g, x, name));
+    return { y: g.add(g.add(a!, b!), g.add(c!, d!)) };
+  });
+  assert.throws(() => groupsOf(many, all), /one product of 4/);
+});
 
 test("a group may not hold who picks other rows, or reads a slice", () => {
   const together: Fusion = { partition: ({ nodes }) => [nodes.map(({ id }) => id)] };

@@ -15,8 +15,14 @@ import { fusionIndex } from "./fusion.index.ts";
  */
 export type OpClass = "injective" | "reduction" | "complex" | "opaque";
 
-/** What can share a kernel: `rows` with other `rows` over the same rows, in any number; `alone` with nobody. */
-export type Form = "rows" | "alone";
+/**
+ * What can share a kernel. `rows`: any operations over the same rows. `panel`: products over the same rows and of the same
+ * width, and what follows them column by column. `heads`: one attention and what follows it column by column. `alone`: nobody.
+ */
+export type Form = "rows" | "panel" | "heads" | "alone";
+
+/** Most products of a kernel. */
+export const productsMax = 3;
 
 export interface FusionInput {
   readonly node: NodeId;
@@ -30,11 +36,15 @@ export interface FusionNode {
   readonly kind: OpKind;
   readonly class: OpClass;
   readonly form: Form;
+  /** Each 32 columns of its result need the same 32 of its operands: it can follow column by column. */
+  readonly local: boolean;
   readonly rows: Dim;
   /** Of a row of its result; 0 where it leaves none. */
   readonly rowBytes: number;
   /** What it reads of other nodes. */
   readonly inputs: readonly FusionInput[];
+  /** Who reads its result. */
+  readonly readers: readonly NodeId[];
   /** How often it walks over a row of its inputs. */
   readonly passes: number;
   /** The step returns it. */
@@ -62,24 +72,45 @@ export const fusions = slot<Fusion>("compile/fusion", fusionIndex);
 /** Types an entry, and returns it unchanged. */
 export const fusion = <const O extends Options>(entry: Entry<Fusion, O>): Entry<Fusion, O> => entry;
 
+/** Why nodes cannot be one kernel; `undefined` where they can. */
+export function whyNoKernel(group: ReadonlySet<FusionNode>): string | undefined {
+  if (group.size === 1) return undefined;
+  const ids = new Map([...group].map((node) => [node.id, node]));
+  const [first] = group;
+  const products = [...group].filter(({ form }) => form !== "rows");
+  for (const node of group) {
+    const { id, form, rows, inputs, local, rowBytes, readers, output } = node;
+    if (form === "alone" || rows !== first!.rows)
+      return `${node.kind} %${id} cannot be in one kernel with %${first!.id}`;
+    const inside = inputs.filter((input) => ids.has(input.node));
+    const far = inside.find((input) => !input.rowwise);
+    if (far !== undefined) return `%${id} needs other rows of %${far.node}, and is in its group`;
+    if (products.length === 0) continue;
+    if (form !== "rows") {
+      const [other] = products;
+      if (output || readers.some((reader) => !ids.has(reader))) return `%${id} is wanted outside of its kernel`;
+      if (inside.length > 0) return `%${id} needs whole rows of %${inside[0]!.node}, and is in its group`;
+      if (products.length > (form === "panel" ? productsMax : 1)) return `%${id} is one product of ${products.length}`;
+      if (form !== other!.form || rowBytes !== other!.rowBytes) return `%${id} and %${other!.id} differ in form`;
+    } else if (!local || inside.length === 0) return `${node.kind} %${id} cannot follow %${products[0]!.id} by columns`;
+  }
+  return undefined;
+}
+
 /** Groups that grow by being joined; joins that would make a group wait for itself are refused. */
 export class Partition {
   readonly #view: FusionView;
   readonly #place: ReadonlyMap<NodeId, number>;
-  readonly #users: ReadonlyMap<NodeId, readonly FusionNode[]>;
   readonly #groupOf = new Map<NodeId, Set<FusionNode>>();
 
   constructor(view: FusionView) {
     this.#view = view;
     this.#place = new Map(view.nodes.map(({ id }, i) => [id, i]));
-    const users = new Map<NodeId, FusionNode[]>(view.nodes.map(({ id }) => [id, []]));
-    for (const node of view.nodes) for (const { node: id } of node.inputs) users.get(id)!.push(node);
-    this.#users = users;
     for (const node of view.nodes) this.#groupOf.set(node.id, new Set([node]));
   }
 
   node = (id: NodeId): FusionNode => this.#view.nodes[this.#place.get(id)!]!;
-  users = (id: NodeId): readonly FusionNode[] => this.#users.get(id)!;
+  readers = (id: NodeId): readonly FusionNode[] => this.node(id).readers.map(this.node);
   groupOf = (id: NodeId): ReadonlySet<FusionNode> => this.#groupOf.get(id)!;
 
   /** Joins the groups of two nodes where they can be one kernel; tells whether they are one group now. */
@@ -87,17 +118,8 @@ export class Partition {
     const [one, other] = [this.#groupOf.get(a)!, this.#groupOf.get(b)!];
     if (one === other) return true;
     const joined = new Set([...one, ...other]);
-    if (!this.#isKernel(joined) || !allow(joined) || this.#leadsBack(joined)) return false;
+    if (whyNoKernel(joined) !== undefined || !allow(joined) || this.#leadsBack(joined)) return false;
     for (const { id } of joined) this.#groupOf.set(id, joined);
-    return true;
-  }
-
-  #isKernel(group: ReadonlySet<FusionNode>): boolean {
-    const [first] = group;
-    for (const { form, rows, inputs } of group) {
-      if (form !== "rows" || rows !== first!.rows) return false;
-      if (inputs.some(({ node, rowwise }) => !rowwise && group.has(this.node(node)))) return false;
-    }
     return true;
   }
 
@@ -108,12 +130,12 @@ export class Partition {
     const open: ReadonlySet<FusionNode>[] = [group];
     for (let from = open.pop(); from !== undefined; from = open.pop()) {
       for (const { id } of from) {
-        for (const user of this.users(id)) {
-          if (group.has(user)) {
+        for (const reader of this.readers(id)) {
+          if (group.has(reader)) {
             if (from !== group) return true;
             continue;
           }
-          const next = this.groupOf(user.id);
+          const next = this.groupOf(reader.id);
           // Nodes only need earlier ones, so a group that lies behind leads nowhere.
           if (seen.has(next) || [...next].every((n) => this.#place.get(n.id)! > last)) continue;
           seen.add(next);

@@ -26,6 +26,10 @@ export interface RowGroup {
 export const isRowOp = ({ kind }: Op): boolean =>
   kind !== "linear" && kind !== "attention" && kind !== "rowMaxima" && kind !== "rowSums";
 
+/** Each 32 columns of the result need the same 32 of the operands. */
+export const isLocalOp = (op: Op): boolean =>
+  isRowOp(op) && !["embed", "gather", "rmsNorm", "rope", "concat", "cacheStore"].includes(op.kind);
+
 export const widthOf = ({ type }: Node): number => type.shape.slice(1).reduce<number>((n, d) => n * Number(d), 1);
 
 /** [T, H, C] is H heads of C; [T, D] one of D. */
@@ -34,8 +38,13 @@ function headsOf({ type }: Node): { readonly heads: number; readonly width: numb
   return width === undefined ? { heads: 1, width: heads! } : { heads: heads!, width };
 }
 
-/** `wanted` tells what someone outside the group reads. */
-export function rowGroup(nodes: readonly Node[], wanted: (id: NodeId) => boolean, context: RowContext): RowGroup {
+/** `wanted` tells what someone outside the group reads; `products` are made before the first step, in the same kernel. */
+export function rowGroup(
+  nodes: readonly Node[],
+  wanted: (id: NodeId) => boolean,
+  context: RowContext,
+  products: readonly NodeId[] = [],
+): RowGroup {
   const stepOf = new Map(nodes.map(({ id }, i) => [id, i]));
   const args: Argument[] = [];
   const param = (arg: Argument): number => {
@@ -48,6 +57,7 @@ export function rowGroup(nodes: readonly Node[], wanted: (id: NodeId) => boolean
     const { of, sliced } = context.source(id);
     const step = sliced ? undefined : stepOf.get(of);
     if (step !== undefined) return { from: "step", step };
+    if (products.includes(of)) return { from: "product", product: products.indexOf(of) };
     const { arg, stride } = context.rows(id);
     return { from: "rows", param: param(arg), stride };
   };

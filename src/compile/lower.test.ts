@@ -21,7 +21,8 @@ import {
 } from "../test/row-kernels.ts";
 import { type BlockType, blockFormats } from "./block-format.ts";
 import { fact, quantLayout, rowFloats, type WeightFormat, weightLayout } from "./layout.ts";
-import { attentionMasks, blockBytes, lowerAttention, positionsPerBlock } from "./lower/attention.ts";
+import { attentionMasks, lowerAttention } from "./lower/attention.ts";
+import { blockBytes, positionsPerBlock } from "./lower/cache-store.ts";
 import { activationBytes, lowerLinear } from "./lower/linear.ts";
 import { type RowOp, rowBytesOf } from "./lower/rows.ts";
 import { lowerRowMaxima, lowerRowSums, statisticsFloats, statisticsItems } from "./lower/statistics.ts";

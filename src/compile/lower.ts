@@ -3,12 +3,14 @@ import { assert } from "../core/errors.ts";
 import type { Dim, Graph, InputName, Node, NodeId, Op, OpKind, Rope } from "../graph/ir.ts";
 import { type WeightFormat, weightLayout } from "./layout.ts";
 import { lowerAttention } from "./lower/attention.ts";
-import { lowerLinear } from "./lower/linear.ts";
+import { type LinearShape, lowerLinear } from "./lower/linear.ts";
+import { lowerPanels } from "./lower/panels.ts";
 import { lowerRows } from "./lower/row-kernel.ts";
-import { strideOf } from "./lower/row-work.ts";
+import { type RowProgram, type RowWork, strideOf } from "./lower/row-work.ts";
 import { rowBytesOf } from "./lower/rows.ts";
 import { lowerRowMaxima, lowerRowSums, statisticsFloats, statisticsItems } from "./lower/statistics.ts";
-import { isRowOp, rowGroup, widthOf } from "./lower-rows.ts";
+import { isRowOp, type RowContext, rowGroup, widthOf } from "./lower-rows.ts";
+import { defaultSchedule } from "./schedule/linear.ts";
 import type { Target, TileProgram } from "./tile.ts";
 
 /** A value that calls write and read: rows of bytes, as many as its dimension says. */
@@ -111,11 +113,11 @@ class Lowering {
   #lower(group: readonly Node[], users: ReadonlyMap<NodeId, readonly (NodeId | undefined)[]>): void {
     const [node] = group;
     if (node === undefined) return;
-    if (isRowOp(node.op)) {
-      const inside = new Set(group.map(({ id }) => id));
-      return this.#rowCall(group, (id) => users.get(id)?.some((u) => u === undefined || !inside.has(u)) ?? false);
-    }
-    assert(group.length === 1, () => `${group.map(({ op }) => op.kind)} cannot be one call`);
+    const inside = new Set(group.map(({ id }) => id));
+    const wanted = (id: NodeId): boolean => users.get(id)?.some((u) => u === undefined || !inside.has(u)) ?? false;
+    const products = group.filter(({ op }) => !isRowOp(op));
+    if (products.length === 0) return this.#rowCall(group, wanted);
+    if (group.length > 1) return this.#productCall(group, products, wanted);
     if (node.op.kind === "linear") return this.#linear(node);
     if (node.op.kind === "attention") return this.#attention(node, node.op);
     return this.#statistics(node, node.op.kind === "rowMaxima" ? lowerRowMaxima : lowerRowSums);
@@ -123,43 +125,97 @@ class Lowering {
 
   /** Operations on rows as one kernel; those that nobody outside wants leave nothing in memory. */
   #rowCall(group: readonly Node[], wanted: (id: NodeId) => boolean): void {
-    const { target } = this.#options;
-    const { program, args, results } = rowGroup(group, wanted, {
-      node: this.#node,
-      source: (id) => this.#view(id),
-      rows: this.#rows,
-      read: this.#read,
-      format: (name) => this.#format(name),
-    });
+    const { program, args, results } = rowGroup(group, wanted, this.#rowContext);
     const kernel = this.#kernel(`rows ${JSON.stringify(program)}`, (t) => lowerRows(t, program));
-    const outs = results.map(({ node, work }) => this.#allocate(node, strideOf(work, target)));
+    const outs = results.map(this.#result);
     const kinds = group.map(({ op }) => op.kind);
     const op = kinds.find((kind) => kind === "embed" || kind === "cacheStore") ?? kinds.at(-1)!;
     this.#calls.push({ op, kernel, args: [...args, ...outs], items: this.#perRow(group[0]!) });
   }
 
+  readonly #rowContext: RowContext = {
+    node: (id) => this.#node(id),
+    source: (id) => this.#view(id),
+    rows: (id) => this.#rows(id),
+    read: (id) => this.#read(id),
+    format: (name) => this.#format(name),
+  };
+
+  #result = ({ node, work }: { readonly node: Node; readonly work: RowWork }): Argument =>
+    this.#allocate(node, strideOf(work, this.#options.target));
+
+  /** Products, or an attention, and what follows column by column. */
+  #productCall(group: readonly Node[], products: readonly Node[], wanted: (id: NodeId) => boolean): void {
+    const [first] = products;
+    const ids = products.map(({ id }) => id);
+    assert(!ids.some(wanted), () => `%${ids} are wanted outside of their kernel`);
+    const steps = group.filter(({ op }) => isRowOp(op));
+    const { program, args, results } = rowGroup(steps, wanted, this.#rowContext, ids);
+    const outs = (): readonly Argument[] => results.map(this.#result);
+    if (first!.op.kind === "attention") {
+      const call = this.#attends(first!, first!.op, program);
+      this.#calls.push({ ...call, op: "attention", args: [...call.args, ...args, ...outs()] });
+      return;
+    }
+    const parts = products.map((node) => this.#product(node));
+    const { target } = this.#options;
+    const scheduled = parts.map(({ format, shape }) => ({
+      format,
+      shape,
+      schedule: defaultSchedule(target, format, shape),
+    }));
+    const panels = { products: scheduled, rows: program };
+    const kernel = this.#kernel(`panels ${JSON.stringify(panels)}`, (t) => lowerPanels(t, panels));
+    const operands = parts.flatMap((p) => p.args);
+    const count = { kind: "count", dim: first!.type.shape[0]! } as const;
+    const { format, shape } = parts[0]!;
+    const items = { dim: 1, times: weightLayout(format, shape.n, shape.k).panels } as const;
+    this.#calls.push({ op: "linear", kernel, args: [count, ...operands, ...args, ...outs()], items });
+  }
+
   #linear(node: Node): void {
-    const [x, w, bias] = node.inputs;
+    const { format, shape, args } = this.#product(node);
+    const [w, x, ...bias] = args;
+    const key = `linear ${JSON.stringify(format)} ${JSON.stringify(shape)}`;
+    const kernel = this.#kernel(key, (t) => lowerLinear(t, format, shape));
+    const count = { kind: "count", dim: node.type.shape[0]! } as const;
+    this.#call(node, kernel, [w!, x!, count, ...bias], {
+      dim: 1,
+      times: weightLayout(format, shape.n, shape.k).panels,
+    });
+  }
+
+  /** A product's weights, x and bias. */
+  #product({ inputs }: Node): {
+    readonly format: WeightFormat;
+    readonly shape: LinearShape;
+    readonly args: readonly Argument[];
+  } {
+    const [x, w, ...bias] = inputs;
     const { name, shape } = this.#matrix(w!);
-    const format = this.#format(name);
-    const [n, k] = [shape[0]!, shape[1]!];
-    const key = `linear ${JSON.stringify(format)} ${n} ${k} ${bias !== undefined}`;
-    const kernel = this.#kernel(key, (t) => lowerLinear(t, format, { n, k, bias: bias !== undefined }));
-    const rows = node.type.shape[0]!;
-    const args = [this.#read(w!), this.#read(x!), { kind: "count", dim: rows } as const];
-    if (bias !== undefined) args.push(this.#read(bias) as (typeof args)[number]);
-    this.#call(node, kernel, args, { dim: 1, times: weightLayout(format, n, k).panels });
+    const args = [this.#read(w!), this.#read(x!), ...bias.map(this.#read)];
+    return { format: this.#format(name), shape: { n: shape[0]!, k: shape[1]!, bias: bias.length > 0 }, args };
   }
 
   #attention(node: Node, op: Extract<Op, { kind: "attention" }>): void {
+    const { kernel, args, items } = this.#attends(node, op);
+    this.#call(node, kernel, args, items);
+  }
+
+  /** Attention up to where its result goes, and the rows that follow it, if any, in the same kernel. */
+  #attends(
+    node: Node,
+    { layer, window, scale }: Extract<Op, { kind: "attention" }>,
+    then?: RowProgram,
+  ): Pick<Call, "kernel" | "args" | "items"> {
     const [q, stored, , positions] = node.inputs;
-    const { layer, window } = op;
     assert(this.#node(stored!).op.kind === "cacheStore", () => `%${node.id} attends to what is not in the cache`);
-    const [, heads, width] = this.#node(q!).type.shape.map(Number) as [number, number, number];
+    const [dim, heads, width] = node.type.shape as [Dim, number, number];
     const kvHeads = Number(this.#node(stored!).type.shape[1]);
     this.#caches.push({ layer, kvHeads, width, heads, ...(window !== undefined && { window }) });
-    const shape = { heads, kvHeads, width, scale: op.scale, window };
-    const kernel = this.#kernel(`attention ${JSON.stringify(shape)}`, (t) => lowerAttention(t, shape));
+    const shape = { heads, kvHeads, width, scale, window };
+    const key = `attention ${JSON.stringify(shape)} ${JSON.stringify(then)}`;
+    const kernel = this.#kernel(key, (t) => lowerAttention(t, shape, then));
     const args: readonly Argument[] = [
       this.#read(q!),
       this.#read(positions!),
@@ -169,7 +225,7 @@ class Lowering {
       { kind: "cache", layer, part: "values" },
       { kind: "masks" },
     ];
-    this.#call(node, kernel, args, { dim: node.type.shape[0]!, times: kvHeads });
+    return { kernel, args, items: { dim, times: kvHeads } };
   }
 
   #statistics(node: Node, lower: (t: Target, vocabulary: number) => TileProgram): void {

@@ -1,6 +1,7 @@
 /** The `Runner` of compiled programs: fills a step's inputs, runs it, and shows its output rows. */
 
-import { attentionMasks, positionsPerBlock } from "../compile/lower/attention.ts";
+import { attentionMasks } from "../compile/lower/attention.ts";
+import { positionsPerBlock } from "../compile/lower/cache-store.ts";
 import { wholeRuns } from "../compile/lower/statistics.ts";
 import type { Program } from "../compile/schedule.ts";
 import type { TileProgram } from "../compile/tile.ts";

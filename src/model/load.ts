@@ -5,11 +5,13 @@
  *          └───────► packed weights ─────────────┴──► session on a device ──► Runner
  */
 
-import { fusions } from "../compile/fusion.ts";
+import { fusions, productsMax } from "../compile/fusion.ts";
 import { launches } from "../compile/launch.ts";
 import type { WeightFormat } from "../compile/layout.ts";
-import { attentionScratch, positionsPerBlock } from "../compile/lower/attention.ts";
+import { attentionScratch } from "../compile/lower/attention.ts";
+import { positionsPerBlock } from "../compile/lower/cache-store.ts";
 import { linearScratch } from "../compile/lower/linear.ts";
+import { panelScratch } from "../compile/lower/panels.ts";
 import { rowScratchMax } from "../compile/lower/row-kernel.ts";
 import { optionalPasses } from "../compile/pass.ts";
 import { type CompileOptions, compile } from "../compile/pipeline.ts";
@@ -81,7 +83,9 @@ export async function loadRunner(checkpoint: Checkpoint, options: LoadOptions = 
   const context = contextOf(checkpoint, options.context);
   const graph = await buildGraph(checkpoint);
   const formats = formatsOf(graph, checkpoint, options.numerics ?? (options.exact ? "exact" : "default"));
-  const scratchBytes = Math.max(attentionScratch(context), rowScratchMax, unpackScratch(graph, formats));
+  const tokensMax = options.tokensMax ?? Math.min(defaults.tokensMax, context);
+  const kernelScratch = Math.max(attentionScratch(context), unpackScratch(graph, formats));
+  const scratchBytes = kernelScratch + rowScratchMax + panelScratch(productsMax, tokensMax);
   const fusionId = options.fusion ?? defaults.fusion;
   const fusion = { id: fusionId, policy: await fusions.create(fusionId) };
   const id = options.launch ?? defaults.launch;
@@ -94,7 +98,7 @@ export async function loadRunner(checkpoint: Checkpoint, options: LoadOptions = 
   let packing: Promise<Weights> | undefined;
   try {
     const limits = {
-      tokensMax: options.tokensMax ?? Math.min(defaults.tokensMax, context),
+      tokensMax,
       rowsMax: options.rowsMax ?? defaults.rowsMax,
       sequencesMax: options.sequencesMax ?? defaults.sequencesMax,
     };

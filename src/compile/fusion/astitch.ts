@@ -26,9 +26,10 @@ export default fusion({
       partition(view) {
         const partition = new Partition(view);
         const fits = (group: ReadonlySet<FusionNode>): boolean => {
+          if ([...group].some(({ form }) => form !== "rows")) return false;
           const inside = ({ id, output }: FusionNode): boolean =>
-            !output && partition.users(id).every((user) => group.has(user));
-          const held = [...group].filter((node) => inside(node) && isHeld(node, partition.users(node.id)));
+            !output && partition.readers(id).every((user) => group.has(user));
+          const held = [...group].filter((node) => inside(node) && isHeld(node, partition.readers(node.id)));
           return held.reduce((bytes, { rowBytes }) => bytes + rowBytes, 0) <= view.l1Bytes;
         };
         for (const { id, inputs } of view.nodes) for (const { node } of inputs) partition.join(node, id, fits);

@@ -5,12 +5,14 @@ import { fusions } from "../fusion.ts";
 
 const tvm = await fusions.create("tvm");
 
-test("injective operations are fused with each other, and with the reduction that they end in", () => {
+test("injective operations are fused with each other and the one product before them, or with the reduction that they end in", () => {
   const graph = graphOf((g, x) => {
     const gated = g.mul(g.gelu(g.linear(x, g.weight("a", [width, width]))), g.linear(x, g.weight("b", [width, width])));
     return { y: g.rmsNorm(gated, g.weight("w", [width]), 1e-6) };
   });
-  assert.deepEqual(groupsOf(graph, tvm), ["embed", "linear", "linear", "gelu+mul+rmsNorm"]);
+  assert.deepEqual(groupsOf(graph, tvm), ["embed", "linear", "linear+gelu+mul", "rmsNorm"]);
+  const reduced = graphOf((g, x) => ({ y: g.rmsNorm(g.gelu(g.relu(x)), g.weight("w", [width]), 1e-6) }));
+  assert.deepEqual(groupsOf(reduced, tvm), ["embed+relu+gelu+rmsNorm"]);
 });
 
 test("a value that goes two ways is fused where they meet, if only injective ones lie between", () => {
@@ -18,7 +20,7 @@ test("a value that goes two ways is fused where they meet, if only injective one
     const shared = g.relu(g.linear(x, g.weight("a", [width, width])));
     return { y: g.add(g.gelu(shared), g.silu(shared)) };
   });
-  assert.deepEqual(groupsOf(meet, tvm), ["embed", "linear", "relu+gelu+silu+add"]);
+  assert.deepEqual(groupsOf(meet, tvm), ["embed", "linear+relu+gelu+silu+add"]);
 });
 
 test("nothing is fused behind a reduction, nor where a reduction lies between", () => {
@@ -26,7 +28,7 @@ test("nothing is fused behind a reduction, nor where a reduction lies between", 
     const shared = g.relu(g.linear(x, g.weight("a", [width, width])));
     return { y: g.add(shared, g.rmsNorm(shared, g.weight("w", [width]), 1e-6)) };
   });
-  assert.deepEqual(groupsOf(graph, tvm), ["embed", "linear", "relu", "rmsNorm", "add"]);
+  assert.deepEqual(groupsOf(graph, tvm), ["embed", "linear+relu", "rmsNorm", "add"]);
 });
 
 test("what the step returns is not fused away", () => {
@@ -34,5 +36,5 @@ test("what the step returns is not fused away", () => {
     const y = g.relu(g.linear(x, g.weight("a", [width, width])));
     return { y, z: g.gelu(y) };
   });
-  assert.deepEqual(groupsOf(graph, tvm), ["embed", "linear", "relu", "gelu"]);
+  assert.deepEqual(groupsOf(graph, tvm), ["embed", "linear+relu", "gelu"]);
 });

@@ -9,11 +9,8 @@ export default fusion({
     url: "https://www.usenix.org/conference/osdi18/presentation/chen",
   },
   rows: ["tvm"],
-  idea: "Fuse an injective operation with the operation that all its readers lead to, if only injective ones lie between and that one is injective or a reduction; nothing is fused behind a reduction or an opaque operation.",
-  differs: [
-    "Element-wise operations are not fused into the products before them: products write tiles of columns, and a row is complete only when all are done (paper: §3, complex-out-fusable).",
-    "The learned cost model and the search over schedules are another slot's.",
-  ],
+  idea: "Fuse an operation with the one that all its readers lead to, if only injective ones lie between: an injective one with an injective one or a reduction, a product with an injective one and no other product; nothing is fused behind a reduction or an opaque operation.",
+  differs: ["The learned cost model and the search over schedules are another slot's."],
   options: {},
   claim: { metric: "trafficBytes", better: "lower", than: "none", on: "decoder", factor: 1.05, where: "machine" },
 
@@ -24,10 +21,10 @@ export default fusion({
         const sinks = sinksOf(view, partition);
         for (const node of view.nodes) {
           const sink = sinks.get(node.id);
-          if (node.class !== "injective" || sink === undefined || !mayEnd(sink.class)) continue;
+          if (sink === undefined || !mayEnd(node.class, sink.class)) continue;
           const path = between(node, sink, partition);
           if (path.some((n) => n.class !== "injective")) continue;
-          for (const n of [...path, sink]) if (!partition.join(node.id, n.id)) break;
+          for (const n of [...path, sink]) if (!partition.join(node.id, n.id, atMostOneProduct)) break;
         }
         return partition.groups();
       },
@@ -35,7 +32,14 @@ export default fusion({
   },
 });
 
-const mayEnd = (kind: OpClass): boolean => kind === "injective" || kind === "reduction";
+const mayEnd = (from: OpClass, to: OpClass): boolean =>
+  from === "injective" ? to === "injective" || to === "reduction" : from === "complex" && to === "injective";
+
+/** And nothing but injective operations behind it. */
+const atMostOneProduct = (group: ReadonlySet<FusionNode>): boolean => {
+  const products = [...group].filter(({ class: kind }) => kind === "complex").length;
+  return products === 0 || (products === 1 && [...group].every(({ class: kind }) => kind !== "reduction"));
+};
 
 /** For each node the one that every path from it to an output or an end goes through next: its post-dominator. */
 function sinksOf({ nodes }: FusionView, partition: Partition): Map<number, FusionNode> {
@@ -50,7 +54,7 @@ function sinksOf({ nodes }: FusionView, partition: Partition): Map<number, Fusio
       }
       return a === b ? a : undefined;
     };
-    const [first, ...others] = partition.users(id);
+    const [first, ...others] = partition.readers(id);
     const sink = others.reduce<FusionNode | undefined>(meet, first);
     if (sink !== undefined) sinks.set(id, sink);
   }
@@ -60,11 +64,11 @@ function sinksOf({ nodes }: FusionView, partition: Partition): Map<number, Fusio
 /** What lies on the paths from a node to its post-dominator. */
 function between(from: FusionNode, to: FusionNode, partition: Partition): readonly FusionNode[] {
   const found = new Set<FusionNode>();
-  const open = [...partition.users(from.id)];
+  const open = [...partition.readers(from.id)];
   for (let node = open.pop(); node !== undefined; node = open.pop()) {
     if (node === to || found.has(node)) continue;
     found.add(node);
-    open.push(...partition.users(node.id));
+    open.push(...partition.readers(node.id));
   }
   return [...found];
 }

@@ -10,10 +10,10 @@ import { assert } from "../../core/errors.ts";
 import { rowFloats } from "../layout.ts";
 import type { F32, Int, Target, TileProgram } from "../tile.ts";
 import { at, broadcast, TileBuilder, vector } from "../tile-builder.ts";
+import { blockBytes, positionsPerBlock } from "./cache-store.ts";
 import { exp, reduce16 } from "./math.ts";
-import { loadAt, storeRow } from "./rows.ts";
-
-export const positionsPerBlock = 16;
+import { emitRow, rowNames, rowScratch } from "./row-kernel.ts";
+import type { RowProgram } from "./row-work.ts";
 
 export interface AttentionShape {
   readonly heads: number;
@@ -21,36 +21,6 @@ export interface AttentionShape {
   readonly width: number;
   readonly scale: number;
   readonly window: number | undefined;
-}
-
-/** Bytes of one block's keys, or values, of one layer. */
-export const blockBytes = (shape: { readonly kvHeads: number; readonly width: number }): number =>
-  shape.kvHeads * shape.width * positionsPerBlock * 4;
-
-/** Appends a token's k and v, rows of `kvHeads` × `width`, to the cache, at `slot`: block × 16 + place. */
-export function emitCacheStore(
-  b: TileBuilder,
-  { kvHeads, width }: { readonly kvHeads: number; readonly width: number },
-  k: Int,
-  v: Int,
-  slot: Int,
-  cacheK: Int,
-  cacheV: Int,
-): void {
-  const place = b.and(slot, 15);
-  const block = b.mul(b.shr(slot, 4), blockBytes({ kvHeads, width }));
-  b.for(0, kvHeads, 1, (g) => {
-    const head = b.mul(g, width * 4);
-    const start = b.add(block, b.mul(head, positionsPerBlock));
-    const from = b.add(k, head);
-    const to = b.int(b.add(b.add(cacheK, start), b.shl(place, 2)));
-    b.for(0, width, 1, (c) => {
-      b.storeInt(at(to), b.loadInt(at(from, 0, c, 4)));
-      b.add(to, positionsPerBlock * 4, to);
-    });
-    const values = b.add(b.add(cacheV, start), b.mul(place, width * 4));
-    storeRow(b, loadAt(b, b.add(v, head)), values, width * 4);
-  });
 }
 
 /** Rows of scores that one pass over the cache serves. */
@@ -63,9 +33,10 @@ export const attentionScratch = (context: number): number => rowsMax * (context 
 
 /**
  * Parameters q, positions, tables (i32: block numbers), starts (i32 [T]: where a token's table begins), cacheK, cacheV, masks, out.
- * An item is a token and a key-value head. `masks` is `attentionMasks()` in memory.
+ * An item is a token and a key-value head. `masks` is `attentionMasks()` in memory. With `rows`, which read the result as
+ * product 0, their parameters come in place of out: what follows is done to the heads of an item while they are in scratch.
  */
-export function lowerAttention(target: Target, shape: AttentionShape): TileProgram {
+export function lowerAttention(target: Target, shape: AttentionShape, rows?: RowProgram): TileProgram {
   const { heads, kvHeads, width } = shape;
   assert(width % 16 === 0, () => `heads of ${width}`);
   const b = new TileBuilder(target);
@@ -77,9 +48,14 @@ export function lowerAttention(target: Target, shape: AttentionShape): TileProgr
     cacheK: b.param(),
     cacheV: b.param(),
     masks: b.param(),
-    out: b.param(),
   };
+  const out = rows === undefined ? b.param() : b.scratch;
+  const params = Array.from({ length: rows?.params ?? 0 }, () => b.param());
+  const outs = (rows?.steps ?? []).flatMap((step) => (step.written ? [b.param()] : []));
   const perGroup = heads / kvHeads;
+  const columns = { count: perGroup * width };
+  const behind = rows === undefined ? 0 : columns.count * 4;
+  const scores = rows === undefined ? b.scratch : b.add(b.scratch, behind + rowScratch(rows, target, columns));
   const stride = rowFloats(heads * width) * 4;
   b.for(b.begin, b.end, 1, (item) => {
     const token = kvHeads === 1 ? item : b.div(item, kvHeads);
@@ -96,17 +72,22 @@ export function lowerAttention(target: Target, shape: AttentionShape): TileProgr
       masks: p.masks,
       position,
       first,
+      scores,
     };
     for (let row = 0; row < perGroup; row += rowsMax) {
-      const rows = Math.min(rowsMax, perGroup - row);
+      const count = Math.min(rowsMax, perGroup - row);
       const q = b.add(b.add(p.q, headOffset), row * width * 4);
-      const out = b.add(b.add(p.out, headOffset), row * width * 4);
-      rowsOfHead(b, shape, view, rows, q, out);
+      const to = b.add(rows === undefined ? b.add(out, headOffset) : out, row * width * 4);
+      rowsOfHead(b, shape, view, count, q, to);
     }
+    if (rows === undefined) return;
+    const column = g === undefined ? b.int(0) : b.mul(g, columns.count);
+    const place = { item: token, params, outs, products: [out], scratch: b.add(b.scratch, behind) };
+    emitRow(b, rows, { ...place, columns: { ...columns, first: column } });
   });
-  return b.finish(
-    `attention-${heads}x${kvHeads}x${width}${shape.window === undefined ? "" : `-window${shape.window}`}`,
-  );
+  const then = rows === undefined ? "" : `+${rowNames(rows)}`;
+  const window = shape.window === undefined ? "" : `-window${shape.window}`;
+  return b.finish(`attention${then}-${heads}x${kvHeads}x${width}${window}`);
 }
 
 interface CacheView {
@@ -117,6 +98,8 @@ interface CacheView {
   readonly position: Int;
   /** First position attended to. */
   readonly first: Int;
+  /** Scratch for scores. */
+  readonly scores: Int;
 }
 
 /** Offsets, in floats, into the mask table: each a step of 16 + 16 entries read at a sliding place. */
@@ -142,7 +125,7 @@ function rowsOfHead(b: TileBuilder, shape: AttentionShape, view: CacheView, rows
   // Scores of row r are at scratch + r × rowBytes, from the first block on.
   const rowBytes = b.mul(b.add(blocks, 1), positionsPerBlock * 4);
   const places = Array.from({ length: rows }, (_, r) =>
-    r === 0 ? b.int(b.scratch) : b.add(b.scratch, b.mul(rowBytes, r)),
+    r === 0 ? b.int(view.scores) : b.add(view.scores, b.mul(rowBytes, r)),
   );
   b.for(firstBlock, b.add(lastBlock, 1), 1, (block) => {
     scoresOfBlock(b, shape, view, block, b.shl(b.sub(block, firstBlock), 6), q, places);

@@ -69,7 +69,8 @@ export function lowerLinear(
   return b.finish(`linear-${format.kind === "blocks" ? format.type : format.kind}-${shape.n}x${shape.k}`);
 }
 
-type EmitTile = (
+/** What becomes of a tile: `tile` adds it up from `source`; its columns begin at byte `column` of the panel, or at 0. */
+export type EmitTile = (
   tile: Tile,
   source: Int,
   columns: readonly number[],
@@ -78,8 +79,8 @@ type EmitTile = (
   column: Int | undefined,
 ) => void;
 
-/** The schedule's cases in turn, each a comparison, then the rest. */
-function lowerItem(
+/** A panel for all tokens: the schedule's cases in turn, each a comparison, then the rest. */
+export function lowerItem(
   b: TileBuilder,
   format: WeightFormat,
   k: number,

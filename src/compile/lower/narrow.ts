@@ -2,19 +2,22 @@
  * Activations to bf16, rounded to nearest even: pairs where the target multiplies pairs, else f32 whose low half is zero.
  * Padding stays zero, so an odd width ends in a pair whose second element is.
  */
-import type { I32, Int } from "../tile.ts";
+import type { I32, Int, Target } from "../tile.ts";
 import { at, type TileBuilder } from "../tile-builder.ts";
-import { type Load, vectorBytes } from "./rows.ts";
+import type { Load } from "./rows.ts";
 
-/** A row of `k` to `out`. */
-export function emitNarrow(b: TileBuilder, k: number, x: Load, out: Int): void {
+/** Bytes of a narrowed number. */
+export const narrowBytes = (target: Target): number => (target.dotBf16 ? 2 : 4);
+
+/** `bytes` of a row to `out`. */
+export function emitNarrow(b: TileBuilder, bytes: number, x: Load, out: Int): void {
   const { lanes, dotBf16 } = b.target;
   const to = b.int(out);
-  b.for(0, vectorBytes(k), lanes * 4, (i) => {
+  b.for(0, bytes, lanes * 4, (i) => {
     const rounded = roundToBf16(b, b.bitsI(x(i, 0)));
     if (dotBf16) b.storeI16(at(to), b.shift("sar", rounded, 16));
     else b.store(at(to), b.i32("and", rounded, b.constI(0xffff0000 | 0)));
-    b.add(to, lanes * (dotBf16 ? 2 : 4), to);
+    b.add(to, lanes * narrowBytes(b.target), to);
   });
 }
 

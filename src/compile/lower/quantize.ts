@@ -2,19 +2,26 @@
  * Activations to int8: each block of 32 gets the scale max|x| / 127 and codes rounded to nearest even, so rows are quantised
  * alone, whatever shares their batch. The facts that linear kernels need of a block are stored beside it.
  */
-import { fact, type QuantLayout, quantBlock, quantLayout } from "../layout.ts";
+import { fact, type QuantLayout, quantBlock } from "../layout.ts";
 import type { F32, I32, Int } from "../tile.ts";
 import { at, type TileBuilder } from "../tile-builder.ts";
 import { abs, reduce16 } from "./math.ts";
 
-/** A row of `k`, a multiple of 32, to `q`. `block` gives the vectors of the 32 at a byte; each is asked for twice. */
-export function emitQuantize(b: TileBuilder, k: number, q: Int, block: (offset: Int) => (vector: number) => F32): void {
-  const layout = quantLayout(k, b.target.dot4);
-  const facts = b.int(b.add(q, layout.facts));
-  const cursor = b.int(q);
-  b.for(0, k * 4, quantBlock * 4, (offset) => {
-    emitBlock(b, block(offset), cursor, facts, layout);
-    b.add(cursor, quantBlock, cursor);
+/**
+ * `count` numbers of a row, a multiple of 32, to `codes` and `facts`, places in what `layout` says of the row. `block` gives
+ * the vectors of the 32 at a byte; each is asked for twice.
+ */
+export function emitQuantize(
+  b: TileBuilder,
+  count: number,
+  layout: QuantLayout,
+  places: { readonly codes: Int; readonly facts: Int },
+  block: (offset: Int) => (vector: number) => F32,
+): void {
+  const [codes, facts] = [b.int(places.codes), b.int(places.facts)];
+  b.for(0, count * 4, quantBlock * 4, (offset) => {
+    emitBlock(b, block(offset), codes, facts, layout);
+    b.add(codes, quantBlock, codes);
     b.add(facts, fact.stride, facts);
   });
 }

@@ -8,16 +8,17 @@
  * operations are grouped.
  */
 import { assert } from "../../core/errors.ts";
-import { quantBlock } from "../layout.ts";
+import { quantBlock, quantLayout } from "../layout.ts";
 import type { Int, Target, TileProgram } from "../tile.ts";
 import { at, TileBuilder } from "../tile-builder.ts";
-import { emitCacheStore } from "./attention.ts";
+import { emitCacheStore } from "./cache-store.ts";
 import { emitEmbed } from "./embed.ts";
-import { emitNarrow } from "./narrow.ts";
+import { emitNarrow, narrowBytes } from "./narrow.ts";
 import { emitQuantize } from "./quantize.ts";
 import { emitRope } from "./rope.ts";
 import {
   isLazy,
+  isLocal,
   needsHome,
   type Operand,
   type RowProgram,
@@ -41,72 +42,108 @@ interface Row {
   pending?: (cover: number) => Load;
 }
 
+/** Part of a row: `count` numbers from the one at `first` on. Only local operations can be done to it. */
+export interface Columns {
+  readonly first: Int;
+  readonly count: number;
+}
+
+/** What the kernel around the steps gives. */
+export interface RowPlace {
+  readonly item: Int;
+  readonly params: readonly Int[];
+  /** For each step that is written, in order. */
+  readonly outs: readonly Int[];
+  /** Rows, or parts of rows, that products made. */
+  readonly products: readonly Int[];
+  /** Where the scratch of `rowScratch` begins. */
+  readonly scratch: Int;
+  readonly columns?: Columns;
+}
+
 /** Bytes of scratch that a program takes: rows between steps, then what the steps need. */
-export function rowScratch(program: RowProgram, target: Target): number {
-  return layout(program, target).bytes;
+export function rowScratch(program: RowProgram, target: Target, columns?: Pick<Columns, "count">): number {
+  return layout(program, target, columns).bytes;
 }
 
 function layout(
   program: RowProgram,
   target: Target,
+  columns: Pick<Columns, "count"> | undefined,
 ): { readonly homes: readonly number[]; readonly own: readonly number[]; readonly bytes: number } {
   let bytes = 0;
   const take = (count: number): number => {
     bytes += count;
     return bytes - count;
   };
-  const homes = program.steps.map((s, i) => take(needsHome(program, i) ? vectorBytes(widthOf(s.work)) : 0));
-  const own = program.steps.map((s) => take(stepScratch(s, target)));
+  const rowBytes = (step: RowStep): number => vectorBytes(columns?.count ?? widthOf(step.work));
+  const homes = program.steps.map((step, i) => take(needsHome(program, i) ? rowBytes(step) : 0));
+  const own = program.steps.map((step) => take(stepScratch(step, target)));
   return { homes, own, bytes };
 }
 
+export const rowNames = ({ steps }: RowProgram): string =>
+  steps.map(({ work }) => (work.kind === "map" ? work.op : work.kind)).join("+");
+
 /** Parameters as `RowProgram` says; an item is a row. */
 export function lowerRows(target: Target, program: RowProgram): TileProgram {
-  const names = program.steps.map(({ work }) => (work.kind === "map" ? work.op : work.kind));
-  assert(rowScratch(program, target) <= rowScratchMax, () => `rows of ${names} need too much scratch`);
+  assert(rowScratch(program, target) <= rowScratchMax, () => `rows of ${rowNames(program)} need too much scratch`);
   const b = new TileBuilder(target);
   const params = Array.from({ length: program.params }, () => b.param());
-  const outs = program.steps.map((step) => (step.written ? b.param() : undefined));
-  b.for(b.begin, b.end, 1, (item) => new RowEmitter(b, program, item, params, outs).emit());
-  return b.finish(`${names.join("+")}-${Math.max(...program.steps.map(({ work }) => widthOf(work)))}`);
+  const outs = program.steps.flatMap((step) => (step.written ? [b.param()] : []));
+  b.for(b.begin, b.end, 1, (item) => emitRow(b, program, { item, params, outs, products: [], scratch: b.scratch }));
+  return b.finish(`${rowNames(program)}-${Math.max(...program.steps.map(({ work }) => widthOf(work)))}`);
+}
+
+/** The steps of one row, or of one part of it. */
+export function emitRow(b: TileBuilder, program: RowProgram, place: RowPlace): void {
+  const { columns } = place;
+  assert(
+    columns === undefined || program.steps.every(({ work }) => isLocal(work)),
+    () => `${rowNames(program)} in parts`,
+  );
+  new RowEmitter(b, program, place).emit();
 }
 
 class RowEmitter {
   readonly #b: TileBuilder;
   readonly #program: RowProgram;
-  readonly #item: Int;
-  readonly #params: readonly Int[];
+  readonly #place: RowPlace;
   readonly #rows: readonly Row[];
   readonly #own: readonly Int[];
   /** Of operands that are rows in memory: addresses are computed before any loop. */
   readonly #memory = new Map<Operand, Int>();
 
-  constructor(
-    b: TileBuilder,
-    program: RowProgram,
-    item: Int,
-    params: readonly Int[],
-    outs: readonly (Int | undefined)[],
-  ) {
+  constructor(b: TileBuilder, program: RowProgram, place: RowPlace) {
     this.#b = b;
     this.#program = program;
-    this.#item = item;
-    this.#params = params;
-    const places = layout(program, b.target);
-    this.#rows = program.steps.map(({ work }, i) => {
-      const out = outs[i];
-      const bytes = vectorBytes(widthOf(work));
-      if (out !== undefined) return { bytes, home: b.add(out, b.mul(item, strideOf(work, b.target))) };
-      return needsHome(program, i) ? { bytes, home: b.add(b.scratch, places.homes[i]!) } : { bytes };
+    this.#place = place;
+    const { item, columns, scratch } = place;
+    const { homes, own } = layout(program, b.target, columns);
+    const inScratch = (offset: number): Int => (offset === 0 ? scratch : b.add(scratch, offset));
+    let written = 0;
+    this.#rows = program.steps.map((step, i) => {
+      const bytes = vectorBytes(columns?.count ?? widthOf(step.work));
+      if (step.written) return { bytes, home: this.#out(step, place.outs[written++]!) };
+      return needsHome(program, i) ? { bytes, home: inScratch(homes[i]!) } : { bytes };
     });
-    this.#own = program.steps.map((step, i) =>
-      stepScratch(step, b.target) === 0 ? b.scratch : b.add(b.scratch, places.own[i]!),
-    );
+    this.#own = program.steps.map((step, i) => (stepScratch(step, b.target) === 0 ? scratch : inScratch(own[i]!)));
+    const start = columns && b.shl(columns.first, 2);
     for (const operand of program.steps.flatMap((s) => s.inputs)) {
-      if (operand.from === "rows") {
-        this.#memory.set(operand, b.add(params[operand.param]!, b.mul(item, operand.stride)));
-      }
+      if (operand.from !== "rows") continue;
+      const row = b.add(place.params[operand.param]!, b.mul(item, operand.stride));
+      this.#memory.set(operand, start === undefined ? row : b.add(row, start));
     }
+  }
+
+  /** Where a step's result goes; codes and narrowed numbers take fewer bytes a column. */
+  #out({ work }: RowStep, out: Int): Int {
+    const b = this.#b;
+    const { item, columns } = this.#place;
+    const row = b.add(out, b.mul(item, strideOf(work, b.target)));
+    if (columns === undefined) return row;
+    const bytes = work.kind === "quantize" ? 1 : work.kind === "narrow" ? narrowBytes(b.target) : 4;
+    return b.add(row, bytes === 1 ? columns.first : b.mul(columns.first, bytes));
   }
 
   emit(): void {
@@ -121,6 +158,7 @@ class RowEmitter {
   #operand({ inputs }: RowStep, i: number): Row {
     const operand = inputs[i]!;
     if (operand.from === "step") return this.#rows[operand.step]!;
+    if (operand.from === "product") return { bytes: 0, home: this.#place.products[operand.product]! };
     assert(operand.from === "rows", () => "an operand that all rows share is not a row");
     return { bytes: 0, home: this.#memory.get(operand)! };
   }
@@ -128,12 +166,12 @@ class RowEmitter {
   #whole({ inputs }: RowStep, i: number): Int {
     const operand = inputs[i]!;
     assert(operand.from === "whole", () => "an operand should be one for all rows");
-    return this.#params[operand.param]!;
+    return this.#place.params[operand.param]!;
   }
 
   /** The i32 of this row in a list of them. */
   #entry(step: RowStep, i: number): Int {
-    return this.#b.loadInt(at(this.#whole(step, i), 0, this.#item, 4));
+    return this.#b.loadInt(at(this.#whole(step, i), 0, this.#place.item, 4));
   }
 
   /** For a loop over `cover` bytes: reads the row, or computes it and keeps it where someone else will read it. */
@@ -186,7 +224,7 @@ class RowEmitter {
     };
   }
 
-  #now(step: RowStep, index: number, { home }: Row): void {
+  #now(step: RowStep, index: number, { home, bytes }: Row): void {
     const { work } = step;
     const b = this.#b;
     const own = this.#own[index]!;
@@ -209,9 +247,9 @@ class RowEmitter {
       case "embed":
         return emitEmbed(b, work, this.#entry(step, 0), this.#whole(step, 1), home!);
       case "quantize":
-        return this.#quantize(step, work.k, home!, own);
+        return this.#quantize(step, work.k, bytes / 4, home!, own);
       case "narrow":
-        return emitNarrow(b, work.k, this.#load(this.#operand(step, 0), vectorBytes(work.k)), home!);
+        return emitNarrow(b, bytes, this.#load(this.#operand(step, 0), bytes), home!);
       case "cacheStore": {
         const [k, v] = [row(0), row(1)];
         return emitCacheStore(b, work, k, v, this.#entry(step, 2), this.#whole(step, 3), this.#whole(step, 4));
@@ -222,13 +260,18 @@ class RowEmitter {
   }
 
   /** Blocks are read twice: from memory, or from the registers or the bit of scratch that they were computed into. */
-  #quantize(step: RowStep, k: number, q: Int, block: Int): void {
+  #quantize(step: RowStep, k: number, count: number, codes: Int, block: Int): void {
     const b = this.#b;
-    const { lanes } = b.target;
+    const { lanes, dot4 } = b.target;
+    const { columns } = this.#place;
+    const quant = quantLayout(k, dot4);
+    // A fact is 16 bytes for 32 codes.
+    const behind = columns === undefined ? codes : b.sub(codes, b.shr(columns.first, 1));
+    const facts = b.add(behind, quant.facts);
     const x = this.#operand(step, 0);
     const inMemory = x.pending === undefined;
-    const load = this.#load(x, k * 4);
-    emitQuantize(b, k, q, (offset) => {
+    const load = this.#load(x, count * 4);
+    emitQuantize(b, count, quant, { codes, facts }, (offset) => {
       if (inMemory) return (v) => load(offset, v * lanes * 4);
       const computed = Array.from({ length: quantBlock / lanes }, (_, v) => {
         const vector = load(offset, v * lanes * 4);

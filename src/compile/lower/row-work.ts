@@ -26,8 +26,12 @@ export type RowWork =
   /** (k, v, slots, cacheK, cacheV): gives no row. */
   | { readonly kind: "cacheStore"; readonly kvHeads: number; readonly width: number };
 
-/** Where an operand comes from: an earlier step, rows of memory `stride` bytes apart, or memory that all rows share. */
+/**
+ * Where an operand comes from: an earlier step, what a product before the steps made, rows of memory `stride` bytes apart, or
+ * memory that all rows share.
+ */
 export type Operand =
+  | { readonly from: "product"; readonly product: number }
   | { readonly from: "step"; readonly step: number }
   | { readonly from: "rows"; readonly param: number; readonly stride: number }
   | { readonly from: "whole"; readonly param: number };
@@ -74,6 +78,9 @@ export function strideOf(work: RowWork, target: Target): number {
 /** Its vectors are computed one at a time, so whoever reads them once can do so in registers. */
 export const isLazy = (work: RowWork): boolean =>
   work.kind === "map" || work.kind === "gather" || (work.kind === "rmsNorm" && work.heads === 1);
+
+/** Each 32 columns of the result need the same 32 of the operands, so it can be done to a part of a row. */
+export const isLocal = ({ kind }: RowWork): boolean => kind === "map" || kind === "quantize" || kind === "narrow";
 
 /** It reads its rows more than once or out of order, so they must lie somewhere. */
 const needsRows = (work: RowWork): boolean =>
