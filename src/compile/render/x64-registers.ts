@@ -17,6 +17,14 @@ interface Interval {
   readonly start: number;
   end: number;
   weight: number;
+  /** The loop last found that it must outlive. */
+  loop?: Loop;
+}
+
+interface Loop {
+  readonly start: number;
+  /** Variables from outside that are used in it. */
+  readonly outer: Interval[];
 }
 
 export interface Allocation {
@@ -67,32 +75,38 @@ function liveness(program: TileProgram): Map<number, Interval> {
   for (const variable of [args, begin, end, scratch])
     intervals.set(variable.id, { variable, start: 0, end: 0, weight: 1 });
   let position = 1;
-  const loops: number[] = [];
-  /** For each variable seen inside a loop, the loops (by start) it must outlive are resolved when they close. */
-  const touched: Set<number>[] = [];
+  const loops: Loop[] = [];
   const touch = (variable: Var): void => {
     const weight = 8 ** Math.min(loops.length, 5);
-    const known = intervals.get(variable.id);
-    if (known === undefined) intervals.set(variable.id, { variable, start: position, end: position, weight });
-    else {
-      known.end = Math.max(known.end, position);
-      known.weight += weight;
+    let interval = intervals.get(variable.id);
+    if (interval === undefined) {
+      interval = { variable, start: position, end: position, weight };
+      intervals.set(variable.id, interval);
+      return;
     }
-    for (const set of touched) set.add(variable.id);
+    if (position > interval.end) interval.end = position;
+    interval.weight += weight;
+    outlives(interval);
+  };
+  /** A variable from outside lives to the end of the outermost loop that it was not made in. */
+  const outlives = (interval: Interval): void => {
+    const outermost = loops.find((loop) => interval.start < loop.start);
+    if (outermost === undefined || interval.loop === outermost) return;
+    interval.loop = outermost;
+    outermost.outer.push(interval);
   };
   const walk = (body: readonly Instruction[]): void => {
     for (const x of body) {
       operands(x, touch);
       position++;
       if (x.op === "for") {
-        loops.push(position);
-        touched.push(new Set([x.i.id, ...(typeof x.to === "object" ? [x.to.id] : [])]));
+        const loop: Loop = { start: position, outer: [] };
+        loops.push(loop);
+        outlives(intervals.get(x.i.id)!);
+        if (typeof x.to === "object") outlives(intervals.get(x.to.id)!);
         walk(x.body);
-        const start = loops.pop()!;
-        for (const id of touched.pop()!) {
-          const interval = intervals.get(id)!;
-          if (interval.start < start) interval.end = Math.max(interval.end, position);
-        }
+        loops.pop();
+        for (const interval of loop.outer) interval.end = Math.max(interval.end, position);
         position++;
       } else if (x.op === "if") {
         walk(x.whenTrue);
