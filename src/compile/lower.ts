@@ -3,14 +3,14 @@ import { assert } from "../core/errors.ts";
 import type { Dim, Graph, InputName, Node, NodeId, Op, OpKind, Rope } from "../graph/ir.ts";
 import { type WeightFormat, weightLayout } from "./layout.ts";
 import { lowerAttention } from "./lower/attention.ts";
-import { type LinearShape, lowerLinear } from "./lower/linear.ts";
+import { type LinearShape, lowerTuned } from "./lower/linear.ts";
 import { lowerPanels } from "./lower/panels.ts";
 import { lowerRows } from "./lower/row-kernel.ts";
 import { type RowProgram, type RowWork, strideOf } from "./lower/row-work.ts";
 import { rowBytesOf } from "./lower/rows.ts";
 import { lowerRowMaxima, lowerRowSums, statisticsFloats, statisticsItems } from "./lower/statistics.ts";
 import { isRowOp, type RowContext, rowGroup, widthOf } from "./lower-rows.ts";
-import { defaultSchedule } from "./schedule/linear.ts";
+import { defaultSchedule, type LinearSchedule, linearKey } from "./schedule/linear.ts";
 import type { Target, TileProgram } from "./tile.ts";
 
 /** A value that calls write and read: rows of bytes, as many as its dimension says. */
@@ -59,6 +59,7 @@ export interface Lowered {
 interface Options {
   readonly target: Target;
   readonly formats: ReadonlyMap<string, WeightFormat>;
+  readonly schedules?: ReadonlyMap<string, LinearSchedule>;
 }
 
 /** Nodes that become one call, in the order of calls; without groups each is its own. */
@@ -177,7 +178,8 @@ class Lowering {
     const { format, shape, args } = this.#product(node);
     const [w, x, ...bias] = args;
     const key = `linear ${JSON.stringify(format)} ${JSON.stringify(shape)}`;
-    const kernel = this.#kernel(key, (t) => lowerLinear(t, format, shape));
+    const tuned = this.#options.schedules?.get(linearKey(format, shape.n, shape.k));
+    const kernel = this.#kernel(key, (t) => lowerTuned(t, format, shape, tuned));
     const count = { kind: "count", dim: node.type.shape[0]! } as const;
     this.#call(node, kernel, [w!, x!, count, ...bias], {
       dim: 1,

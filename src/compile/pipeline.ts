@@ -9,6 +9,7 @@ import type { Fusion } from "./fusion.ts";
 import { fuse } from "./fusion-groups.ts";
 import type { WeightFormat } from "./layout.ts";
 import { lowerGraph } from "./lower.ts";
+import type { LinearSchedule } from "./schedule/linear.ts";
 import { type Program, schedule } from "./schedule.ts";
 import type { Target } from "./tile.ts";
 import { appendStatistics } from "./transform/append-statistics.ts";
@@ -24,6 +25,8 @@ export interface CompileOptions {
   readonly target: Target;
   /** How each matrix of the graph is kept in device memory. */
   readonly formats: ReadonlyMap<string, WeightFormat>;
+  /** How products are scheduled, by `linearKey`; what is not there gets the analytical choice. */
+  readonly schedules?: ReadonlyMap<string, LinearSchedule>;
   /** An entry of `compile/pass`, run before all others. */
   readonly pass?: Pass;
   /** Most tokens and most output rows of a step. */

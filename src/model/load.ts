@@ -15,6 +15,7 @@ import { panelScratch } from "../compile/lower/panels.ts";
 import { rowScratchMax } from "../compile/lower/row-kernel.ts";
 import { optionalPasses } from "../compile/pass.ts";
 import { type CompileOptions, compile } from "../compile/pipeline.ts";
+import type { LinearSchedule } from "../compile/schedule/linear.ts";
 import { UserError } from "../core/errors.ts";
 import type { Device, Level, Region, Span } from "../device/device.ts";
 import { openDevice } from "../device/open.ts";
@@ -43,6 +44,8 @@ export interface LoadOptions {
   readonly observe?: CompileOptions["observe"];
   /** Which entry of `compile/pass` rewrites the graph first; default none. */
   readonly pass?: string;
+  /** How products are scheduled on a device, by `linearKey`: what tuning found. */
+  readonly schedules?: (device: Pick<Device, "level" | "target" | "threads">) => ReadonlyMap<string, LinearSchedule>;
   /** The policy by which operations are put into kernels. */
   readonly fusion?: string;
   /** The policy by which calls are put on threads. */
@@ -102,7 +105,8 @@ export async function loadRunner(checkpoint: Checkpoint, options: LoadOptions = 
       rowsMax: options.rowsMax ?? defaults.rowsMax,
       sequencesMax: options.sequencesMax ?? defaults.sequencesMax,
     };
-    const shared = { target: device.target, formats, fusion, ...limits };
+    const schedules = options.schedules?.(device) ?? new Map();
+    const shared = { target: device.target, formats, fusion, schedules, ...limits };
     const make = {
       step: () => program(device, graph, shared, options),
       embed: () => program(device, hiddenOfAll(graph), { ...shared, rowsMax: limits.tokensMax }, options),

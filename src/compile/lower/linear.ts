@@ -10,7 +10,8 @@
  */
 import { blockFormats, panelRows } from "../block-format.ts";
 import { narrowRowBytes, quantLayout, rowFloats, type WeightFormat, weightLayout } from "../layout.ts";
-import { defaultSchedule, type LinearSchedule, type LinearTile } from "../schedule/linear.ts";
+import { vectorsNeeded } from "../render/x64-registers.ts";
+import { defaultSchedule, type LinearSchedule, type LinearTile, linearKey } from "../schedule/linear.ts";
 import type { F32, Int, Target, TileProgram } from "../tile.ts";
 import { at, TileBuilder, vector } from "../tile-builder.ts";
 import { eachPart } from "./linear/block-cursor.ts";
@@ -66,7 +67,7 @@ export function lowerLinear(
     };
     lowerItem(b, format, shape.k, schedule, panel, tokens, emit);
   });
-  return b.finish(`linear-${format.kind === "blocks" ? format.type : format.kind}-${shape.n}x${shape.k}`);
+  return b.finish(`linear-${linearKey(format, shape.n, shape.k)}`);
 }
 
 /** What becomes of a tile: `tile` adds it up from `source`; its columns begin at byte `column` of the panel, or at 0. */
@@ -78,6 +79,18 @@ export type EmitTile = (
   rows: number,
   column: Int | undefined,
 ) => void;
+
+/** With a schedule that was found by measuring, if it fits the registers still; else with the analytical choice. */
+export function lowerTuned(
+  target: Target,
+  format: WeightFormat,
+  shape: LinearShape,
+  tuned: LinearSchedule | undefined,
+): TileProgram {
+  const program = tuned && lowerLinear(target, format, shape, tuned);
+  if (program !== undefined && vectorsNeeded(program) <= target.registers) return program;
+  return lowerLinear(target, format, shape);
+}
 
 /** A panel for all tokens: the schedule's cases in turn, each a comparison, then the rest. */
 export function lowerItem(

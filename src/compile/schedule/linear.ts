@@ -1,5 +1,5 @@
 /** How a matrix product is scheduled: what may be chosen without changing a bit of its result. */
-import { blockFormats } from "../block-format.ts";
+import { type BlockType, blockFormats } from "../block-format.ts";
 import type { WeightFormat } from "../layout.ts";
 import type { Target } from "../tile.ts";
 
@@ -31,6 +31,22 @@ export interface LinearTile {
 export interface LinearSchedule {
   readonly cases: readonly { readonly until: number; readonly tile: LinearTile }[];
   readonly rest: LinearTile;
+}
+
+/** What a schedule is found by, and what its kernel's name ends with. */
+export const linearKey = (format: WeightFormat, n: number, k: number): string =>
+  `${format.kind === "blocks" ? format.type : format.kind}-${n}x${k}`;
+
+/** Of a key; undefined where it is none. */
+export function parseLinearKey(
+  key: string,
+): { readonly format: WeightFormat; readonly n: number; readonly k: number } | undefined {
+  const [, kind = "", n, k] = /^(\w+)-(\d+)x(\d+)$/.exec(key) ?? [];
+  const size = { n: Number(n), k: Number(k) };
+  if (kind === "f32" || kind === "bf16") return { format: { kind }, ...size };
+  return Object.hasOwn(blockFormats, kind)
+    ? { format: { kind: "blocks", type: kind as BlockType }, ...size }
+    : undefined;
 }
 
 const plain = {
@@ -78,8 +94,8 @@ export function parseTile(value: unknown): LinearTile | undefined {
   const { rows, vectors, stage, prefetch, nextPanel, unroll, operand, order, tail } = value as Record<string, unknown>;
   const whole = (x: unknown, from: number, to: number): x is number =>
     typeof x === "number" && Number.isInteger(x) && x >= from && x <= to;
-  if (!whole(rows, 1, 64) || !whole(vectors, 1, 32) || !whole(unroll, 1, 64)) return undefined;
-  if (!whole(prefetch, 0, 1 << 20) || prefetch % 64 !== 0) return undefined;
+  if (!whole(rows, 1, 16) || !whole(vectors, 1, 8) || !whole(unroll, 1, 4)) return undefined;
+  if (!whole(prefetch, 0, 1 << 14) || prefetch % 64 !== 0) return undefined;
   if (stage !== 0 && stage !== 1) return undefined;
   if (nextPanel !== 0 && nextPanel !== 1) return undefined;
   if (operand !== "register" && operand !== "memory") return undefined;
