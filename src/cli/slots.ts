@@ -2,6 +2,7 @@
 import { readFileSync } from "node:fs";
 import { fusions } from "../compile/fusion.ts";
 import { launches } from "../compile/launch.ts";
+import { optionalPasses } from "../compile/pass.ts";
 import { tuners } from "../compile/tuner.ts";
 import type { Entry } from "../core/entry.ts";
 import { nearest, UserError } from "../core/errors.ts";
@@ -11,7 +12,15 @@ import { kvCaches } from "../serve/kv-cache.ts";
 import { speculations } from "../serve/speculation.ts";
 import { loadCombination } from "../system/combination.ts";
 
-export const slots: readonly Slot<unknown>[] = [fusions, launches, tuners, batchings, kvCaches, speculations];
+export const slots: readonly Slot<unknown>[] = [
+  fusions,
+  launches,
+  optionalPasses,
+  tuners,
+  batchings,
+  kvCaches,
+  speculations,
+];
 
 export interface Found {
   readonly id: string;
