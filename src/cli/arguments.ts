@@ -8,6 +8,7 @@ import { programCache } from "../device/program-cache.ts";
 import type { LoadOptions } from "../model/load.ts";
 import { type Numerics, numericModes } from "../model/pack.ts";
 import { programsFolder } from "./cache.ts";
+import { recordedSchedules } from "./tuning.ts";
 
 export const wholeFrom =
   (min: number, max = Number.MAX_SAFE_INTEGER) =>
@@ -61,6 +62,7 @@ export function loadOptions({
 }: RunnerArguments): LoadOptions {
   return {
     programs: programCache(programsFolder()),
+    schedules: recordedSchedules,
     ...(threads !== undefined && { threads }),
     ...(exact !== undefined && { exact }),
     ...(numerics !== undefined && { numerics }),

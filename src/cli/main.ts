@@ -27,6 +27,7 @@ const commands: Readonly<Record<string, Listed>> = {
   perplexity: { summary: "measure how well a model predicts a file", load: () => import("./command/perplexity.ts") },
   compile: { summary: "show what the compiler makes of a model", load: () => import("./command/compile.ts") },
   profile: { summary: "show where the time of a step goes", load: () => import("./command/profile.ts") },
+  tune: { summary: "measure how a model is computed fastest here", load: () => import("./command/tune.ts") },
   list: { summary: "list the techniques that Heddle holds", load: () => import("./command/list.ts") },
   show: { summary: "show one technique", load: () => import("./command/show.ts") },
   check: { summary: "test the claims of techniques", load: () => import("./command/check.ts") },
