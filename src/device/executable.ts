@@ -49,6 +49,17 @@ export async function openNative(refused: readonly Refusal[] = []): Promise<Nati
   }
 }
 
+/** Asks for huge pages for `bytes` from a buffer's start on, some of which it may yet grow into; without koffi, or elsewhere, nothing happens. */
+export async function adviseHugePages(buffer: ArrayBufferLike, bytes: number): Promise<void> {
+  if (process.platform !== "linux") return;
+  try {
+    const { default: koffi } = await import("koffi");
+    bindLibc(koffi).madvise(Number(koffi.address(new Uint8Array(buffer))), bytes, adviceHugePage);
+  } catch {
+    // It only costs speed.
+  }
+}
+
 type Koffi = typeof import("koffi").default;
 
 /** The functions of libc that are used, addresses as numbers. */

@@ -8,14 +8,14 @@
  *     few tokens ──► tiles read packed codes                               (memory-bound: every byte of the panel once)
  *     many ────────► the panel is unpacked into scratch ──► tiles read bytes  (compute-bound: unpacking is paid once)
  */
-import { blockFormats, panelRows } from "../block-format.ts";
+import { type BlockType, blockFormats, panelRows } from "../block-format.ts";
 import { narrowRowBytes, quantLayout, rowFloats, type WeightFormat, weightLayout } from "../layout.ts";
 import { vectorsNeeded } from "../render/x64-registers.ts";
 import { defaultSchedule, type LinearSchedule, type LinearTile, linearKey } from "../schedule/linear.ts";
-import type { F32, Int, Target, TileProgram } from "../tile.ts";
+import type { Address, F32, Int, Target, TileProgram } from "../tile.ts";
 import { at, TileBuilder, vector } from "../tile-builder.ts";
 import { eachPart } from "./linear/block-cursor.ts";
-import { blockTile, type Fetch, nothing } from "./linear/blocks.ts";
+import { blocksInOrder, blockTile, type Fetch, nothing } from "./linear/blocks.ts";
 import { bf16Tile, f32Tile } from "./linear/floats.ts";
 import { stagedBlocks, unpackPanel } from "./linear/unpack.ts";
 
@@ -53,32 +53,24 @@ export function lowerLinear(
   b.for(b.begin, b.end, 1, (item) => {
     const panel = b.add(w, b.mul(item, panelBytes));
     const first = b.shl(item, 7);
-    const emit: EmitTile = (tile, source, columns, token, rows, part) => {
-      const from = b.add(x, b.mul(token, activationBytes(format, shape.k, target)));
-      const outBytes = rowFloats(shape.n) * 4;
-      const column = part === undefined ? first : b.add(first, part);
-      const to = b.add(b.add(out, b.mul(token, outBytes)), column);
-      for (const [r, row] of tile(source, columns, from, rows, part).entries()) {
-        for (const [i, sum] of row.entries()) {
-          if (bias !== undefined) b.fadd(sum, vector(at(bias, columns[i]!, column)), sum);
-          b.store(at(to, r * outBytes + columns[i]!), sum);
-        }
-      }
-    };
-    lowerItem(b, format, shape.k, schedule, panel, tokens, emit);
+    const outBytes = rowFloats(shape.n) * 4;
+    lowerItem(b, format, shape.k, schedule, panel, tokens, {
+      from: (token) => b.add(x, b.mul(token, activationBytes(format, shape.k, target))),
+      to: (token) => b.add(b.add(out, b.mul(token, outBytes)), first),
+      rowBytes: outBytes,
+      bias: bias === undefined ? undefined : b.add(bias, first),
+    });
   });
   return b.finish(`linear-${linearKey(format, shape.n, shape.k)}`);
 }
 
-/** What becomes of a tile: `tile` adds it up from `source`; its columns begin at byte `column` of the panel, or at 0. */
-export type EmitTile = (
-  tile: Tile,
-  source: Int,
-  columns: readonly number[],
-  token: Int,
-  rows: number,
-  column: Int | undefined,
-) => void;
+/** Where a token's activations are, and where its sums of the panel go, in rows `rowBytes` apart; with the panel's bias. */
+export interface PanelPlaces {
+  from(token: Int): Int;
+  to(token: Int): Int;
+  readonly rowBytes: number;
+  readonly bias: Int | undefined;
+}
 
 /** With a schedule that was found by measuring, if it fits the registers still; else with the analytical choice. */
 export function lowerTuned(
@@ -100,16 +92,16 @@ export function lowerItem(
   { cases, rest }: LinearSchedule,
   panel: Int,
   tokens: Int,
-  emit: EmitTile,
+  places: PanelPlaces,
 ): void {
   const [first, ...others] = cases;
-  if (first === undefined) return tiles(b, format, k, rest, panel, tokens, Number.POSITIVE_INFINITY, emit);
+  if (first === undefined) return tiles(b, format, k, rest, panel, tokens, Number.POSITIVE_INFINITY, places);
   b.if(
     tokens,
     "le",
     first.until,
-    () => tiles(b, format, k, first.tile, panel, tokens, first.until, emit),
-    () => lowerItem(b, format, k, { cases: others, rest }, panel, tokens, emit),
+    () => tiles(b, format, k, first.tile, panel, tokens, first.until, places),
+    () => lowerItem(b, format, k, { cases: others, rest }, panel, tokens, places),
   );
 }
 
@@ -147,8 +139,11 @@ function tiles(
   panel: Int,
   tokens: Int,
   tokensMax: number,
-  emit: EmitTile,
+  places: PanelPlaces,
 ): void {
+  if (format.kind === "blocks" && schedule.order === "blocks") {
+    return b.for(0, tokens, 1, (token) => inOrder(b, format.type, k, schedule, panel, token, places));
+  }
   const staged = format.kind === "blocks" && schedule.stage === 1;
   if (staged) unpackPanel(b, blockFormats[format.type], k, panel, b.scratch, schedule.prefetch);
   const source = staged ? b.scratch : panel;
@@ -164,11 +159,47 @@ function tiles(
       });
     }
   };
+  const emit = (columns: readonly number[], column: Int | undefined, token: Int, rows: number): void => {
+    const { rowBytes, bias } = places;
+    const from = places.from(token);
+    const moved = (start: Int): Int => (column === undefined ? start : b.add(start, column));
+    const [to, biases] = [moved(places.to(token)), bias && moved(bias)];
+    for (const [r, row] of tile(source, columns, from, rows, column).entries()) {
+      for (const [i, sum] of row.entries()) {
+        if (biases !== undefined) b.fadd(sum, vector(at(biases, columns[i])), sum);
+        b.store(at(to, r * rowBytes + columns[i]!), sum);
+      }
+    }
+  };
   const each = (write: (columns: readonly number[], column: Int | undefined) => void): void =>
     eachPart(b, schedule.vectors, write);
   if (schedule.order === "tokens") {
-    over((token, rows) => each((columns, column) => emit(tile, source, columns, token, rows, column)));
-  } else each((columns, column) => over((token, rows) => emit(tile, source, columns, token, rows, column)));
+    over((token, rows) => each((columns, column) => emit(columns, column, token, rows)));
+  } else each((columns, column) => over((token, rows) => emit(columns, column, token, rows)));
+}
+
+/** A token's sums, added up where they go: see `blocksInOrder`. */
+function inOrder(
+  b: TileBuilder,
+  type: BlockType,
+  k: number,
+  tile: LinearTile,
+  panel: Int,
+  token: Int,
+  { from, to, bias }: PanelPlaces,
+): void {
+  const sums = to(token);
+  const each = (write: (sum: Address, offset: number, column: Int | undefined) => F32): void =>
+    eachPart(b, 1, ([offset = 0], column) => {
+      const place = at(column === undefined ? sums : b.add(sums, column), offset);
+      b.store(place, write(place, offset, column));
+    });
+  each(() => b.constF(0));
+  blocksInOrder(b, blockFormats[type], k, panel, from(token), sums, tile);
+  if (bias === undefined) return;
+  each((sum, offset, column) =>
+    b.fadd(b.loadF(sum), vector(at(column === undefined ? bias : b.add(bias, column), offset))),
+  );
 }
 
 /** Tiles of nearly equal height, at most `most`, since a short one costs almost as much; the first are a token higher. */

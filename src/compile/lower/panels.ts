@@ -9,8 +9,8 @@ import { panelRows } from "../block-format.ts";
 import { type WeightFormat, weightLayout } from "../layout.ts";
 import type { LinearSchedule } from "../schedule/linear.ts";
 import type { Target, TileProgram } from "../tile.ts";
-import { at, TileBuilder, vector } from "../tile-builder.ts";
-import { activationBytes, type EmitTile, type LinearShape, linearScratch, lowerItem } from "./linear.ts";
+import { TileBuilder } from "../tile-builder.ts";
+import { activationBytes, type LinearShape, linearScratch, lowerItem } from "./linear.ts";
 import { emitRow, rowNames, rowScratch } from "./row-kernel.ts";
 import type { RowProgram } from "./row-work.ts";
 
@@ -50,20 +50,12 @@ export function lowerPanels(target: Target, { products, rows }: PanelProgram): T
     for (const [i, { format, shape, schedule }] of products.entries()) {
       const { w, x, bias } = operands[i]!;
       const panel = b.add(w, b.mul(item, weightLayout(format, shape.n, shape.k).panelBytes));
-      const start = b.shl(item, 7);
-      const emit: EmitTile = (tile, source, offsets, token, count, part) => {
-        const from = b.add(x, b.mul(token, activationBytes(format, shape.k, target)));
-        const row = b.add(made[i]!, b.mul(token, panelBytes));
-        const to = part === undefined ? row : b.add(row, part);
-        const column = part === undefined ? start : b.add(start, part);
-        for (const [r, sums] of tile(source, offsets, from, count, part).entries()) {
-          for (const [v, sum] of sums.entries()) {
-            if (bias !== undefined) b.fadd(sum, vector(at(bias, offsets[v]!, column)), sum);
-            b.store(at(to, r * panelBytes + offsets[v]!), sum);
-          }
-        }
-      };
-      lowerItem(b, format, shape.k, schedule, panel, tokens, emit);
+      lowerItem(b, format, shape.k, schedule, panel, tokens, {
+        from: (token) => b.add(x, b.mul(token, activationBytes(format, shape.k, target))),
+        to: (token) => b.add(made[i]!, b.mul(token, panelBytes)),
+        rowBytes: panelBytes,
+        bias: bias === undefined ? undefined : b.add(bias, b.shl(item, 7)),
+      });
     }
     b.for(0, tokens, 1, (token) => {
       const offset = b.mul(token, panelBytes);

@@ -46,6 +46,8 @@ export class FunctionWriter {
   i32 = (value: number): this => this.op(0x41, ...signed(value | 0));
   simd = (opcode: number): this => this.op(0xfd, ...unsigned(opcode));
   atomic = (opcode: number, offset: number): this => this.op(0xfe, opcode, 2, ...unsigned(offset));
+  /** Pops a vector into the module's global. */
+  setSink = (): this => this.op(0x24, 0);
   /** An access with a constant offset; no alignment is promised, except to atomics. */
   memory = (opcode: readonly number[], offset: number): this => this.op(...opcode, 0, ...unsigned(offset));
   block = (): this => this.op(0x02, empty);
@@ -101,6 +103,8 @@ export function writeModule({ functions, exports, pagesMax, tableBase }: ModuleP
     ...section(1, vector(types)),
     ...section(2, vector(imports)),
     ...section(3, vector(functions.map((f) => unsigned(arities.indexOf(f.parameters))))),
+    // One global, a vector that nobody reads.
+    ...section(6, vector([[valueType.v128, 1, 0xfd, 12, ...new Array<number>(16).fill(0), 0x0b]])),
     ...section(7, vector(exported)),
     ...elements,
     ...section(10, vector(functions.map((f) => f.body))),

@@ -4,99 +4,24 @@
  */
 import { assert } from "../../core/errors.ts";
 import { floatBits } from "../../core/half.ts";
-import type {
-  Address,
-  Comparison,
-  F32Operand,
-  I32Operand,
-  Instruction,
-  IntOperand,
-  Target,
-  TileProgram,
-  Var,
-} from "../tile.ts";
+import type { Address, F32Operand, I32Operand, Instruction, IntOperand, Target, TileProgram, Var } from "../tile.ts";
+import { type SharedWord, sharedWords } from "./wasm-broadcast.ts";
 import { FunctionWriter } from "./wasm-module.ts";
+import {
+  compare,
+  f32Ops,
+  i32Ops,
+  intOps,
+  load,
+  shifts,
+  simd,
+  store,
+  swapHalves,
+  swapPairs,
+  transforms,
+} from "./wasm-opcodes.ts";
 
 export const wasmTarget: Target = { lanes: 4, registers: 14, dot4: false, dotBf16: false };
-
-const load = {
-  v128: [0xfd, 0],
-  u16x4: [0xfd, 4],
-  splat: [0xfd, 9],
-  low32: [0xfd, 0x5c],
-  i32: [0x28],
-  u8: [0x2d],
-  u16: [0x2f],
-};
-const store = { v128: [0xfd, 11], lane32: [0xfd, 0x5a], lane64: [0xfd, 0x5b], i32: [0x36], u8: [0x3a], u16: [0x3b] };
-const simd = {
-  const: 12,
-  shuffle: 13,
-  splatI32: 17,
-  gt: 0x3b,
-  and: 0x4e,
-  or: 0x50,
-  xor: 0x51,
-  narrow8: 0x65,
-  nearest: 0x6a,
-  narrow16: 0x85,
-  widen8s: 0x87,
-  widen8u: 0x89,
-  shl16: 0x8b,
-  sar16: 0x8c,
-  shr16: 0x8d,
-  add16: 0x8e,
-  mul16: 0x95,
-  widen16s: 0xa7,
-  widen16u: 0xa9,
-  shl: 0xab,
-  sar: 0xac,
-  shr: 0xad,
-  addI: 0xae,
-  subI: 0xb1,
-  minI: 0xb6,
-  maxI: 0xb8,
-  dot16: 0xba,
-  sqrt: 0xe3,
-  add: 0xe4,
-  sub: 0xe5,
-  mul: 0xe6,
-  div: 0xe7,
-  pmin: 0xea,
-  pmax: 0xeb,
-  toI32: 0xf8,
-  toF32: 0xfa,
-  relaxedMadd: 0x105,
-  relaxedDot: 0x112,
-} as const;
-const compare: Readonly<Record<Comparison, number>> = { lt: 0x48, le: 0x4c, eq: 0x46, ne: 0x47, ge: 0x4e, gt: 0x4a };
-const f32Ops = { add: simd.add, sub: simd.sub, mul: simd.mul, div: simd.div, min: simd.pmin, max: simd.pmax } as const;
-const i32Ops = {
-  add: simd.addI,
-  sub: simd.subI,
-  and: simd.and,
-  or: simd.or,
-  xor: simd.xor,
-  madd16: simd.dot16,
-  add16: simd.add16,
-  min: simd.minI,
-  max: simd.maxI,
-} as const;
-const shifts = { shl: simd.shl, shr: simd.shr, sar: simd.sar, shr16: simd.shr16 } as const;
-const intOps = {
-  add: 0x6a,
-  sub: 0x6b,
-  mul: 0x6c,
-  div: 0x6d,
-  rem: 0x6f,
-  and: 0x71,
-  or: 0x72,
-  xor: 0x73,
-  shl: 0x74,
-  shr: 0x75,
-} as const;
-const swapHalves = [8, 9, 10, 11, 12, 13, 14, 15, 0, 1, 2, 3, 4, 5, 6, 7];
-const swapPairs = [4, 5, 6, 7, 0, 1, 2, 3, 12, 13, 14, 15, 8, 9, 10, 11];
 
 /** What relaxed instructions do on this host: where they do not do what the IR asks, several others are written. */
 export interface Relaxed {
@@ -105,6 +30,23 @@ export interface Relaxed {
   /** Its product of bytes takes the second operand's as unsigned, all 8 bits, as x86 does; that of ARM is signed. */
   readonly madd8: boolean;
 }
+
+/**
+ * V8 (11.3) moves all loads of straight code to its front, and arithmetic behind them, with most of what was loaded on the stack
+ * in between. A store keeps its place among loads: so after as many loads, sums are stored, to where nobody looks.
+ */
+const loadsMax = 5;
+
+interface Straight {
+  readonly shared: ReadonlyMap<Address, SharedWord>;
+  readonly sums: Set<Var>;
+  loads: number;
+}
+
+const straight = (body: readonly Instruction[]): Straight => ({ shared: sharedWords(body), sums: new Set(), loads: 0 });
+
+const addsUp = (x: Instruction): boolean =>
+  x.op === "fma" || ((x.op === "i32Binary" || x.op === "f32Binary") && x.a.id === x.dst.id);
 
 /** The function's body, for `writeModule`; it has four parameters. */
 export function renderWasm(program: TileProgram, relaxed: Relaxed): number[] {
@@ -128,6 +70,9 @@ class Renderer {
   readonly #f = new FunctionWriter(4);
   readonly #locals = new Map<number, number>();
   readonly #spare: number;
+  #straight: Straight = straight([]);
+  /** Locals of the runs of words that have been loaded. */
+  readonly #loaded = new Map<object, number>();
 
   constructor(program: TileProgram, relaxed: Relaxed) {
     assert(program.target.lanes === 4, () => `${program.name}: WebAssembly has 4 lanes`);
@@ -169,13 +114,34 @@ class Renderer {
   }
 
   #load(opcode: readonly number[], at: Address): FunctionWriter {
+    this.#straight.loads++;
     const offset = this.#address(at);
-    return this.#f.memory(opcode, offset);
+    // See `wasm-broadcast.ts`: loads that change what they load have no offset in their address.
+    if (offset > 0 && transforms.has(opcode)) this.#f.i32(offset).op(intOps.add).memory(opcode, 0);
+    else this.#f.memory(opcode, offset);
+    return this.#f;
+  }
+
+  #broadcast(at: Address): FunctionWriter {
+    const word = this.#straight.shared.get(at);
+    if (word === undefined) return this.#load(load.splat, at);
+    const { run, lane } = word;
+    let local = this.#loaded.get(run);
+    if (local === undefined) {
+      local = this.#f.local("v128");
+      this.#loaded.set(run, local);
+      this.#load(load.v128, run.from).tee(local);
+    } else this.#f.get(local);
+    const bytes = [4 * lane, 4 * lane + 1, 4 * lane + 2, 4 * lane + 3];
+    return this.#f
+      .get(local)
+      .simd(simd.shuffle)
+      .op(...bytes, ...bytes, ...bytes, ...bytes);
   }
 
   #operand(x: F32Operand | I32Operand): FunctionWriter {
     if (!("from" in x)) return this.#get(x);
-    return this.#load(x.from === "vector" ? load.v128 : load.splat, x.at);
+    return x.from === "vector" ? this.#load(load.v128, x.at) : this.#broadcast(x.at);
   }
 
   #constant(bits: number): FunctionWriter {
@@ -184,7 +150,21 @@ class Renderer {
   }
 
   #block(body: readonly Instruction[]): void {
-    for (const x of body) this.#instruction(x);
+    const outer = this.#straight;
+    this.#straight = straight(body);
+    for (const x of body) {
+      if (x.op === "load" || x.op === "broadcast") this.#finishSums();
+      this.#instruction(x);
+      if ("dst" in x && x.dst.type !== "int" && addsUp(x)) this.#straight.sums.add(x.dst);
+    }
+    this.#straight = outer;
+  }
+
+  #finishSums(): void {
+    const { loads, sums } = this.#straight;
+    if (loads < loadsMax || sums.size === 0) return;
+    for (const sum of sums) this.#get(sum).setSink();
+    this.#straight = { ...this.#straight, loads: 0, sums: new Set() };
   }
 
   #instruction(x: Instruction): void {
@@ -249,7 +229,7 @@ class Renderer {
         this.#widen(x);
         return this.#set(x.dst);
       case "broadcast":
-        this.#load(load.splat, x.at);
+        this.#broadcast(x.at);
         return this.#set(x.dst);
       case "splat":
         this.#get(x.a).simd(simd.splatI32);

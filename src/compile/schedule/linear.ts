@@ -18,8 +18,11 @@ export interface LinearTile {
   readonly unroll: number;
   /** Whether an activation is repeated into a register, or from memory by each product that uses it. */
   readonly operand: "register" | "memory";
-  /** What the outer of the two loops over tiles runs over: where `columns`, part of the panel stays near for all tokens. */
-  readonly order: "tokens" | "columns";
+  /**
+   * What the outer of the two loops over tiles runs over: where `columns`, part of the panel stays near for all tokens.
+   * `blocks`: tokens one by one, the loop over k outside that over vectors, and sums in memory; not of floats.
+   */
+  readonly order: "tokens" | "columns" | "blocks";
   /**
    * How tokens that no whole tile takes are computed: by tiles of halved heights, by one that has just their number,
    * or not at all: `even` makes all tiles of a call nearly equal.
@@ -68,7 +71,7 @@ export function defaultSchedule(
   const wide = target.lanes === 16;
   if (format.kind !== "blocks") return { cases: [], rest: { ...plain, rows: wide ? 12 : 4, vectors: 2 } };
   if (!wide) {
-    const few = { until: 2, tile: { ...plain, rows: 1, vectors: 1 } };
+    const few = { until: 2, tile: { ...plain, rows: 1, vectors: 1, order: "blocks" } } as const;
     // The products of 8-bit codes take two registers each.
     if (blockFormats[format.type].codeBits === 8) return { cases: [few], rest: { ...plain, rows: 3, vectors: 1 } };
     return { cases: [few], rest: { ...plain, rows: 4, vectors: 1, stage: 1 } };
@@ -99,7 +102,7 @@ export function parseTile(value: unknown): LinearTile | undefined {
   if (stage !== 0 && stage !== 1) return undefined;
   if (nextPanel !== 0 && nextPanel !== 1) return undefined;
   if (operand !== "register" && operand !== "memory") return undefined;
-  if (order !== "tokens" && order !== "columns") return undefined;
+  if (order !== "tokens" && order !== "columns" && order !== "blocks") return undefined;
   if (tail !== "halves" && tail !== "exact" && tail !== "even") return undefined;
   return { rows, vectors, stage, prefetch, nextPanel, unroll, operand, order, tail };
 }

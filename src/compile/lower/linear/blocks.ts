@@ -4,11 +4,12 @@
  * Where four products are not one instruction, two are, added up in 16 bits for as many quads as certainly fit, and then as
  * pairs. Codes of 8 bits do not fit even once: they are multiplied with either part of the activations' codes.
  */
-import type { BlockFormat } from "../../block-format.ts";
+import { type BlockFormat, blockLayout } from "../../block-format.ts";
 import { fact, quantBlock, quantLayout } from "../../layout.ts";
+import type { LinearTile } from "../../schedule/linear.ts";
 import type { F32, I32, I32Operand, Int } from "../../tile.ts";
 import { at, broadcast, type TileBuilder } from "../../tile-builder.ts";
-import { type BlockCursor, blockCursor, eachTurn } from "./block-cursor.ts";
+import { type BlockCursor, blockCursor, eachPart, eachTurn } from "./block-cursor.ts";
 import { type Inner, steps } from "./inner.ts";
 import { type Constants, constants, type Factors, factorsOf, masksOf, quad, scaleOf } from "./unpack.ts";
 
@@ -19,7 +20,7 @@ interface Cursors {
   readonly block: BlockCursor;
   readonly codes: Int;
   readonly facts: Int;
-  readonly xBytes: number;
+  readonly rowBytes: number;
   readonly low: number;
   readonly high: number;
   readonly operand: Inner["operand"];
@@ -50,14 +51,11 @@ export function blockTile(
   rows: number,
   { fetches, operand, unroll, column }: BlockInner,
 ): F32[][] {
-  const { dot4, registers } = b.target;
-  const quant = quantLayout(k, dot4);
+  const quant = quantLayout(k, b.target.dot4);
   const sums = Array.from({ length: rows }, () => columns.map(() => b.constF(0)));
   const block = blockCursor(b, f, panel, column);
-  const at0 = { block, codes: b.int(x), facts: b.int(b.add(x, quant.facts)) };
-  const cursors: Cursors = { ...at0, xBytes: quant.rowBytes, low: quant.low, high: quant.high, operand };
-  const values = dot4 ? masksOf(f) : [...masksOf(f), ones, sixteens];
-  const known = constants(b, values, registers >= 24 || rows * columns.length <= 2);
+  const cursors: Cursors = { ...quant, block, codes: b.int(x), facts: b.int(b.add(x, quant.facts)), operand };
+  const known = constantsOf(b, f, rows * columns.length);
   const turn = block.quads * 4;
   const parts = turn / quantBlock;
   const lines = Math.ceil((fetches.bytes / 64 / k) * turn);
@@ -72,8 +70,6 @@ export function blockTile(
             b.prefetch(at(ahead, fetches.ahead + line * 64));
         }
         columnsOf32(b, f, columns, sums, cursors, known, factors, part);
-        b.add(cursors.codes, quantBlock, cursors.codes);
-        b.add(cursors.facts, fact.stride, cursors.facts);
       }
       if (ahead !== undefined) b.add(ahead, Math.round((fetches.bytes / k) * turn), ahead);
     });
@@ -84,6 +80,50 @@ export function blockTile(
   return sums;
 }
 
+function constantsOf(b: TileBuilder, f: BlockFormat, sums: number): Constants {
+  const { dot4, registers } = b.target;
+  const values = dot4 ? masksOf(f) : [...masksOf(f), ones, sixteens];
+  return constants(b, values, registers >= 24 || sums <= 2);
+}
+
+/**
+ * One token's sums, added up in memory at `out` where they begin as zeros: each block is read once for all rows of the
+ * panel, in the order in which it lies there, which the hardware fetches ahead by itself.
+ */
+export function blocksInOrder(
+  b: TileBuilder,
+  f: BlockFormat,
+  k: number,
+  panel: Int,
+  x: Int,
+  out: Int,
+  { vectors, prefetch, operand }: LinearTile,
+): void {
+  const quant = quantLayout(k, b.target.dot4);
+  const { bytes } = blockLayout(f);
+  const [start, codes, facts] = [b.int(panel), b.int(x), b.int(b.add(x, quant.facts))];
+  const known = constantsOf(b, f, vectors);
+  b.for(0, k / f.block, 1, () => {
+    for (let line = 0; prefetch > 0 && line < bytes / 64; line++) b.prefetch(at(start, prefetch + line * 64));
+    eachPart(b, vectors, (columns, column) => {
+      const block = blockCursor(b, f, start, column);
+      const to = column === undefined ? out : b.add(out, column);
+      const sums = [columns.map((c) => b.loadF(at(to, c)))];
+      const factors = factorsOf(b, f, block, columns);
+      const cursors: Cursors = { ...quant, block, codes: b.int(codes), facts: b.int(facts), operand };
+      eachTurn(b, block, () => {
+        for (let part = 0; part < (block.quads * 4) / quantBlock; part++)
+          columnsOf32(b, f, columns, sums, cursors, known, factors, part);
+      });
+      for (const [i, c] of columns.entries()) b.store(at(to, c), sums[0]![i]!);
+    });
+    b.add(start, bytes, start);
+    b.add(codes, f.block, codes);
+    b.add(facts, (f.block / quantBlock) * fact.stride, facts);
+  });
+}
+
+/** Adds up 32 columns, part `part` of the turn, and takes the cursors of the activations on. */
 function columnsOf32(
   b: TileBuilder,
   f: BlockFormat,
@@ -102,14 +142,16 @@ function columnsOf32(
     for (const [i, column] of columns.entries()) {
       const scale = scaleOf(b, f, factors.scales[i], "scales", c.block, column, sub);
       for (const [r, sum] of sums.entries()) {
-        const both = b.fmul(scale, broadcast(at(c.facts, r * c.xBytes + fact.scale)));
+        const both = b.fmul(scale, broadcast(at(c.facts, r * c.rowBytes + fact.scale)));
         b.fma(sum[i]!, b.toF32(parts[r]![i]!), both);
       }
       if (!f.minima) continue;
       const minimum = b.fsub(b.constF(0), scaleOf(b, f, factors.minima[i], "minima", c.block, column, sub));
-      for (const [r, sum] of sums.entries()) b.fma(sum[i]!, minimum, broadcast(at(c.facts, r * c.xBytes + fact.sum)));
+      for (const [r, sum] of sums.entries()) b.fma(sum[i]!, minimum, broadcast(at(c.facts, r * c.rowBytes + fact.sum)));
     }
   }
+  b.add(c.codes, quantBlock, c.codes);
+  b.add(c.facts, fact.stride, c.facts);
 }
 
 /** Σ (code - zero) × q over `count` quads of part `part` from `first` on, for each row and vector. */
@@ -137,7 +179,7 @@ function integerDots(
   for (let q = first; q < first + count; q++) {
     const w = words(q);
     for (const [r, row] of dots.entries()) {
-      const from = at(c.codes, r * c.xBytes + q * 4);
+      const from = at(c.codes, r * c.rowBytes + q * 4);
       const v: I32Operand = c.operand === "memory" ? broadcast(from) : b.broadcastI(from);
       for (const [i, dot] of row.entries()) b.dot4(dot, w[i]!, v);
     }
@@ -147,7 +189,7 @@ function integerDots(
 
 /** -zero × Σq of the quads from `first` on: of the whole 32, or of the half that a sub-block of 16 is. */
 function offsetOf(b: TileBuilder, f: BlockFormat, c: Cursors, r: number, first: number): I32 {
-  const load = (offset: number): I32 => b.broadcastI(at(c.facts, r * c.xBytes + offset));
+  const load = (offset: number): I32 => b.broadcastI(at(c.facts, r * c.rowBytes + offset));
   const sum = (): I32 => {
     if (f.subBlock === 32) return load(fact.negative);
     const low = load(fact.negativeLow);
@@ -186,7 +228,7 @@ function pairDots(
     const w = words(q);
     for (const [r, row] of sums.entries()) {
       for (const [n, { run }] of runs.entries()) {
-        const from = at(c.codes, r * c.xBytes + run + q * 4);
+        const from = at(c.codes, r * c.rowBytes + run + q * 4);
         const v = row.length === 1 ? broadcast(from) : b.broadcastI(from);
         for (const [i, sum] of row.entries()) {
           const pairs = b.i32("madd8", w[i]!, v);

@@ -1,0 +1,63 @@
+/**
+ * Four neighbouring words, each repeated in all lanes, as one load and four shuffles.
+ *
+ * V8 adds an instruction's constant offset to the memory's base ahead of the loop for loads that repeat a word, and keeps
+ * all those addresses on the stack: a load and a reload for each word. Whole vectors have the offset in their address.
+ */
+import type { Address, Instruction } from "../tile.ts";
+
+/** A word's place in a run of four that begins at `from`. All of a run share one object. */
+export interface SharedWord {
+  readonly run: { readonly from: Address };
+  readonly lane: number;
+}
+
+/** The words of a list of instructions, not of its nested lists, whose whole run of four is read before it can change. */
+export function sharedWords(body: readonly Instruction[]): ReadonlyMap<Address, SharedWord> {
+  const shared = new Map<Address, SharedWord>();
+  const open = new Map<string, Address[]>();
+  const close = (which: (a: Address) => boolean): void => {
+    for (const [key, places] of open) {
+      if (!which(places[0]!)) continue;
+      open.delete(key);
+      // All four must be read anyway: a vector might reach beyond the memory.
+      if (new Set(places.map(laneOf)).size < 4) continue;
+      const run = { from: { ...places[0]!, offset: places[0]!.offset - 4 * laneOf(places[0]!) } };
+      for (const place of places) shared.set(place, { run, lane: laneOf(place) });
+    }
+  };
+  for (const x of body) {
+    const place = repeated(x);
+    if (place !== undefined && place.offset % 4 === 0) {
+      const { base, index, scale, offset } = place;
+      const key = `${base.id} ${index?.id} ${scale} ${Math.floor(offset / 16)}`;
+      open.set(key, [...(open.get(key) ?? []), place]);
+    }
+    if (changesMemory.has(x.op)) close(() => true);
+    else if ("dst" in x && x.dst.type === "int") {
+      const { id } = x.dst;
+      close(({ base, index }) => base.id === id || index?.id === id);
+    }
+  }
+  close(() => true);
+  return shared;
+}
+
+/** Nested lists may change anything. */
+const changesMemory: ReadonlySet<Instruction["op"]> = new Set([
+  "store",
+  "storeLane",
+  "storeI8",
+  "storeI16",
+  "intStore",
+  "for",
+  "if",
+] as const);
+
+const laneOf = ({ offset }: Address): number => (((offset / 4) % 4) + 4) % 4;
+
+function repeated(x: Instruction): Address | undefined {
+  if (x.op === "broadcast") return x.at;
+  if (!("b" in x) || typeof x.b !== "object" || !("from" in x.b)) return undefined;
+  return x.b.from === "broadcast" ? x.b.at : undefined;
+}
