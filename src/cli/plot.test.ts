@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { figure, plotBars } from "./plot.ts";
+import { figure, plotBars, plotFalling } from "./plot.ts";
 
 test("bars are to scale, and fit the width", () => {
   const lines = plotBars(
@@ -24,4 +24,18 @@ test("bars are to scale, and fit the width", () => {
 
 test("figures have four digits", () => {
   assert.deepEqual([0.123456, 12345.678, 7, 0.00000123].map(figure), ["0.1235", "12350", "7", "1.230e-6"]);
+});
+
+test("a falling curve has its first value at the top, its last at the bottom, and fits the width", () => {
+  const lines = plotFalling([1, 1, 0.8, 0.8, 0.6, 0.5], 40).split("\n");
+  assert.match(lines[0]!, /^ 1\.000 │██$/);
+  assert.match(lines.at(-2)!, /^ 0\.500 │███████▁$/);
+  assert.match(lines.at(-1)!, /└─{8} 6$/);
+  const many = Array.from({ length: 1000 }, (_, i) => 1 / (i + 1));
+  assert.ok(
+    plotFalling(many, 60)
+      .split("\n")
+      .every((line) => line.length <= 60),
+  );
+  assert.ok(!plotFalling([1, 1, 1], 40).includes("NaN"));
 });

@@ -30,10 +30,10 @@ export function plotFalling(values: readonly number[], width: number): string {
   const room = Math.max(8, Math.min(values.length, width - 10));
   const columns = Array.from({ length: room }, (_, i) => values[Math.ceil(((i + 1) * values.length) / room) - 1]!);
   const [most, least] = [Math.max(...values), Math.min(...values)];
-  const scale = most > least ? (rowsOfPlot * 8) / (most - least) : 0;
+  const scale = most > least ? (rowsOfPlot * 8 - 1) / (most - least) : 0;
   const lines = Array.from({ length: rowsOfPlot }, (_, row) => {
     const floor = (rowsOfPlot - 1 - row) * 8;
-    const cells = columns.map((v) => heights[Math.max(0, Math.min(8, Math.round((v - least) * scale) - floor))]!);
+    const cells = columns.map((v) => heights[Math.max(0, Math.min(8, 1 + Math.round((v - least) * scale) - floor))]!);
     const label = row === 0 ? most.toFixed(3) : row === rowsOfPlot - 1 ? least.toFixed(3) : "";
     return `${label.padStart(6)} │${cells.join("")}`.trimEnd();
   });

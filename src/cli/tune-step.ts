@@ -12,9 +12,9 @@ export interface StepRatio {
 }
 
 const steps = [
-  { tokens: 1, rounds: 9 },
-  { tokens: 8, rounds: 7 },
-  { tokens: 128, rounds: 5 },
+  { tokens: 1, rounds: 10 },
+  { tokens: 8, rounds: 8 },
+  { tokens: 128, rounds: 6 },
 ] as const;
 /** In a round each takes some steps in a row, the first without being timed: threads of the other are still falling asleep. */
 const warming = 2;
@@ -30,7 +30,8 @@ export function compareSteps(checkpoint: Checkpoint, options: LoadOptions): Prom
         if (step.tokens > small.context) continue;
         const times: [Seconds[], Seconds[]] = [[], []];
         for (let round = 0; round < step.rounds; round++) {
-          for (const [n, runner] of [before, after].entries()) {
+          const inTurns = [[0, before] as const, [1, after] as const];
+          for (const [n, runner] of round % 2 === 0 ? inTurns : inTurns.reverse()) {
             for (let i = 0; i < warming; i++) await timed(runner, step.tokens);
             for (let i = 0; i < measured; i++) times[n]!.push(await timed(runner, step.tokens));
           }
