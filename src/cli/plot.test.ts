@@ -29,8 +29,8 @@ test("figures have four digits", () => {
 test("a falling curve has its first value at the top, its last at the bottom, and fits the width", () => {
   const lines = plotFalling([1, 1, 0.8, 0.8, 0.6, 0.5], 40).split("\n");
   assert.match(lines[0]!, /^ 1\.000 │██$/);
-  assert.match(lines.at(-2)!, /^ 0\.500 │███████▁$/);
-  assert.match(lines.at(-1)!, /└─{8} 6$/);
+  assert.match(lines.at(-2)!, /^ 0\.500 │█████▁$/);
+  assert.match(lines.at(-1)!, /└─{6} 6$/);
   const many = Array.from({ length: 1000 }, (_, i) => 1 / (i + 1));
   assert.ok(
     plotFalling(many, 60)
