@@ -27,7 +27,7 @@ const rowsOfPlot = 6;
 
 /** A curve that falls, from its first value to its last: one column for each value, or for the last of several. */
 export function plotFalling(values: readonly number[], width: number): string {
-  const room = Math.max(1, Math.min(values.length, width - 10));
+  const room = Math.max(1, Math.min(values.length, width - 14));
   const columns = Array.from({ length: room }, (_, i) => values[Math.ceil(((i + 1) * values.length) / room) - 1]!);
   const [most, least] = [Math.max(...values), Math.min(...values)];
   const scale = most > least ? (rowsOfPlot * 8 - 1) / (most - least) : 0;

@@ -71,7 +71,8 @@ export async function tuneClass(
     const { kernel } = tasks[task]!;
     appendRecords(found.map((trial) => ({ ...machine, kernel, until, ...trial, chosen: false })));
     // Until each product was measured there is nothing to compare their sum with.
-    if (view.tasks.every(({ seconds }) => seconds !== undefined)) for (const _ of found) curve.push(best(view));
+    if (view.tasks.every(({ seconds }) => seconds !== undefined))
+      for (const _ of found) curve.push(Math.min(best(view), curve.at(-1) ?? 1));
     const leader = bestTrial(view.tasks[task]!.trials)!;
     const state = `${className} ${all - view.trialsLeft}/${all}: ${kernel} ${leader.relative.toFixed(3)}`;
     sayOver(`${state}, all ${best(view).toFixed(3)} of the analytical choice's time`);

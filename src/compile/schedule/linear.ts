@@ -70,6 +70,13 @@ export function defaultSchedule(
 ): LinearSchedule {
   const wide = target.lanes === 16;
   if (format.kind !== "blocks") return { cases: [], rest: { ...plain, rows: wide ? 12 : 4, vectors: 2 } };
+  if (target.lanes === 8) {
+    const few = { ...plain, rows: 2, vectors: 1, nextPanel: 1 } as const;
+    // The products of 8-bit codes take two registers each, and whole bytes need no unpacking.
+    if (blockFormats[format.type].codeBits === 8) return { cases: [], rest: few };
+    const many = { ...few, rows: 4, stage: 1, prefetch: 8192, tail: "even" } as const;
+    return { cases: [{ until: 2, tile: few }], rest: many };
+  }
   if (!wide) {
     const few = { until: 2, tile: { ...plain, rows: 1, vectors: 1, order: "blocks" } } as const;
     // The products of 8-bit codes take two registers each.

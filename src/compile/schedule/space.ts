@@ -26,6 +26,9 @@ export interface Knob {
   readonly values: readonly LinearTile[KnobName][];
 }
 
+/** Where a panel has several vectors whose scales lie together, going through it block by block is another order. */
+const inOrder = ({ format, target }: LinearTask): boolean => format.kind === "blocks" && target.lanes < 16;
+
 /** Tiles of more instructions than this, of all heights that there are, would not stay in a core's caches of code. */
 const instructionsMax = 8192;
 /** Above this there would be too many heights to have a tile of each. */
@@ -52,7 +55,7 @@ export class Space {
       { name: "nextPanel", values: format.kind === "blocks" ? [0, 1] : [0] },
       { name: "unroll", values: [1, 2, 4] },
       { name: "operand", values: ["register", "memory"] },
-      { name: "order", values: ["tokens", "columns"] },
+      { name: "order", values: ["tokens", "columns", ...(inOrder(task) ? (["blocks"] as const) : [])] },
       { name: "tail", values: ["halves", "exact", "even"] },
     ];
   }
@@ -74,6 +77,8 @@ export class Space {
     const vectors = panelRows / target.lanes;
     if (tile.order === "columns" && tile.vectors === vectors) return false;
     if (tile.order === "columns" && Math.max(...tokens) <= tile.rows) return false;
+    if (tile.order === "blocks" && (tile.rows * tile.vectors * tile.unroll > 1 || tile.stage + tile.nextPanel > 0))
+      return false;
     if (tile.tail !== "halves" && tile.rows > exactRowsMax) return false;
     if (tile.tail === "exact" && tile.rows < 3) return false;
     // What is fetched is then the next panel, at once.
@@ -159,7 +164,12 @@ function featuresOf(space: Space, tile: LinearTile): readonly number[] {
     ...Object.values(sums).map((n) => n / total),
     ...[read / total, unpacked / total, near, tile.rows * activationBytes],
     ...[registers, instructions, tile.rows, tile.vectors, tile.stage, tile.prefetch, tile.nextPanel],
-    ...[tile.unroll, Number(tile.operand === "memory"), Number(tile.order === "columns")],
+    ...[
+      tile.unroll,
+      Number(tile.operand === "memory"),
+      Number(tile.order === "columns"),
+      Number(tile.order === "blocks"),
+    ],
     ...[Number(tile.tail === "exact"), Number(tile.tail === "even")],
   ];
 }

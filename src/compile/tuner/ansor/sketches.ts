@@ -28,6 +28,12 @@ const rules: readonly Rule[] = [
     apply: (sketch) => ({ ...sketch, order: "columns" }),
   },
   {
+    name: "reorder: all vectors of a block, then the next block",
+    applies: ({ task: { target, format } }, { order, stage }) =>
+      order === "tokens" && stage === 0 && format.kind === "blocks" && target.lanes < 16,
+    apply: (sketch) => ({ ...sketch, order: "blocks" }),
+  },
+  {
     name: "split the tail exactly",
     applies: ({ task }, { tail }) => tail === "halves" && more(task.tokens),
     apply: (sketch) => ({ ...sketch, tail: "exact" }),
