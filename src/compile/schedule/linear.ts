@@ -78,9 +78,12 @@ export function defaultSchedule(
     return { cases: [{ until: 2, tile: few }], rest: many };
   }
   if (!wide) {
-    const few = { until: 2, tile: { ...plain, rows: 1, vectors: 1, order: "blocks" } } as const;
+    const f = blockFormats[format.type];
+    // A short block is one loop; of a long one, whose turns are a loop of their own, sums are better kept in registers.
+    const one = f.block === 32 ? ({ rows: 1, vectors: 2, order: "blocks" } as const) : { rows: 1, vectors: 1 };
+    const few = { until: 2, tile: { ...plain, ...one } };
     // The products of 8-bit codes take two registers each.
-    if (blockFormats[format.type].codeBits === 8) return { cases: [few], rest: { ...plain, rows: 3, vectors: 1 } };
+    if (f.codeBits === 8) return { cases: [few], rest: { ...plain, rows: 3, vectors: 1 } };
     return { cases: [few], rest: { ...plain, rows: 4, vectors: 1, stage: 1 } };
   }
   // Whole bytes need no unpacking.
