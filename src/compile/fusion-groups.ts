@@ -2,16 +2,19 @@
 import { assert } from "../core/errors.ts";
 import type { Graph, Node, NodeId, OpKind } from "../graph/ir.ts";
 import {
+  chainOf,
   type Form,
   type Fusion,
   type FusionNode,
   type FusionView,
   type Group,
   type OpClass,
+  type ProductShape,
   whyNoKernel,
 } from "./fusion.ts";
+import { type WeightFormat, weightLayout } from "./layout.ts";
 import { rowBytesOf } from "./lower/rows.ts";
-import { isComputed } from "./lower.ts";
+import { type FusedGroup, isComputed } from "./lower.ts";
 import { isLocalOp, isRowOp, widthOf } from "./lower-rows.ts";
 
 /** Caches of the smallest machine that counts: a group that fits here fits everywhere. */
@@ -48,6 +51,13 @@ const rowBytes: Partial<{ readonly [K in OpKind]: (width: number) => number }> =
   narrow: (width) => width * 2,
 };
 
+function productOf({ op, type }: Node, formats: ReadonlyMap<string, WeightFormat>): ProductShape {
+  const [n, k] = type.shape.map(Number) as [number, number];
+  const format = op.kind === "weight" ? formats.get(op.name) : undefined;
+  assert(format !== undefined, () => "a product without a format of its weights");
+  return { n, k, weightBytes: weightLayout(format, n, k).bytes };
+}
+
 function formOf({ op, inputs, type }: Node, byId: ReadonlyMap<NodeId, Node>): Form {
   if (isRowOp(op)) return "rows";
   if (op.kind === "linear") return "panel";
@@ -58,7 +68,13 @@ function formOf({ op, inputs, type }: Node, byId: ReadonlyMap<NodeId, Node>): Fo
   return ((heads! / kvHeads) * width!) % 32 === 0 ? "heads" : "alone";
 }
 
-export function fusionView(graph: Graph): FusionView {
+/** What the compiler knows beside the graph. */
+export interface FusionFacts {
+  readonly formats: ReadonlyMap<string, WeightFormat>;
+  readonly tokensMax: number;
+}
+
+export function fusionView(graph: Graph, { formats, tokensMax }: FusionFacts): FusionView {
   const byId = new Map(graph.nodes.map((n) => [n.id, n]));
   const outputs = new Set(Object.values(graph.outputs).map((id) => source(byId, id).node));
   const computed = graph.nodes.filter(isComputed);
@@ -75,6 +91,7 @@ export function fusionView(graph: Graph): FusionView {
       class: classes[op.kind],
       form: formOf(node, byId),
       local: isLocalOp(op),
+      ...(op.kind === "linear" && { product: productOf(byId.get(inputs[1]!)!, formats) }),
       rows: type.shape[0]!,
       rowBytes: rowBytes[op.kind]?.(widthOf(node)) ?? rowBytesOf(widthOf(node)),
       inputs: read.map((input) => ({ node: input.node, rowwise: !input.sliced && !input.picked })),
@@ -83,7 +100,7 @@ export function fusionView(graph: Graph): FusionView {
       output: outputs.has(id),
     };
   });
-  return { nodes, ...caches };
+  return { nodes, ...caches, tokens: tokensMax };
 }
 
 /** Where a value is computed, through reshapes and slices. */
@@ -95,8 +112,8 @@ function source(byId: ReadonlyMap<NodeId, Node>, id: NodeId): { readonly node: N
 }
 
 /** The policy's groups in an order in which each follows those that it reads; nodes in the graph's. */
-export function fuse(graph: Graph, policy: Fusion, name: string): readonly Group[] {
-  const view = fusionView(graph);
+export function fuse(graph: Graph, policy: Fusion, name: string, facts: FusionFacts): readonly FusedGroup[] {
+  const view = fusionView(graph, facts);
   const groups = policy.partition(view);
   const groupOf = new Map(groups.flatMap((group) => group.map((id) => [id, group] as const)));
   const count = groups.reduce((n, group) => n + group.length, 0);
@@ -106,7 +123,12 @@ export function fuse(graph: Graph, policy: Fusion, name: string): readonly Group
     const why = whyNoKernel(new Set(group.map((id) => byId.get(id)!)));
     assert(why === undefined, () => `${name}: ${why}`);
   }
-  return inOrder(view, groups, groupOf, name);
+  return inOrder(view, groups, groupOf, name).map((nodes) => {
+    if (chainOf(new Set(nodes.map((id) => byId.get(id)!))) === undefined) return { nodes };
+    const block = policy.block?.(nodes, view) ?? 0;
+    assert(Number.isInteger(block) && block >= 1, () => `${name}: a chain with blocks of ${block} tokens`);
+    return { nodes, block };
+  });
 }
 
 function inOrder(

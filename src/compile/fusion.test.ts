@@ -6,7 +6,7 @@ import { stream } from "../core/random.ts";
 import type { GraphBuilder, Value } from "../graph/builder.ts";
 import { loadRunner } from "../model/load.ts";
 import { openCheckpoint } from "../model/open.ts";
-import { graphOf, groupsOf, width } from "../test/fusion-case.ts";
+import { factsOf, graphOf, groupsOf, width } from "../test/fusion-case.ts";
 import { openLevels } from "../test/kernel-rig.ts";
 import { type Fusion, fusions } from "./fusion.ts";
 import { fusionView } from "./fusion-groups.ts";
@@ -40,7 +40,11 @@ for (const id of fusions.ids()) {
     for (let run = 0; run < 40; run++) {
       const graph = randomGraph(random, 2 + Math.floor(random() * 30));
       const groups = groupsOf(graph, policy);
-      assert.equal(groups.flatMap((g) => g.split("+")).length, fusionView(graph).nodes.length, `HEDDLE_SEED=${seed}`);
+      assert.equal(
+        groups.flatMap((g) => g.split("+")).length,
+        fusionView(graph, factsOf(graph)).nodes.length,
+        `HEDDLE_SEED=${seed}`,
+      );
     }
   });
 }
@@ -49,13 +53,13 @@ const chain = graphOf((g, x) => {
   const y = g.gelu(x);
   return { z: g.add(y, g.linear(y, g.weight("a", [width, width]))) };
 });
-const ids = fusionView(chain).nodes.map(({ id }) => id);
+const ids = fusionView(chain, factsOf(chain)).nodes.map(({ id }) => id);
 const [embed, gelu, linear, add] = ids as [number, number, number, number];
 const wrong: readonly (readonly [string, readonly (readonly number[])[], RegExp])[] = [
   ["a node is left out", [[embed], [gelu], [linear]], /each node belongs to one group/],
   ["a node is in two", [[embed], [gelu], [linear], [add, gelu]], /each node belongs to one group/],
-  ["a product is in a group with what it reads", [[embed], [gelu, linear], [add]], /cannot follow .* by columns/],
-  ["a product is in a group of rows", [[embed, linear], [gelu], [add]], /cannot follow .* by columns/],
+  ["a product is in a group with what it reads", [[embed], [gelu, linear], [add]], /does not follow products/],
+  ["a product is in a group of rows", [[embed, linear], [gelu], [add]], /cannot follow .* by columns|wanted outside/],
   ["a group waits for itself", [[embed], [gelu, add], [linear]], /waits for itself/],
 ];
 for (const [what, groups, message] of wrong) {
@@ -74,7 +78,9 @@ test("a product that is wanted outside may not be in a group, nor one that follo
   });
   assert.throws(() => groupsOf(wanted, all), /is wanted outside/);
   const chained = graphOf((g, x) => ({ y: g.relu(product(g, product(g, x, "a"), "b")) }));
-  assert.throws(() => groupsOf(chained, all), /needs whole rows/);
+  assert.throws(() => groupsOf(chained, all), /wanted outside/);
+  const blocks = graphOf((g, x) => ({ y: product(g, g.relu(product(g, x, "a")), "b") }));
+  assert.throws(() => groupsOf(blocks, all), /a chain with blocks of 0 tokens/);
   const many = graphOf((g, x) => {
     const [a, b, c, d] = ["a", "b", "c", "d"].map((name) => product(g, x, name));
     return { y: g.add(g.add(a!, b!), g.add(c!, d!)) };

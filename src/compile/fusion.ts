@@ -21,8 +21,15 @@ export type OpClass = "injective" | "reduction" | "complex" | "opaque";
  */
 export type Form = "rows" | "panel" | "heads" | "alone";
 
-/** Most products of a kernel. */
+/** Most products of a kernel, beside the last of a chain. */
 export const productsMax = 3;
+
+/** Weights [n, k] of a product. */
+export interface ProductShape {
+  readonly n: number;
+  readonly k: number;
+  readonly weightBytes: number;
+}
 
 export interface FusionInput {
   readonly node: NodeId;
@@ -41,6 +48,7 @@ export interface FusionNode {
   readonly rows: Dim;
   /** Of a row of its result; 0 where it leaves none. */
   readonly rowBytes: number;
+  readonly product?: ProductShape;
   /** What it reads of other nodes. */
   readonly inputs: readonly FusionInput[];
   /** Who reads its result. */
@@ -57,6 +65,8 @@ export interface FusionView {
   /** Of the machine's nearest cache, and of the next. */
   readonly l1Bytes: number;
   readonly l2Bytes: number;
+  /** Tokens of the largest step. */
+  readonly tokens: number;
 }
 
 export type Group = readonly NodeId[];
@@ -65,6 +75,8 @@ export type Group = readonly NodeId[];
 export interface Fusion {
   /** Each node in one group. */
   partition(view: FusionView): readonly Group[];
+  /** Tokens that a group goes through at a time, if it is a chain: see `chainOf`. */
+  block?(group: Group, view: FusionView): number;
 }
 
 export const fusions = slot<Fusion>("compile/fusion", fusionIndex);
@@ -72,9 +84,20 @@ export const fusions = slot<Fusion>("compile/fusion", fusionIndex);
 /** Types an entry, and returns it unchanged. */
 export const fusion = <const O extends Options>(entry: Entry<Fusion, O>): Entry<Fusion, O> => entry;
 
+/** The product of a group that reads what others of it make row by row, and the others; `undefined` where none does. */
+export function chainOf(
+  group: ReadonlySet<FusionNode>,
+): { readonly last: FusionNode; readonly first: ReadonlySet<FusionNode> } | undefined {
+  const ids = new Set([...group].map(({ id }) => id));
+  const last = [...group].filter(({ form, inputs }) => form === "panel" && inputs.some(({ node }) => ids.has(node)));
+  return last.length === 1 ? { last: last[0]!, first: new Set([...group].filter((n) => n !== last[0])) } : undefined;
+}
+
 /** Why nodes cannot be one kernel; `undefined` where they can. */
 export function whyNoKernel(group: ReadonlySet<FusionNode>): string | undefined {
   if (group.size === 1) return undefined;
+  const chain = chainOf(group);
+  if (chain !== undefined) return whyNoChain(chain.last, chain.first);
   const ids = new Map([...group].map((node) => [node.id, node]));
   const [first] = group;
   const products = [...group].filter(({ form }) => form !== "rows");
@@ -95,6 +118,25 @@ export function whyNoKernel(group: ReadonlySet<FusionNode>): string | undefined 
     } else if (!local || inside.length === 0) return `${node.kind} %${id} cannot follow %${products[0]!.id} by columns`;
   }
   return undefined;
+}
+
+/** A chain's first part is a kernel of panels whose one result only the last product reads, and which reads only products. */
+function whyNoChain(last: FusionNode, first: ReadonlySet<FusionNode>): string | undefined {
+  const why = whyNoKernel(first);
+  if (why !== undefined) return why;
+  const between = [...first].filter(({ form }) => form === "rows");
+  const made = between.find(({ id }) => last.inputs.some(({ node }) => node === id));
+  if (made === undefined || first.size === between.length) return `%${last.id} does not follow products`;
+  const ids = new Set([...first].map(({ id }) => id));
+  const open = between.find(
+    ({ id, inputs, output, readers }) =>
+      output ||
+      inputs.some(({ node }) => !ids.has(node)) ||
+      readers.some((reader) => reader !== last.id && !ids.has(reader)) ||
+      (readers.includes(last.id) && id !== made.id),
+  );
+  if (open !== undefined) return `%${open.id} is between products, and read or written elsewhere`;
+  return made.readers.length === 1 ? undefined : `%${made.id} is read by others than %${last.id}`;
 }
 
 /** Groups that grow by being joined; joins that would make a group wait for itself are refused. */
@@ -118,7 +160,13 @@ export class Partition {
     const [one, other] = [this.#groupOf.get(a)!, this.#groupOf.get(b)!];
     if (one === other) return true;
     const joined = new Set([...one, ...other]);
-    if (whyNoKernel(joined) !== undefined || !allow(joined) || this.#leadsBack(joined)) return false;
+    return allow(joined) && this.joinAll(joined);
+  }
+
+  /** Makes one group of those of all nodes, where they can be one kernel; tells whether they are. */
+  joinAll(nodes: ReadonlySet<FusionNode>): boolean {
+    const joined = new Set([...nodes].flatMap(({ id }) => [...this.groupOf(id)]));
+    if (whyNoKernel(joined) !== undefined || this.#leadsBack(joined)) return false;
     for (const { id } of joined) this.#groupOf.set(id, joined);
     return true;
   }

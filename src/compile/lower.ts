@@ -3,8 +3,9 @@ import { assert } from "../core/errors.ts";
 import type { Dim, Graph, InputName, Node, NodeId, Op, OpKind, Rope } from "../graph/ir.ts";
 import { type WeightFormat, weightLayout } from "./layout.ts";
 import { lowerAttention } from "./lower/attention.ts";
+import { lowerChain } from "./lower/chain.ts";
 import { type LinearShape, lowerTuned } from "./lower/linear.ts";
-import { lowerPanels } from "./lower/panels.ts";
+import { lowerPanels, type PanelProduct } from "./lower/panels.ts";
 import { lowerRows } from "./lower/row-kernel.ts";
 import { type RowProgram, type RowWork, strideOf } from "./lower/row-work.ts";
 import { rowBytesOf } from "./lower/rows.ts";
@@ -35,6 +36,8 @@ export interface Call {
   readonly op: OpKind;
   readonly kernel: number;
   readonly args: readonly Argument[];
+  /** Its weights are read once for so many rows; where it is left out, once. */
+  readonly block?: number;
   /** Work items: `times`, for each row of `dim` (1 where it is a constant). */
   readonly items: { readonly dim: Dim; readonly times: number };
 }
@@ -62,11 +65,17 @@ interface Options {
   readonly schedules?: ReadonlyMap<string, LinearSchedule>;
 }
 
-/** Nodes that become one call, in the order of calls; without groups each is its own. */
+/** Nodes that become one call; where they are a chain of products, `block` tokens at a time. */
+export interface FusedGroup {
+  readonly nodes: readonly NodeId[];
+  readonly block?: number;
+}
+
+/** Groups in the order of calls; without them each node is its own. */
 export function lowerGraph(
   graph: Graph,
   options: Options,
-  groups: readonly (readonly NodeId[])[] = graph.nodes.filter(isComputed).map(({ id }) => [id]),
+  groups: readonly FusedGroup[] = graph.nodes.filter(isComputed).map(({ id }) => ({ nodes: [id] })),
 ): Lowered {
   return new Lowering(graph, options).run(groups);
 }
@@ -98,9 +107,9 @@ class Lowering {
     this.#nodes = new Map(graph.nodes.map((n) => [n.id, n]));
   }
 
-  run(groups: readonly (readonly NodeId[])[]): Lowered {
+  run(groups: readonly FusedGroup[]): Lowered {
     const users = usersOf(this.#graph, (id) => this.#view(id));
-    for (const group of groups) this.#lower(group.map(this.#node), users);
+    for (const { nodes, block } of groups) this.#lower(nodes.map(this.#node), block, users);
     const outputs = Object.entries(this.#graph.outputs).map(([name, id]) => [name, this.#buffer(id)] as const);
     return {
       kernels: [...this.#kernels.values()].map((k) => k.program),
@@ -111,13 +120,18 @@ class Lowering {
     };
   }
 
-  #lower(group: readonly Node[], users: ReadonlyMap<NodeId, readonly (NodeId | undefined)[]>): void {
+  #lower(
+    group: readonly Node[],
+    block: number | undefined,
+    users: ReadonlyMap<NodeId, readonly (NodeId | undefined)[]>,
+  ): void {
     const [node] = group;
     if (node === undefined) return;
     const inside = new Set(group.map(({ id }) => id));
     const wanted = (id: NodeId): boolean => users.get(id)?.some((u) => u === undefined || !inside.has(u)) ?? false;
     const products = group.filter(({ op }) => !isRowOp(op));
     if (products.length === 0) return this.#rowCall(group, wanted);
+    if (block !== undefined) return this.#chainCall(group, products, block);
     if (group.length > 1) return this.#productCall(group, products, wanted);
     if (node.op.kind === "linear") return this.#linear(node);
     if (node.op.kind === "attention") return this.#attention(node, node.op);
@@ -159,19 +173,32 @@ class Lowering {
       return;
     }
     const parts = products.map((node) => this.#product(node));
-    const { target } = this.#options;
-    const scheduled = parts.map(({ format, shape }) => ({
-      format,
-      shape,
-      schedule: defaultSchedule(target, format, shape),
-    }));
-    const panels = { products: scheduled, rows: program };
+    const panels = { products: parts.map((part) => this.#scheduled(part)), rows: program };
     const kernel = this.#kernel(`panels ${JSON.stringify(panels)}`, (t) => lowerPanels(t, panels));
     const operands = parts.flatMap((p) => p.args);
     const count = { kind: "count", dim: first!.type.shape[0]! } as const;
     const { format, shape } = parts[0]!;
     const items = { dim: 1, times: weightLayout(format, shape.n, shape.k).panels } as const;
     this.#calls.push({ op: "linear", kernel, args: [count, ...operands, ...args, ...outs()], items });
+  }
+
+  /** Products, what follows column by column, and the product of that, which comes last. */
+  #chainCall(group: readonly Node[], products: readonly Node[], block: number): void {
+    const [last, ...first] = products.toReversed();
+    const ids = first.toReversed().map(({ id }) => id);
+    const steps = group.filter(({ op }) => isRowOp(op));
+    const { program: rows } = rowGroup(steps, (id) => id === steps.at(-1)!.id, this.#rowContext, ids);
+    const parts = ids.map((id) => this.#product(this.#node(id)));
+    const end = this.#product(last!, []);
+    const panels = { products: parts.map((part) => this.#scheduled(part)), rows };
+    const chain = { panels, last: this.#scheduled(end), block };
+    const kernel = this.#kernel(`chain ${JSON.stringify(chain)}`, (t) => lowerChain(t, chain));
+    const args = [...parts.flatMap((part) => part.args), ...end.args];
+    this.#push({ op: "linear", kernel, args, items: this.#perRow(last!), block }, last!);
+  }
+
+  #scheduled({ format, shape }: { readonly format: WeightFormat; readonly shape: LinearShape }): PanelProduct {
+    return { format, shape, schedule: defaultSchedule(this.#options.target, format, shape) };
   }
 
   #linear(node: Node): void {
@@ -187,15 +214,18 @@ class Lowering {
     });
   }
 
-  /** A product's weights, x and bias. */
-  #product({ inputs }: Node): {
+  /** A product's weights, x and bias; `x` is no argument where the kernel makes it. */
+  #product(
+    { inputs }: Node,
+    x: readonly Argument[] = [this.#read(inputs[0]!)],
+  ): {
     readonly format: WeightFormat;
     readonly shape: LinearShape;
     readonly args: readonly Argument[];
   } {
-    const [x, w, ...bias] = inputs;
+    const [, w, ...bias] = inputs;
     const { name, shape } = this.#matrix(w!);
-    const args = [this.#read(w!), this.#read(x!), ...bias.map(this.#read)];
+    const args = [this.#read(w!), ...x, ...bias.map(this.#read)];
     return { format: this.#format(name), shape: { n: shape[0]!, k: shape[1]!, bias: bias.length > 0 }, args };
   }
 
@@ -249,8 +279,11 @@ class Lowering {
 
   /** Adds a call that writes the node's buffer, its last argument. */
   #call(node: Node, kernel: number, args: readonly Argument[], items: Call["items"], rowBytes?: number): void {
-    const out = this.#allocate(node, rowBytes ?? rowBytesOf(widthOf(node)));
-    this.#calls.push({ op: node.op.kind, kernel, args: [...args, out], items });
+    this.#push({ op: node.op.kind, kernel, args, items }, node, rowBytes);
+  }
+
+  #push(call: Call, node: Node, rowBytes = rowBytesOf(widthOf(node))): void {
+    this.#calls.push({ ...call, args: [...call.args, this.#allocate(node, rowBytes)] });
   }
 
   #allocate(node: Node, rowBytes: number): Argument {

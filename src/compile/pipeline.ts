@@ -67,8 +67,9 @@ export function compile(graph: Graph, options: CompileOptions): Program {
   const { observe } = options;
   const program = (of: Graph, fusion: CompileOptions["fusion"]): Program => {
     const ready = storeApart.run(of, options);
-    const groups = fusion && fuse(ready, fusion.policy, fusion.id);
-    return schedule(lowerGraph(ready, { ...options, formats: withStacked(options.formats, of) }, groups), options);
+    const known = { ...options, formats: withStacked(options.formats, of) };
+    const groups = fusion && fuse(ready, fusion.policy, fusion.id, known);
+    return schedule(lowerGraph(ready, known, groups), options);
   };
   const each = observe && ((pass: string, after: Graph) => observe(pass, after, () => program(after, undefined)));
   return program(runPasses(graph, options, each), options.fusion);

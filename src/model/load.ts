@@ -10,6 +10,7 @@ import { launches } from "../compile/launch.ts";
 import type { WeightFormat } from "../compile/layout.ts";
 import { attentionScratch } from "../compile/lower/attention.ts";
 import { positionsPerBlock } from "../compile/lower/cache-store.ts";
+import { chainScratchMax } from "../compile/lower/chain.ts";
 import { linearScratch } from "../compile/lower/linear.ts";
 import { panelScratch } from "../compile/lower/panels.ts";
 import { rowScratchMax } from "../compile/lower/row-kernel.ts";
@@ -88,7 +89,7 @@ export async function loadRunner(checkpoint: Checkpoint, options: LoadOptions = 
   const formats = formatsOf(graph, checkpoint, options.numerics ?? (options.exact ? "exact" : "default"));
   const tokensMax = options.tokensMax ?? Math.min(defaults.tokensMax, context);
   const kernelScratch = Math.max(attentionScratch(context), unpackScratch(graph, formats));
-  const scratchBytes = kernelScratch + rowScratchMax + panelScratch(productsMax, tokensMax);
+  const scratchBytes = kernelScratch + rowScratchMax + Math.max(chainScratchMax, panelScratch(productsMax, tokensMax));
   const fusionId = options.fusion ?? defaults.fusion;
   const fusion = { id: fusionId, policy: await fusions.create(fusionId) };
   const id = options.launch ?? defaults.launch;

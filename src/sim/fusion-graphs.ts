@@ -53,6 +53,20 @@ function chainGraph(): Graph {
   return g.finish({ x });
 }
 
+/** Two layers of gated products that are narrow for their many tokens. */
+function narrowGraph(): Graph {
+  const [width, hidden] = [64, 256];
+  const g = new GraphBuilder();
+  let x = g.embed(g.tokens(), g.weight("embedding", [64, width]));
+  for (let layer = 0; layer < 2; layer++) {
+    const product = (y: Value, name: string, n: number): Value =>
+      g.linear(y, g.weight(`${layer}.${name}`, [n, Number(y.shape.at(-1))]));
+    const gated = g.mul(g.gelu(product(x, "gate", hidden)), product(x, "up", hidden));
+    x = product(gated, "down", width);
+  }
+  return g.finish({ x });
+}
+
 function withFormats(graph: Graph, tokens: number): FusionWorkload {
   const formats = new Map<string, WeightFormat>();
   for (const { op, type } of graph.nodes) if (op.kind === "weight" && type.shape.length === 2) formats.set(op.name, q8);
@@ -62,5 +76,6 @@ function withFormats(graph: Graph, tokens: number): FusionWorkload {
 export const fusionWorkloads: Readonly<Record<string, () => FusionWorkload>> = {
   decoder: () => withFormats(decoderGraph(), 1),
   prefill: () => withFormats(decoderGraph(), 128),
+  "narrow-products": () => withFormats(narrowGraph(), 512),
   chain: () => withFormats(chainGraph(), 128),
 };

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { graphOf, groupsOf, width } from "../../test/fusion-case.ts";
+import { factsOf, graphOf, groupsOf, width } from "../../test/fusion-case.ts";
 import { fusions } from "../fusion.ts";
 import { fusionView } from "../fusion-groups.ts";
 
@@ -31,7 +31,7 @@ test("rows that are read again must fit the nearest cache together", () => {
     const y = g.rmsNorm(g.gelu(g.linear(x, g.weight("a", [width, width]))), g.weight("w", [width]), 1e-6);
     return { z: g.linear(y, g.weight("b", [width, width])) };
   });
-  const view = fusionView(graph);
+  const view = fusionView(graph, factsOf(graph));
   const largest = (l1Bytes: number) =>
     Math.max(...astitch.partition({ ...view, l1Bytes }).map((group) => group.length));
   assert.deepEqual([largest(width * 4), largest(width * 4 - 1)], [2, 1]);

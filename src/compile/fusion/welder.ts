@@ -1,5 +1,5 @@
 /** Connects operators by the tiles that they pass on: each edge is moved to the nearest memory level where that saves traffic. */
-import { type FusionNode, type FusionView, fusion, Partition } from "../fusion.ts";
+import { chainOf, type FusionNode, type FusionView, fusion, Partition } from "../fusion.ts";
 
 export default fusion({
   title: "Welder",
@@ -24,7 +24,9 @@ export default fusion({
     return {
       partition(view) {
         const partition = new Partition(view);
-        const fits = (group: ReadonlySet<FusionNode>): boolean => scratchOf(group, tokens) <= view.l2Bytes;
+        // A chain of products would compute a whole row in one tile: that is another technique's.
+        const fits = (group: ReadonlySet<FusionNode>): boolean =>
+          chainOf(group) === undefined && scratchOf(group, tokens) <= view.l2Bytes;
         for (const { from, to } of edgesByTraffic(view)) partition.join(from, to, fits);
         // What reads the same rows shares their tiles, though nothing flows between.
         const rows = view.nodes.filter(({ form }) => form === "rows");
