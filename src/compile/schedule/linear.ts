@@ -82,8 +82,8 @@ export function defaultSchedule(
     // A short block is one loop; of a long one, whose turns are a loop of their own, sums are better kept in registers.
     const one = f.block === 32 ? ({ rows: 1, vectors: 2, order: "blocks" } as const) : { rows: 1, vectors: 1 };
     const few = { until: 2, tile: { ...plain, ...one } };
-    // The products of 8-bit codes take two registers each.
-    if (f.codeBits === 8) return { cases: [few], rest: { ...plain, rows: 3, vectors: 1 } };
+    // The products of 8-bit codes take two registers each: V8 keeps those of one token in registers.
+    if (f.codeBits === 8) return { cases: [few], rest: { ...plain, rows: 1, vectors: 2, stage: 1 } };
     return { cases: [few], rest: { ...plain, rows: 4, vectors: 1, stage: 1 } };
   }
   // Whole bytes need no unpacking.

@@ -77,8 +77,7 @@ export class Space {
     const vectors = panelRows / target.lanes;
     if (tile.order === "columns" && tile.vectors === vectors) return false;
     if (tile.order === "columns" && Math.max(...tokens) <= tile.rows) return false;
-    if (tile.order === "blocks" && (tile.rows * tile.vectors * tile.unroll > 1 || tile.stage + tile.nextPanel > 0))
-      return false;
+    if (tile.order === "blocks" && (tile.rows * tile.unroll > 1 || tile.stage + tile.nextPanel > 0)) return false;
     if (tile.tail !== "halves" && tile.rows > exactRowsMax) return false;
     if (tile.tail === "exact" && tile.rows < 3) return false;
     // What is fetched is then the next panel, at once.

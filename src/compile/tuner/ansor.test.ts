@@ -12,7 +12,7 @@ const stepSeconds = async (id: string, given = {}): Promise<number> =>
 
 test("with as many trials a step becomes faster than with a template; without sketches or scheduler less so", async () => {
   const [ansor, tvm] = [await stepSeconds("ansor"), await stepSeconds("tvm")];
-  assert.ok(tvm / ansor >= 1.08, `${tvm / ansor}`);
+  assert.ok(tvm / ansor >= 1.05, `${tvm / ansor}`);
   assert.ok((await stepSeconds("ansor", { sketches: 0 })) / ansor >= 1.05, "the template alone");
   assert.ok((await stepSeconds("ansor", { gradient: 0 })) / ansor >= 1.03, "each product in turn");
 });
