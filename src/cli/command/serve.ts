@@ -2,10 +2,9 @@
 import { existsSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import type { Command } from "commander";
-import { pino } from "pino";
 import { UserError } from "../../core/errors.ts";
 import { chatTemplateSource } from "../../model/chat.ts";
-import { createServer, type Server } from "../../serve/http.ts";
+import type { Server } from "../../serve/http.ts";
 import { wholeFrom } from "../arguments.ts";
 import { cachedModels, findModel, modelsFolder, noiseModel } from "../cache.ts";
 import { addServiceOptions, type Running, type ServiceArguments, startService } from "../service.ts";
@@ -32,7 +31,11 @@ export function define(command: Command): void {
 async function run(model: string | undefined, given: Arguments): Promise<void> {
   const port = given.port ?? environmentPort();
   const path = model === undefined ? modelWithoutName() : findModel(model);
-  const running = await startService(path, given);
+  // Weights are packed by other threads: meanwhile this one reads the modules of HTTP, which are many.
+  const starting = startService(path, given);
+  starting.catch(() => {});
+  const [{ createServer }, { pino }] = await Promise.all([import("../../serve/http.ts"), import("pino")]);
+  const running = await starting;
   const logger = pino({ level: "warn" }, pino.destination(2));
   const { apiKey } = given;
   const server = createServer({ service: running.service, logger, ...(apiKey !== undefined && { apiKey }) });
