@@ -194,6 +194,28 @@ export class Partition {
     return false;
   }
 
+  /**
+   * One node of each group that works on rows, by how long the longest way to the group is: groups of one level cannot need
+   * each other, and those of different ones mostly do.
+   */
+  levels(): readonly (readonly FusionNode[])[] {
+    const depths = new Map<ReadonlySet<FusionNode>, number>();
+    const depthOf = (group: ReadonlySet<FusionNode>): number => {
+      const known = depths.get(group);
+      if (known !== undefined) return known;
+      const before = [...group].flatMap(({ inputs }) => inputs.map(({ node }) => this.groupOf(node)));
+      const depth = 1 + Math.max(-1, ...before.filter((other) => other !== group).map(depthOf));
+      depths.set(group, depth);
+      return depth;
+    };
+    const levels: FusionNode[][] = [];
+    for (const group of new Set(this.#groupOf.values())) {
+      const found = [...group].find(({ form }) => form === "rows");
+      if (found !== undefined) (levels[depthOf(group)] ??= []).push(found);
+    }
+    return levels.filter((level) => level !== undefined);
+  }
+
   groups(): readonly Group[] {
     return [...new Set(this.#groupOf.values())].map((group) => [...group].map(({ id }) => id));
   }

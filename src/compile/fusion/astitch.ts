@@ -34,10 +34,10 @@ export default fusion({
         };
         for (const { id, inputs } of view.nodes) for (const { node } of inputs) partition.join(node, id, fits);
         if (remote > 0) {
-          const stitched = partition.groups().map(([first]) => partition.node(first!));
-          const rows = stitched.filter(({ form }) => form === "rows");
-          for (const [i, { id }] of rows.entries()) {
-            for (const other of rows.slice(i + 1)) partition.join(id, other.id, fits);
+          for (const level of partition.levels()) {
+            for (const [i, { id }] of level.entries()) {
+              for (const other of level.slice(i + 1)) partition.join(id, other.id, fits);
+            }
           }
         }
         return partition.groups();

@@ -29,9 +29,10 @@ export default fusion({
           chainOf(group) === undefined && scratchOf(group, tokens) <= view.l2Bytes;
         for (const { from, to } of edgesByTraffic(view)) partition.join(from, to, fits);
         // What reads the same rows shares their tiles, though nothing flows between.
-        const rows = view.nodes.filter(({ form }) => form === "rows");
-        for (const [i, { id }] of rows.entries()) {
-          for (const other of rows.slice(i + 1)) partition.join(id, other.id, fits);
+        for (const level of partition.levels()) {
+          for (const [i, { id }] of level.entries()) {
+            for (const other of level.slice(i + 1)) partition.join(id, other.id, fits);
+          }
         }
         return partition.groups();
       },
