@@ -61,6 +61,14 @@ test("interrupted, it keeps what was measured", async () => {
   assert.match(stderr, /what was measured is kept/);
 });
 
+test("where nothing can be kept, it says so before long", async () => {
+  const { code, stderr } = await runHeddle(["tune", noiseFile, "--level", "wasm", "--threads", "1", "--trials", "1"], {
+    HEDDLE_HOME: "/dev/null",
+  });
+  assert.equal(code, 1);
+  assert.match(stderr, /kept in \/dev\/null\/tuning\/tiles.jsonl; it cannot be written/);
+});
+
 test("the reference level is refused, and so is an unknown tuner", async () => {
   const reference = await runHeddle(["tune", noiseFile, "--level", "reference"], environment);
   assert.equal(reference.code, 1);

@@ -4,6 +4,7 @@ import { cpus, homedir } from "node:os";
 import { dirname, join } from "node:path";
 import type { LinearSchedule } from "../compile/schedule/linear.ts";
 import { readRecords, recordLine, schedulesOf, type TuningRecord } from "../compile/schedule/records.ts";
+import { UserError } from "../core/errors.ts";
 import type { Device } from "../device/device.ts";
 
 export function recordsFile(): string {
@@ -34,8 +35,15 @@ export function recordsFor(level: string): TuningRecord[] {
 /** A line that a killed run cut off is ended first. */
 export function appendRecords(records: readonly TuningRecord[]): void {
   const path = recordsFile();
-  mkdirSync(dirname(path), { recursive: true });
-  appendFileSync(path, `\n${records.map(recordLine).join("")}`);
+  try {
+    mkdirSync(dirname(path), { recursive: true });
+    appendFileSync(path, `\n${records.map(recordLine).join("")}`);
+  } catch (error) {
+    throw new UserError(
+      `What tuning finds is kept in ${path}; it cannot be written (${error instanceof Error ? error.message : error}).`,
+      "Make the folder writable, or set HEDDLE_HOME to one that is.",
+    );
+  }
 }
 
 /** For `loadRunner`: what was found for the device's level on this processor. */
