@@ -34,16 +34,24 @@ export interface Relaxed {
 /**
  * V8 (11.3) moves all loads of straight code to its front, and arithmetic behind them, with most of what was loaded on the stack
  * in between. A store keeps its place among loads: so after as many loads, sums are stored, to where nobody looks.
+ * All loads of a short body fit the registers.
  */
 const loadsMax = 5;
+const longBody = 12;
 
 interface Straight {
+  readonly long: boolean;
   readonly shared: ReadonlyMap<Address, SharedWord>;
   readonly sums: Set<Var>;
   loads: number;
 }
 
-const straight = (body: readonly Instruction[]): Straight => ({ shared: sharedWords(body), sums: new Set(), loads: 0 });
+function straight(body: readonly Instruction[]): Straight {
+  const loads = body.filter((x) => {
+    return x.op === "load" || x.op === "broadcast" || ("b" in x && typeof x.b === "object" && "from" in x.b);
+  });
+  return { long: loads.length >= longBody, shared: sharedWords(body), sums: new Set(), loads: 0 };
+}
 
 const addsUp = (x: Instruction): boolean =>
   x.op === "fma" || ((x.op === "i32Binary" || x.op === "f32Binary") && x.a.id === x.dst.id);
@@ -161,8 +169,8 @@ class Renderer {
   }
 
   #finishSums(): void {
-    const { loads, sums } = this.#straight;
-    if (loads < loadsMax || sums.size === 0) return;
+    const { long, loads, sums } = this.#straight;
+    if (!long || loads < loadsMax || sums.size === 0) return;
     for (const sum of sums) this.#get(sum).setSink();
     this.#straight = { ...this.#straight, loads: 0, sums: new Set() };
   }
