@@ -24,6 +24,7 @@ import { fact, quantLayout, rowFloats, type WeightFormat, weightLayout } from ".
 import { attentionMasks, lowerAttention } from "./lower/attention.ts";
 import { blockBytes, positionsPerBlock } from "./lower/cache-store.ts";
 import { activationBytes, lowerLinear } from "./lower/linear.ts";
+import { lowerPack } from "./lower/pack.ts";
 import { type RowOp, rowBytesOf } from "./lower/rows.ts";
 import { lowerRowMaxima, lowerRowSums, statisticsFloats, statisticsItems } from "./lower/statistics.ts";
 
@@ -117,6 +118,24 @@ for (const device of devices) {
         for (const [i, token] of tokens.entries()) {
           const expected = plain.subarray(token * k, (token + 1) * k).map((x) => 3 * x);
           close(out.subarray(i * rowFloats(k), i * rowFloats(k) + k), expected, 1e-6, `token ${token}`);
+        }
+      });
+    }
+
+    for (const kind of ["f32", "bf16"] as const) {
+      test(`packing ${kind}: every row in its column, none beyond the last`, async () => {
+        for (const [n, k] of [
+          [33, 64],
+          [70, 131],
+          [5, 7],
+        ] as const) {
+          const { packed, plain } = matrix(random, { kind }, n, k);
+          const floats = Float32Array.from(plain);
+          const rowsOf = kind === "f32" ? floats : Uint16Array.from(floats, floatToBfloat);
+          const out = new Uint8Array(packed.length);
+          const { panels } = weightLayout({ kind }, n, k);
+          await kernelOn(device, lowerPack(target, { kind }, n, k)).run([rowsOf, out, n], panels);
+          assert.deepEqual(out, packed, `${n}×${k}`);
         }
       });
     }

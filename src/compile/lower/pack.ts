@@ -33,52 +33,67 @@ export function lowerPack(target: Target, format: WeightFormat, n: number, k: nu
   const { panelBytes } = weightLayout(format, n, k);
   b.for(b.begin, b.end, 1, (item) => {
     const first = b.shl(item, 5);
-    const source = b.int(b.add(from, b.mul(first, rowBytes)));
+    const source = b.add(from, b.mul(first, rowBytes));
     const panel = b.add(to, b.mul(item, panelBytes));
-    b.for(0, b.min(b.sub(count, first), panelRows), 1, (row) => {
-      if (format.kind === "blocks") blockRow(b, format.type, k, source, panel, row);
-      else words(b, Math.floor(rowBytes / 4), rowBytes % 4 !== 0, source, b.add(panel, b.shl(row, 2)));
-      b.add(source, rowBytes, source);
-    });
+    const rows = b.min(b.sub(count, first), panelRows);
+    if (format.kind === "blocks") blocks(b, format.type, k, source, panel, rows);
+    else words(b, rowBytes, source, panel, rows);
   });
   return b.finish(`pack-${format.kind === "blocks" ? format.type : format.kind}-${n}x${k}`);
 }
 
-/** A row of `count` words to the panel's column; a bf16 row of odd length ends in half a word. */
-function words(b: TileBuilder, count: number, tail: boolean, source: Int, to: Int): void {
-  const cursor = b.int(to);
-  const unroll = 4;
-  const whole = count - (count % unroll);
-  const copy = (offset: number, i?: Int): void => {
-    b.storeInt(at(cursor), b.loadInt(at(source, offset, i)));
-    b.add(cursor, panelRows * 4, cursor);
+/** Columns are taken in runs, all rows of one before the next: what a run writes stays in the nearest cache. */
+const runWords = 64;
+
+/** Rows of words to the panel's columns; a bf16 row of odd length ends in half a word. */
+function words(b: TileBuilder, rowBytes: number, source: Int, panel: Int, rows: Int): void {
+  const count = Math.floor(rowBytes / 4);
+  const run = (from: Int, to: Int, length: number): void => {
+    const [cursor, column] = [b.int(from), b.int(to)];
+    b.for(0, rows, 1, () => {
+      for (let n = 0; n < length; n++) b.storeInt(at(column, n * panelRows * 4), b.loadInt(at(cursor, 4 * n)));
+      b.add(cursor, rowBytes, cursor);
+      b.add(column, 4, column);
+    });
   };
-  b.for(0, whole * 4, 4 * unroll, (i) => {
-    for (let n = 0; n < unroll; n++) copy(4 * n, i);
+  const [from, to] = [b.int(source), b.int(panel)];
+  b.for(0, Math.floor(count / runWords), 1, () => {
+    run(from, to, runWords);
+    b.add(from, runWords * 4, from);
+    b.add(to, runWords * panelRows * 4, to);
   });
-  for (let n = whole; n < count; n++) copy(4 * n);
-  if (tail) b.storeInt(at(cursor), b.loadInt(at(source, count * 4), "u16"));
+  if (count % runWords > 0) run(from, to, count % runWords);
+  if (rowBytes % 4 === 0) return;
+  const place = (count % runWords) * 4;
+  b.for(0, rows, 1, (row) => {
+    const last = b.loadInt(at(from, place, b.mul(row, rowBytes)), "u16");
+    b.storeInt(at(to, place * panelRows, row, 4), last);
+  });
 }
 
-function blockRow(b: TileBuilder, type: BlockType, k: number, row: Int, panel: Int, index: Int): void {
+/** Rows one after the other, as a mapped file is best read. */
+function blocks(b: TileBuilder, type: BlockType, k: number, source: Int, panel: Int, rows: Int): void {
   const f = blockFormats[type];
   const layout = blockLayout(f);
-  const [from, block] = [b.int(row), b.int(panel)];
-  b.for(0, k / f.block, 1, () => {
-    const to = b.add(block, b.shl(index, 2));
-    const parts: BlockParts = {
-      b,
-      from,
-      word: (n, value) => b.storeInt(at(to, layout.words + n * panelRows * 4), value),
-      half(offset, part, negated = false) {
-        const bits = b.loadInt(at(from, offset), "u16");
-        b.storeInt(at(block, layout[part], index, 2), negated ? b.xor(bits, 0x8000) : bits, "u16");
-      },
-      code: (value, part, sub) => b.storeInt(at(block, layout[part] + sub * panelRows, index), value, "u8"),
-    };
-    packers[type](parts);
-    b.add(from, stored[type], from);
-    b.add(block, layout.bytes, block);
+  const from = b.int(source);
+  b.for(0, rows, 1, (index) => {
+    const block = b.int(panel);
+    b.for(0, k / f.block, 1, () => {
+      const to = b.add(block, b.shl(index, 2));
+      const parts: BlockParts = {
+        b,
+        from,
+        word: (n, value) => b.storeInt(at(to, layout.words + n * panelRows * 4), value),
+        half(offset, part, negated = false) {
+          const bits = b.loadInt(at(from, offset), "u16");
+          b.storeInt(at(block, layout[part], index, 2), negated ? b.xor(bits, 0x8000) : bits, "u16");
+        },
+        code: (value, part, sub) => b.storeInt(at(block, layout[part] + sub * panelRows, index), value, "u8"),
+      };
+      packers[type](parts);
+      b.add(from, stored[type], from);
+      b.add(block, layout.bytes, block);
+    });
   });
 }
 
