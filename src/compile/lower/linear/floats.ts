@@ -7,12 +7,33 @@ import { type Inner, steps } from "./inner.ts";
 
 const stepBytes = panelRows * 4;
 
-function zeros(b: TileBuilder, rows: number, columns: readonly number[]): F32[][] {
-  return Array.from({ length: rows }, () => columns.map(() => b.constF(0)));
-}
-
-function fetchAhead(b: TileBuilder, cursor: Int, columns: readonly number[], ahead: number): void {
-  if (ahead > 0) for (const c of columns) if (c % 64 === 0) b.prefetch(at(cursor, ahead + c));
+/** Walks over a panel `count` steps of one line a vector; `add` multiplies a step's weights with x at `offset + first`. */
+function tile(
+  b: TileBuilder,
+  count: number,
+  xStep: number,
+  panel: Int,
+  columns: readonly number[],
+  rows: number,
+  { ahead, unroll }: Inner,
+  add: (sums: F32[][], weights: readonly Address[], first: number, offset: Int) => void,
+): F32[][] {
+  const sums = Array.from({ length: rows }, () => columns.map(() => b.constF(0)));
+  const cursor = b.int(panel);
+  steps(b, count, xStep, unroll, (offset, times) => {
+    for (let step = 0; step < times; step++) {
+      const line = step * stepBytes;
+      add(
+        sums,
+        columns.map((c) => at(cursor, line + c)),
+        step * xStep,
+        offset,
+      );
+      if (ahead > 0) for (const c of columns) if (c % 64 === 0) b.prefetch(at(cursor, ahead + line + c));
+    }
+    b.add(cursor, times * stepBytes, cursor);
+  });
+  return sums;
 }
 
 export function f32Tile(
@@ -22,24 +43,17 @@ export function f32Tile(
   columns: readonly number[],
   x: Int,
   rows: number,
-  { ahead, operand, unroll }: Inner,
+  inner: Inner,
 ): F32[][] {
   const xBytes = rowFloats(k) * 4;
-  const sums = zeros(b, rows, columns);
-  const cursor = b.int(panel);
-  const repeated = (from: Address): F32Operand => (operand === "memory" ? broadcast(from) : b.broadcastF(from));
-  steps(b, k, 4, unroll, (offset, times) => {
-    for (let step = 0; step < times; step++) {
-      const w = columns.map((c) => b.loadF(at(cursor, step * stepBytes + c)));
-      for (const [r, row] of sums.entries()) {
-        const v = repeated(at(x, r * xBytes + step * 4, offset));
-        for (const [i, sum] of row.entries()) b.fma(sum, w[i]!, v);
-      }
-      fetchAhead(b, cursor, columns, ahead > 0 ? ahead + step * stepBytes : 0);
+  const repeated = (from: Address): F32Operand => (inner.operand === "memory" ? broadcast(from) : b.broadcastF(from));
+  return tile(b, k, 4, panel, columns, rows, inner, (sums, weights, first, offset) => {
+    const w = weights.map((from) => b.loadF(from));
+    for (const [r, row] of sums.entries()) {
+      const v = repeated(at(x, r * xBytes + first, offset));
+      for (const [i, sum] of row.entries()) b.fma(sum, w[i]!, v);
     }
-    b.add(cursor, times * stepBytes, cursor);
   });
-  return sums;
 }
 
 /**
@@ -53,29 +67,19 @@ export function bf16Tile(
   columns: readonly number[],
   x: Int,
   rows: number,
-  { ahead, operand, unroll }: Inner,
+  inner: Inner,
 ): F32[][] {
   const { dotBf16 } = b.target;
   const xBytes = narrowRowBytes(k, dotBf16);
-  const sums = zeros(b, rows, columns);
-  const cursor = b.int(panel);
-  const pairs = Math.ceil(k / 2);
-  const xStep = dotBf16 ? 4 : 8;
-  const repeated = (from: Address): I32Operand => (operand === "memory" ? broadcast(from) : b.broadcastI(from));
-  steps(b, pairs, xStep, unroll, (offset, times) => {
-    for (let step = 0; step < times; step++) {
-      const w = columns.map((c) => b.loadI(at(cursor, step * stepBytes + c)));
-      if (dotBf16) {
-        for (const [r, row] of sums.entries()) {
-          const v = repeated(at(x, r * xBytes + step * xStep, offset));
-          for (const [i, sum] of row.entries()) b.dotBf16(sum, w[i]!, v);
-        }
-      } else pairsApart(b, sums, w, x, xBytes, step * xStep, offset);
-      fetchAhead(b, cursor, columns, ahead > 0 ? ahead + step * stepBytes : 0);
+  const repeated = (from: Address): I32Operand => (inner.operand === "memory" ? broadcast(from) : b.broadcastI(from));
+  return tile(b, Math.ceil(k / 2), dotBf16 ? 4 : 8, panel, columns, rows, inner, (sums, weights, first, offset) => {
+    const w = weights.map((from) => b.loadI(from));
+    if (!dotBf16) return pairsApart(b, sums, w, x, xBytes, first, offset);
+    for (const [r, row] of sums.entries()) {
+      const v = repeated(at(x, r * xBytes + first, offset));
+      for (const [i, sum] of row.entries()) b.dotBf16(sum, w[i]!, v);
     }
-    b.add(cursor, times * stepBytes, cursor);
   });
-  return sums;
 }
 
 function pairsApart(
