@@ -9,23 +9,12 @@ A library may have several ways to the same product; preparing tries each, and t
 import json
 import os
 import sys
-import time
 
 import numpy
 import torch
+from timing import SECONDS, seconds_of
 
 THREADS = int(os.environ["OMP_NUM_THREADS"])
-SECONDS = 0.1
-
-
-def seconds_of(run, least=SECONDS):
-    count, began = 0, time.perf_counter()
-    while True:
-        run()
-        count += 1
-        passed = time.perf_counter() - began
-        if passed >= least:
-            return passed / count
 
 
 def openblas(kind, m, n, k):

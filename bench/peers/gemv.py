@@ -11,14 +11,13 @@ import ctypes
 import json
 import os
 import sys
-import time
 from ctypes import POINTER, byref, c_bool, c_char_p, c_int, c_int64, c_size_t, c_uint32, c_void_p
 
 import numpy
+from timing import seconds_of
 
 THREADS = int(os.environ["OMP_NUM_THREADS"])
 FOLDER = os.environ["HEDDLE_LLAMA"]
-SECONDS = 0.1
 # ggml_type, elements and bytes of a block, where half floats lie in it
 TYPES = {
     "Q4_0": (2, 32, 18, (0,)),
@@ -169,16 +168,6 @@ class Llama:
                 g.free(context)
 
         return run, free
-
-
-def seconds_of(run, least=SECONDS):
-    count, began = 0, time.perf_counter()
-    while True:
-        run()
-        count += 1
-        passed = time.perf_counter() - began
-        if passed >= least:
-            return passed / count
 
 
 def prepare(llama, wanted):
