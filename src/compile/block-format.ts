@@ -16,8 +16,9 @@ export interface Bits {
 }
 
 export interface BlockFormat {
-  /** Columns that a stored block covers. */
+  /** Columns that a stored block covers, and the bytes that it takes in a file. */
   readonly block: 32 | 256;
+  readonly storedBytes: number;
   /** Columns that share a scale. */
   readonly subBlock: 16 | 32;
   /** The code that stands for 0; 0 where there are minima. */
@@ -55,15 +56,39 @@ const asymmetric = { ...simple, zero: 0, minima: true } as const;
 const large = { block: 256, subBlock: 32, zero: 0, minima: true, scale: "codes", signed: false } as const;
 
 export const blockFormats: Readonly<Record<BlockType, BlockFormat>> = {
-  Q4_0: { ...simple, zero: 8, minima: false, codeBits: 4, words: 4, bits: (q) => [halved(q)] },
-  Q4_1: { ...asymmetric, codeBits: 4, words: 4, bits: (q) => [halved(q)] },
+  Q4_0: { ...simple, storedBytes: 18, zero: 8, minima: false, codeBits: 4, words: 4, bits: (q) => [halved(q)] },
+  Q4_1: { ...asymmetric, storedBytes: 20, codeBits: 4, words: 4, bits: (q) => [halved(q)] },
   // The fifth bits of a block are one word: byte j holds those of the quads' elements j, quad by quad.
-  Q5_0: { ...simple, zero: 16, minima: false, codeBits: 5, words: 5, bits: (q) => [halved(q), fifth(4, q)] },
-  Q5_1: { ...asymmetric, codeBits: 5, words: 5, bits: (q) => [halved(q), fifth(4, q)] },
-  Q8_0: { ...simple, zero: 128, minima: false, codeBits: 8, words: 8, bits: whole },
-  Q4_K: { ...large, codeBits: 4, words: 32, bits: (q) => [paired(q)] },
-  Q5_K: { ...large, codeBits: 5, words: 40, bits: (q) => [paired(q), fifth(32 + (q % 8), Math.floor(q / 8))] },
-  Q6_K: { ...large, subBlock: 16, zero: 32, minima: false, signed: true, codeBits: 6, words: 48, bits: sixBits },
+  Q5_0: {
+    ...simple,
+    storedBytes: 22,
+    zero: 16,
+    minima: false,
+    codeBits: 5,
+    words: 5,
+    bits: (q) => [halved(q), fifth(4, q)],
+  },
+  Q5_1: { ...asymmetric, storedBytes: 24, codeBits: 5, words: 5, bits: (q) => [halved(q), fifth(4, q)] },
+  Q8_0: { ...simple, storedBytes: 34, zero: 128, minima: false, codeBits: 8, words: 8, bits: whole },
+  Q4_K: { ...large, storedBytes: 144, codeBits: 4, words: 32, bits: (q) => [paired(q)] },
+  Q5_K: {
+    ...large,
+    storedBytes: 176,
+    codeBits: 5,
+    words: 40,
+    bits: (q) => [paired(q), fifth(32 + (q % 8), Math.floor(q / 8))],
+  },
+  Q6_K: {
+    ...large,
+    storedBytes: 210,
+    subBlock: 16,
+    zero: 32,
+    minima: false,
+    signed: true,
+    codeBits: 6,
+    words: 48,
+    bits: sixBits,
+  },
 };
 
 /** What a panel becomes when it is unpacked for many tokens: whole bytes and f32 scales. */

@@ -1,4 +1,5 @@
 /** The storage formats of weights: how many elements a block holds, how many bytes it takes. Source: the GGML formats. */
+import { type BlockType, blockFormats } from "../compile/block-format.ts";
 import type { WeightType } from "./checkpoint.ts";
 
 export interface WeightFormat {
@@ -7,18 +8,23 @@ export interface WeightFormat {
   readonly blockBytes: number;
 }
 
+const blocks = (type: BlockType): WeightFormat => {
+  const { block, storedBytes } = blockFormats[type];
+  return { block, blockBytes: storedBytes };
+};
+
 export const weightFormats: Readonly<Record<WeightType, WeightFormat>> = {
   F32: { block: 1, blockBytes: 4 },
   F16: { block: 1, blockBytes: 2 },
   BF16: { block: 1, blockBytes: 2 },
-  Q4_0: { block: 32, blockBytes: 18 },
-  Q4_1: { block: 32, blockBytes: 20 },
-  Q5_0: { block: 32, blockBytes: 22 },
-  Q5_1: { block: 32, blockBytes: 24 },
-  Q8_0: { block: 32, blockBytes: 34 },
-  Q4_K: { block: 256, blockBytes: 144 },
-  Q5_K: { block: 256, blockBytes: 176 },
-  Q6_K: { block: 256, blockBytes: 210 },
+  Q4_0: blocks("Q4_0"),
+  Q4_1: blocks("Q4_1"),
+  Q5_0: blocks("Q5_0"),
+  Q5_1: blocks("Q5_1"),
+  Q8_0: blocks("Q8_0"),
+  Q4_K: blocks("Q4_K"),
+  Q5_K: blocks("Q5_K"),
+  Q6_K: blocks("Q6_K"),
 };
 
 /** Bytes of `elements` elements, which must be whole blocks. */

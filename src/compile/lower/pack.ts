@@ -7,21 +7,12 @@ import { type WeightFormat, weightLayout } from "../layout.ts";
 import type { Int, Target, TileProgram } from "../tile.ts";
 import { at, TileBuilder } from "../tile-builder.ts";
 
-/** Bytes of a stored block of 32 or 256 columns, and where its parts are. */
-const stored: Readonly<Record<BlockType, number>> = {
-  Q4_0: 18,
-  Q4_1: 20,
-  Q5_0: 22,
-  Q5_1: 24,
-  Q8_0: 34,
-  Q4_K: 144,
-  Q5_K: 176,
-  Q6_K: 210,
-};
-
 /** Bytes of a row of `k` in the file, for the formats that are packed as they are. */
 export function storedRowBytes(format: WeightFormat, k: number): number {
-  if (format.kind === "blocks") return (k / blockFormats[format.type].block) * stored[format.type];
+  if (format.kind === "blocks") {
+    const { block, storedBytes } = blockFormats[format.type];
+    return (k / block) * storedBytes;
+  }
   return k * (format.kind === "f32" ? 4 : 2);
 }
 
@@ -91,7 +82,7 @@ function blocks(b: TileBuilder, type: BlockType, k: number, source: Int, panel: 
         code: (value, part, sub) => b.storeInt(at(block, layout[part] + sub * panelRows, index), value, "u8"),
       };
       packers[type](parts);
-      b.add(from, stored[type], from);
+      b.add(from, f.storedBytes, from);
       b.add(block, layout.bytes, block);
     });
   });
