@@ -1,6 +1,5 @@
 /** What else the machine did while something was measured: time stolen by its host, time used by other programs. */
 import { readdirSync, readFileSync } from "node:fs";
-import { cpus } from "node:os";
 
 interface Ticks {
   readonly total: number;
@@ -84,5 +83,3 @@ export function lastCacheBytes(): number {
   }
   return Math.max(...sizes, 1024 ** 2);
 }
-
-export const coreCount = (): number => cpus().length;

@@ -4,6 +4,7 @@ import { checkPlan } from "../compile/launch-order.ts";
 import { classOf, extentOf, launchCalls, type StepSize } from "../compile/launch-view.ts";
 import type { Program } from "../compile/schedule.ts";
 import { assert } from "../core/errors.ts";
+import { chunksPerThread } from "./call-list.ts";
 import { type Device, type Region, record } from "./device.ts";
 
 /** A policy, and what to call it in errors. */
@@ -35,8 +36,6 @@ interface Installed {
   readonly args: number;
 }
 
-/** Chunks a thread claims of each task that threads share, if there are so many items: enough to even out, and cheap. */
-const claims = 8;
 /** Lists of so many classes are kept. */
 const listsMax = 32;
 
@@ -127,7 +126,7 @@ export class LaunchLists {
 
   #prepare(plan: LaunchPlan, calls: readonly number[], region: Region): LaunchList["prepare"] {
     const words = new Int32Array(region.buffer, region.offset, (plan.length * record.stride) / 4);
-    const shares = this.#device.threads === 1 ? 1 : this.#device.threads * claims;
+    const shares = this.#device.threads === 1 ? 1 : this.#device.threads * chunksPerThread;
     return (size) => {
       for (let i = 0; i < plan.length; i++) {
         const { from, to, thread } = plan[i]!;

@@ -6,7 +6,8 @@ import type { Target, TileProgram } from "../compile/tile.ts";
 import { at, TileBuilder, vector } from "../compile/tile-builder.ts";
 import type { Arithmetic } from "../compile/work.ts";
 import { assert } from "../core/errors.ts";
-import { type Device, type Region, record } from "./device.ts";
+import { callList } from "./call-list.ts";
+import type { Device, Region } from "./device.ts";
 
 export interface Limits {
   readonly bytesPerSecond: number;
@@ -127,53 +128,35 @@ async function readRate(device: Device, kernel: number, bytes: number): Promise<
   // Pages that nobody has written are all one page of zeros, which stays in the cache.
   new Uint8Array(memory.buffer, memory.offset, memory.bytes).fill(1);
   const out = device.alloc(items * 64);
-  const passes = 1;
-  const seconds = await best(device, kernel, [memory, out], { items, passes, repetitions: repetitions.read });
+  const seconds = await best(device, kernel, [memory, out], items, repetitions.read);
   device.free(memory);
   device.free(out);
-  return (passes * items * itemBytes) / seconds;
+  return (items * itemBytes) / seconds;
 }
 
 async function peakRate(device: Device, kernel: number, operations: number): Promise<number> {
   const items = 8 * device.threads;
   const out = device.alloc(items * 64);
-  const seconds = await best(device, kernel, [out], { items, passes: 1, repetitions: repetitions.peak });
+  const seconds = await best(device, kernel, [out], items, repetitions.peak);
   device.free(out);
   return (items * operations) / seconds;
 }
 
-/** The least seconds of a run over `items`, `passes` times. */
+/** The least seconds of `repetitions` runs over `items`. */
 async function best(
   device: Device,
   kernel: number,
   args: readonly Region[],
-  {
-    items,
-    passes,
-    repetitions: count,
-  }: { readonly items: number; readonly passes: number; readonly repetitions: number },
+  items: number,
+  repetitions: number,
 ): Promise<number> {
-  const parameters = device.alloc(8 * args.length);
-  const records = device.alloc(passes * record.stride);
-  const words = new DataView(parameters.buffer, parameters.offset, parameters.bytes);
-  for (const [i, { address }] of args.entries()) words.setBigUint64(8 * i, BigInt(address), true);
-  const launch = new DataView(records.buffer, records.offset, records.bytes);
+  const list = callList(device, [{ kernel, args: args.map(({ address }) => address), items }]);
   let seconds = Number.POSITIVE_INFINITY;
-  for (let i = 0; i < count; i++) {
-    for (let pass = 0; pass < passes; pass++) {
-      const start = pass * record.stride;
-      launch.setBigUint64(start + record.kernel, BigInt(kernel), true);
-      launch.setBigUint64(start + record.args, BigInt(parameters.address), true);
-      launch.setInt32(start + record.items, items, true);
-      launch.setInt32(start + record.chunk, 1, true);
-      launch.setInt32(start + record.barrier, 0, true);
-      launch.setInt32(start + record.counter, 0, true);
-    }
+  for (let i = 0; i < repetitions; i++) {
     const from = performance.now();
-    await device.run(records, passes);
+    await list.run();
     seconds = Math.min(seconds, (performance.now() - from) / 1000);
   }
-  device.free(parameters);
-  device.free(records);
+  list.close();
   return seconds;
 }

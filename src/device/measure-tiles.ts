@@ -9,7 +9,8 @@ import { activationBytes, lowerLinear } from "../compile/lower/linear.ts";
 import type { LinearTile } from "../compile/schedule/linear.ts";
 import type { LinearTask, Space } from "../compile/schedule/space.ts";
 import type { Seconds } from "../time/clock.ts";
-import { type Device, type Region, record } from "./device.ts";
+import { callList, chunkOf } from "./call-list.ts";
+import type { Device, Region } from "./device.ts";
 
 /** Several times the last-level cache of most machines. */
 const weightBytes = 160 << 20;
@@ -22,8 +23,6 @@ export class TileBench {
   readonly #device: Device;
   readonly #weights: Region;
   readonly #regions = new Map<string, Region>();
-  readonly #args: Region;
-  readonly #records: Region;
   /** Where in the weights the next run begins, so that it finds none of them in a cache. */
   #next = 0;
 
@@ -31,8 +30,6 @@ export class TileBench {
     this.#device = device;
     this.#weights = device.alloc(weightBytes);
     new Uint32Array(this.#weights.buffer, this.#weights.offset, weightBytes / 4).fill(filling);
-    this.#args = device.alloc(64 * runsMax);
-    this.#records = device.alloc(record.stride * runsMax);
   }
 
   /** Seconds of each tile for all the space's numbers of tokens, one after the other; the least of `rounds`. */
@@ -62,27 +59,19 @@ export class TileBench {
     const runs = Math.max(1, Math.min(runsMax, inMemory, Math.ceil(operationsWanted / operations)));
     const x = this.#filled("x", activationBytes(task.format, task.k, task.target) * tokens + 4096);
     const out = this.#region("out", rowFloats(task.n) * 4 * tokens);
-    const args = new DataView(this.#args.buffer, this.#args.offset, this.#args.bytes);
-    const launch = new DataView(this.#records.buffer, this.#records.offset, this.#records.bytes);
-    for (let run = 0; run < runs; run++) {
+    const calls = Array.from({ length: runs }, () => {
       if (this.#next + items * panelBytes > weightBytes) this.#next = 0;
-      const from = this.#weights.address + this.#next;
+      const args = [this.#weights.address + this.#next, x.address, tokens, out.address];
       this.#next += Math.ceil((items * panelBytes) / 64) * 64;
-      for (const [i, value] of [from, x.address, tokens, out.address].entries()) {
-        args.setBigUint64(64 * run + 8 * i, BigInt(value), true);
-      }
-      const at = record.stride * run;
-      launch.setBigUint64(at + record.kernel, BigInt(handle), true);
-      launch.setBigUint64(at + record.args, BigInt(this.#args.address + 64 * run), true);
-      launch.setInt32(at + record.items, items, true);
-      launch.setInt32(at + record.chunk, Math.max(1, Math.floor(items / (8 * this.#device.threads))), true);
-      launch.setInt32(at + record.barrier, 1, true);
-      launch.setInt32(at + record.counter, 0, true);
-    }
+      return { kernel: handle, args, items, chunk: chunkOf(this.#device, items), barrier: true };
+    });
+    const list = callList(this.#device, calls);
     const began = performance.now();
-    await this.#device.run(this.#records, runs);
+    await list.run();
+    const seconds = (performance.now() - began) / 1000;
+    list.close();
     // Of a part of a matrix the whole is as much longer as it is larger.
-    return (((performance.now() - began) / 1000 / runs) * panels) / items;
+    return ((seconds / runs) * panels) / items;
   }
 
   #region(name: string, bytes: number): Region {
@@ -102,7 +91,7 @@ export class TileBench {
   }
 
   close(): void {
-    for (const region of [...this.#regions.values(), this.#weights, this.#args, this.#records]) {
+    for (const region of [...this.#regions.values(), this.#weights]) {
       this.#device.free(region);
     }
   }

@@ -5,8 +5,8 @@
 import { panelRows } from "../compile/block-format.ts";
 import { rowFloats, type WeightFormat, weightLayout } from "../compile/layout.ts";
 import { lowerPack, storedRowBytes } from "../compile/lower/pack.ts";
+import { type ListedCall, runOnce } from "../device/call-list.ts";
 import type { Device, Region } from "../device/device.ts";
-import { type OneCall, runOnce } from "../device/run-once.ts";
 import type { TensorSource } from "./checkpoint.ts";
 import { dequantize } from "./dequantize.ts";
 import { weightBytes } from "./weight-type.ts";
@@ -52,7 +52,7 @@ export async function packMatrices(device: Device, matrices: readonly Matrix[]):
   const packed = place(device, matrices);
   const { regions } = packed;
   const kernels = installPackers(device, matrices);
-  const direct: OneCall[] = [];
+  const direct: ListedCall[] = [];
   for (const [i, matrix] of matrices.entries()) {
     const region = regions[i]!;
     const { shape, address } = matrix.tensor;
@@ -61,7 +61,7 @@ export async function packMatrices(device: Device, matrices: readonly Matrix[]):
       direct.push({ kernel: kernels[i]!, args: [address, region.address, shape[0]!], items });
     } else await packThroughStaging(device, matrix, kernels[i]!, region);
   }
-  await runOnce(device, direct);
+  if (direct.length > 0) await runOnce(device, direct);
   return packed;
 }
 

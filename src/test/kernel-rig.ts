@@ -1,6 +1,7 @@
 /** Runs single kernels on every level that this machine has, so that tests hold them against plain arithmetic. */
 import type { TileProgram } from "../compile/tile.ts";
-import { type Device, type Level, type Region, record } from "../device/device.ts";
+import { runOnce } from "../device/call-list.ts";
+import type { Device, Level, Region } from "../device/device.ts";
 import { levels, openDevice } from "../device/open.ts";
 
 export const scratchBytes = 1 << 20;
@@ -33,32 +34,19 @@ export function kernelOn(device: Device, program: TileProgram): Kernel {
   const [handle] = device.install([program]);
   return {
     async run(operands, items, chunk = 2) {
-      const args = device.alloc(8 * operands.length);
-      const launch = device.alloc(record.stride);
-      const words = new DataView(args.buffer, args.offset, args.bytes);
       const regions: (readonly [Exclude<Operand, number>, Region])[] = [];
-      for (const [i, x] of operands.entries()) {
-        if (typeof x === "number") {
-          words.setInt32(8 * i, x, true);
-          continue;
-        }
+      const args = operands.map((x) => {
+        if (typeof x === "number") return x;
         const region = device.alloc(Math.max(64, x.byteLength));
         bytesOf(region, x.byteLength).set(new Uint8Array(x.buffer, x.byteOffset, x.byteLength));
-        words.setBigUint64(8 * i, BigInt(region.address), true);
         regions.push([x, region]);
-      }
-      const view = new DataView(launch.buffer, launch.offset, launch.bytes);
-      view.setBigUint64(record.kernel, BigInt(handle!), true);
-      view.setBigUint64(record.args, BigInt(args.address), true);
-      view.setInt32(record.items, items, true);
-      view.setInt32(record.chunk, chunk, true);
-      await device.run(launch, 1);
+        return region.address;
+      });
+      await runOnce(device, [{ kernel: handle!, args, items, chunk }]);
       for (const [x, region] of regions) {
         new Uint8Array(x.buffer, x.byteOffset, x.byteLength).set(bytesOf(region, x.byteLength));
         device.free(region);
       }
-      device.free(args);
-      device.free(launch);
     },
   };
 }

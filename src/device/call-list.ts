@@ -1,0 +1,70 @@
+/** Launches calls that are not part of a program: packing, measuring, single kernels. */
+import { type Device, record } from "./device.ts";
+
+export interface ListedCall {
+  readonly kernel: number;
+  /** Addresses, and counts. */
+  readonly args: readonly number[];
+  readonly items: number;
+  /** Items that a thread claims at a time; default 1. */
+  readonly chunk?: number;
+  /** Whether the next call waits for this one. */
+  readonly barrier?: boolean;
+}
+
+export interface CallList {
+  /** As often as wanted, one run after the other. */
+  run(): Promise<void>;
+  close(): void;
+}
+
+/** Enough chunks for each thread to even out, few enough to be cheap. */
+export const chunksPerThread = 8;
+
+export const chunkOf = (device: Device, items: number): number =>
+  Math.max(1, Math.floor(items / (device.threads * chunksPerThread)));
+
+export function callList(device: Device, calls: readonly ListedCall[]): CallList {
+  const records = device.alloc(Math.max(1, calls.length) * record.stride);
+  const parameters = device.alloc(
+    Math.max(
+      1,
+      calls.reduce((n, c) => n + c.args.length, 0),
+    ) * 8,
+  );
+  const launch = new DataView(records.buffer, records.offset, records.bytes);
+  const words = new DataView(parameters.buffer, parameters.offset, parameters.bytes);
+  let next = 0;
+  for (const [i, { kernel, args, items, chunk = 1, barrier = false }] of calls.entries()) {
+    const at = i * record.stride;
+    launch.setBigUint64(at + record.kernel, BigInt(kernel), true);
+    launch.setBigUint64(at + record.args, BigInt(parameters.address + next), true);
+    launch.setInt32(at + record.items, items, true);
+    launch.setInt32(at + record.chunk, chunk, true);
+    launch.setInt32(at + record.barrier, barrier ? 1 : 0, true);
+    for (const x of args) {
+      words.setBigUint64(next, BigInt(x), true);
+      next += 8;
+    }
+  }
+  return {
+    async run() {
+      for (let i = 0; i < calls.length; i++) launch.setInt32(i * record.stride + record.counter, 0, true);
+      await device.run(records, calls.length);
+    },
+    close() {
+      device.free(records);
+      device.free(parameters);
+    },
+  };
+}
+
+/** All calls in one launch. */
+export async function runOnce(device: Device, calls: readonly ListedCall[]): Promise<void> {
+  const list = callList(device, calls);
+  try {
+    await list.run();
+  } finally {
+    list.close();
+  }
+}
