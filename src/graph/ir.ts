@@ -80,16 +80,17 @@ export type InputName = "tokens" | "positions" | "rows" | "inverseTemperatures";
 
 export type OpKind = Op["kind"];
 
-export interface Node {
+/** `O` is a family of operations: those of a decoder's step, above, or those on whole arrays, in `array.ts`. */
+export interface Node<O = Op, T = Type> {
   readonly id: NodeId;
-  readonly op: Op;
+  readonly op: O;
   readonly inputs: readonly NodeId[];
-  readonly type: Type;
+  readonly type: T;
 }
 
-export interface Graph {
+export interface Graph<O = Op, T = Type> {
   /** In an order in which each node follows its inputs; `nodes[i].id` need not be `i` after a pass. */
-  readonly nodes: readonly Node[];
+  readonly nodes: readonly Node<O, T>[];
   /** What the step returns, by name: `logits` [S, V] and `hidden` [S, D] for a decoder. */
   readonly outputs: Readonly<Record<string, NodeId>>;
 }
