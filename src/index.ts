@@ -6,6 +6,8 @@ export type { Index, Slot } from "./core/slot.ts";
 export { slot } from "./core/slot.ts";
 export type { Level } from "./device/device.ts";
 export { levels } from "./device/open.ts";
+export type { ArrayGraph, ArrayNode, ArrayOp, ArrayType } from "./graph/array.ts";
+export { ArrayBuilder, type ArrayValue } from "./graph/array-builder.ts";
 export type { ChatMessage, ChatOptions } from "./model/chat.ts";
 export { renderChat } from "./model/chat.ts";
 export type { Checkpoint, ModelConfig, TensorSource, WeightType } from "./model/checkpoint.ts";
