@@ -157,6 +157,9 @@ test("patterns agree with JavaScript's", () => {
     "^.$",
     "a$|^b",
     "^é+\\.$",
+    "^[^\\s]+$",
+    "^[à-ÿ😀-😂]{2}\\S$",
+    "^\\D\\W*$",
     '^["\\\\]+$',
     "^$",
   ];
@@ -177,6 +180,8 @@ test("patterns agree with JavaScript's", () => {
     "\\",
     "😀",
     "ℵ",
+    "\u00a0",
+    "\u3000",
   );
   fc.assert(
     fc.property(fc.constantFrom(...patterns), fc.array(letters, { maxLength: 5 }), (pattern, list) => {

@@ -4,32 +4,13 @@
  * parse without loss, and exponents two.
  */
 import { bytes, choice, type Grammar, literal, oneOf, optional, repeat, sequence } from "./grammar.ts";
+import { codePoints, lastCodePoint } from "./utf8.ts";
 
 export const space: Grammar = choice(sequence(), literal(" "), sequence(literal("\n"), repeat(literal(" "), 0, 20)));
 const digit = bytes([0x30, 0x39]);
 const hex = bytes([0x30, 0x39], [0x41, 0x46], [0x61, 0x66]);
-const continuation = bytes([0x80, 0xbf]);
-
-const othersThanE2: readonly Grammar[] = [
-  sequence(bytes([0xc2, 0xdf]), continuation),
-  sequence(bytes([0xe0, 0xe0]), bytes([0xa0, 0xbf]), continuation),
-  sequence(bytes([0xe1, 0xe1], [0xe3, 0xec], [0xee, 0xef]), continuation, continuation),
-  sequence(bytes([0xed, 0xed]), bytes([0x80, 0x9f]), continuation),
-  sequence(bytes([0xf0, 0xf0]), bytes([0x90, 0xbf]), continuation, continuation),
-  sequence(bytes([0xf1, 0xf3]), continuation, continuation, continuation),
-  sequence(bytes([0xf4, 0xf4]), bytes([0x80, 0x8f]), continuation, continuation),
-];
-const e2 = bytes([0xe2, 0xe2]);
-
-/** A character of more than one byte: well-formed UTF-8 (Unicode, table 3-7). */
-export const multibyte: Grammar = choice(...othersThanE2, sequence(e2, continuation, continuation));
-
-/** The same without U+2028 and U+2029, E2 80 A8 and A9, which end a line in a regular expression. */
-export const multibyteOfLine: Grammar = choice(
-  ...othersThanE2,
-  sequence(e2, bytes([0x80, 0x80]), bytes([0x80, 0xa7], [0xaa, 0xbf])),
-  sequence(e2, bytes([0x81, 0xbf]), continuation),
-);
+/** A character of more than one byte. */
+const multibyte: Grammar = codePoints([[0x80, lastCodePoint]]);
 
 /** `\uXXXX` of a whole character: a high surrogate is followed by a low one. */
 const unicodeEscape: Grammar = choice(

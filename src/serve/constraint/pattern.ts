@@ -1,11 +1,12 @@
 /**
  * A useful part of regular expressions as a grammar of string content: literals, classes, groups, alternation, quantifiers,
- * `\d \w \s`, anchors at the ends. Without an anchor, anything may stand on that side, as JSON Schema has it. Matched are
- * characters of ASCII and, by `.` and negated classes, any others.
+ * `\d \w \s`, anchors at the ends. Without an anchor, anything may stand on that side, as JSON Schema has it. Characters are
+ * code points, as with the flag `u` of JavaScript.
  */
 import { UserError } from "../../core/errors.ts";
 import { choice, type Grammar, literal, repeat, sequence } from "./grammar.ts";
-import { character, multibyte, multibyteOfLine } from "./json.ts";
+import { character } from "./json.ts";
+import { codePoints, complement, type Range, union } from "./utf8.ts";
 
 export function patternGrammar(pattern: string, path: string): Grammar {
   return new Parser(pattern, path).parse();
@@ -13,19 +14,31 @@ export function patternGrammar(pattern: string, path: string): Grammar {
 
 const endless = Number.POSITIVE_INFINITY;
 const any = repeat(character, 0, endless);
-const printable = (flags: Uint8Array): Grammar => {
-  const parts: Grammar[] = [];
-  const plain = flags.slice();
-  for (const special of [0x22, 0x5c]) {
-    if (flags[special] === 1) parts.push(literal(`\\${String.fromCharCode(special)}`));
-    plain[special] = 0;
-  }
-  for (let c = 0; c < 0x20; c++) {
-    if (flags[c] === 1) parts.push(literal(JSON.stringify(String.fromCharCode(c)).slice(1, -1)));
-    plain[c] = 0;
-  }
-  return choice({ kind: "byte", allowed: plain }, ...parts);
-};
+
+/** A character of the set as JSON writes it: quotes, backslashes and controls are escaped, in one spelling each. */
+function written(set: readonly Range[]): Grammar {
+  const escaped = escapes.filter((c) => set.some(([from, to]) => c >= from && c <= to));
+  const plain = complement([...complement(set), ...escapes.map((c): Range => [c, c])]);
+  const spelled = escaped.map((c) => literal(JSON.stringify(String.fromCharCode(c)).slice(1, -1)));
+  return choice(codePoints(plain), ...spelled);
+}
+const escapes = [...Array.from({ length: 0x20 }, (_, c) => c), 0x22, 0x5c];
+
+const one = (c: number): readonly Range[] => [[c, c]];
+const digits: readonly Range[] = [[0x30, 0x39]];
+const words: readonly Range[] = [...digits, [0x5f, 0x5f], [0x41, 0x5a], [0x61, 0x7a]];
+/** White space and line ends of ECMA-262, 12.2 and 12.3. */
+const spaces: readonly Range[] = [
+  [9, 13],
+  ...[0x20, 0xa0, 0x1680, 0x202f, 0x205f, 0x3000, 0xfeff].map((c): Range => [c, c]),
+  [0x2000, 0x200a],
+  [0x2028, 0x2029],
+];
+const lineEnds: readonly Range[] = [
+  [10, 10],
+  [13, 13],
+  [0x2028, 0x2029],
+];
 
 class Parser {
   readonly #text: string;
@@ -108,67 +121,57 @@ class Parser {
       return inner;
     }
     if (c === "[") return this.#class();
-    if (c === ".") return choice(printable(flagsOf((b) => b !== 10 && b !== 13)), multibyteOfLine);
-    if (c === "\\") return printable(this.#escape());
+    if (c === ".") return written(complement(lineEnds));
+    if (c === "\\") return written(this.#escape());
     if ("*+?{}^$".includes(c)) this.#fail(`"${c}" at ${this.#at - 1}`);
-    return c.charCodeAt(0) < 128 ? printable(flagsOf((b) => b === c.charCodeAt(0))) : this.#wide(c);
+    return written(one(this.#whole()));
   }
 
-  /** A character beyond ASCII, which may be two UTF-16 units. */
-  #wide(first: string): Grammar {
-    const whole = String.fromCodePoint(this.#text.codePointAt(this.#at - 1)!);
-    this.#at += whole.length - first.length;
-    return literal(whole);
+  /** The code point whose first UTF-16 unit was just read. */
+  #whole(): number {
+    const point = this.#text.codePointAt(this.#at - 1)!;
+    if (point > 0xffff) this.#at++;
+    return point;
   }
 
-  #escape(): Uint8Array {
+  #escape(): readonly Range[] {
     const c = this.#text[this.#at++];
     if (c === undefined) this.#fail("a backslash at the end");
-    const classes: Readonly<Record<string, (b: number) => boolean>> = { d: isDigit, w: isWord, s: isSpace };
-    const test = classes[c.toLowerCase()];
-    if (test !== undefined && c === c.toLowerCase()) return flagsOf(test);
+    const named = { d: digits, w: words, s: spaces }[c.toLowerCase()];
+    if (named !== undefined) return c === c.toLowerCase() ? named : complement(named);
     const control = { n: 10, r: 13, t: 9, f: 12, v: 11 }[c];
-    if (control !== undefined) return flagsOf((b) => b === control);
+    if (control !== undefined) return one(control);
     if (/[a-zA-Z0-9]/.test(c)) this.#fail(`\\${c}`);
-    return flagsOf((b) => b === c.charCodeAt(0));
+    return one(c.charCodeAt(0));
   }
 
   #class(): Grammar {
     const negated = this.#text[this.#at] === "^";
     if (negated) this.#at++;
     if (this.#text[this.#at] === "]") this.#fail("an empty class");
-    const flags = new Uint8Array(128);
+    const set: Range[] = [];
     while (this.#text[this.#at] !== "]") {
       if (this.#at >= this.#text.length) this.#fail("a class that is not closed");
       const from = this.#member();
-      if (this.#text[this.#at] === "-" && this.#text[this.#at + 1] !== "]" && typeof from === "number") {
-        this.#at++;
-        const to = this.#member();
-        if (typeof to !== "number" || to < from) this.#fail("a range");
-        flags.fill(1, from, to + 1);
-      } else if (typeof from === "number") flags[from] = 1;
-      else for (const [b, flag] of from.entries()) flags[b] = flags[b]! | flag;
+      if (this.#text[this.#at] !== "-" || this.#text[this.#at + 1] === "]" || !isOne(from)) {
+        set.push(...from);
+        continue;
+      }
+      this.#at++;
+      const to = this.#member();
+      if (!isOne(to) || to[0]![0] < from[0]![0]) this.#fail("a range");
+      set.push([from[0]![0], to[0]![0]]);
     }
     this.#at++;
-    if (!negated) return printable(flags);
-    return choice(printable(flags.map((flag) => 1 - flag)), multibyte);
+    return written(negated ? complement(set) : union(set));
   }
 
-  #member(): number | Uint8Array {
-    const c = this.#text[this.#at++]!;
-    if (c.charCodeAt(0) > 127) this.#fail("characters beyond ASCII in a class");
-    if (c !== "\\") return c.charCodeAt(0);
-    const flags = this.#escape();
-    const only = flags.indexOf(1);
-    return flags.lastIndexOf(1) === only ? only : flags;
+  #member(): readonly Range[] {
+    return this.#text[this.#at++] === "\\" ? this.#escape() : one(this.#whole());
   }
 }
 
-const flagsOf = (test: (byte: number) => boolean): Uint8Array =>
-  Uint8Array.from({ length: 128 }, (_, b) => (test(b) ? 1 : 0));
-const isDigit = (b: number): boolean => b >= 0x30 && b <= 0x39;
-const isWord = (b: number): boolean => isDigit(b) || b === 0x5f || (b >= 0x41 && b <= 0x5a) || (b >= 0x61 && b <= 0x7a);
-const isSpace = (b: number): boolean => b === 0x20 || (b >= 9 && b <= 13);
+const isOne = (set: readonly Range[]): boolean => set.length === 1 && set[0]![0] === set[0]![1];
 
 const long = "(0[13578]|1[02])-(0[1-9]|[12][0-9]|3[01])";
 const short = "(0[469]|11)-(0[1-9]|[12][0-9]|30)";
