@@ -26,6 +26,7 @@ const rules: { readonly [K in ArrayOpKind]: Rule<Extract<ArrayOp, { kind: K }>> 
   binary: ([a, b], fail, _, { fn }) => {
     if (a!.dtype !== b!.dtype) fail("the types differ: cast one of them");
     if (!sameShape(a!, b!)) fail("the shapes differ: expand one of them");
+    if (a!.dtype === "i32" && (fn === "div" || fn === "pow")) fail(`${fn} takes f32 or bf16`);
     return fn === "eq" || fn === "lt" || fn === "le" ? { dtype: "f32", shape: a!.shape } : a!;
   },
   where: ([condition, a, b], fail) => {

@@ -115,7 +115,12 @@ export type ArrayOp =
   | { readonly kind: "scatterAdd" }
   /**
    * (key i32 [2]) → f32 of the declared shape. Element i is a function of (key, `stream`, i) alone, so whatever is computed
-   * again draws the same. `uniform` is in [0, 1), `normal` has mean 0 and deviation 1. Philox 4×32-10 (Salmon et al., SC'11).
+   * again draws the same. `uniform` is in [0, 1), `normal` has mean 0 and deviation 1. Philox 4×32-10 (Salmon et al., SC'11):
+   * element i (row-major) is word `(i >> 4) & 3` of the block whose counter is [(i >> 6) · 16 + (i & 15), 0, stream, 0] under
+   * the key [key[0], key[1]], all as unsigned words: 16 blocks side by side in vectors give 64 consecutive elements, the four
+   * words one after the other. `uniform` of a word x is (x >>> 8) · 2⁻²⁴. `normal` is Box and Muller's: with (x, y) the words
+   * (0, 1) or (2, 3) that the element's word is one of, √(−2 ln(((x >>> 8) + 1) · 2⁻²⁴)) times the cosine (even word) or sine
+   * (odd word) of (y >>> 8) · 2⁻²⁴ · 2π.
    */
   | { readonly kind: "random"; readonly fn: "uniform" | "normal"; readonly stream: number };
 
