@@ -15,6 +15,7 @@ import type {
   IntBinary,
   IntOperand,
   MemoryOperand,
+  Shuffle,
   Target,
   TileProgram,
   Var,
@@ -101,6 +102,19 @@ export class TileBuilder {
     const dst = this.#var("i32");
     return this.#emit(dst, { op: "load", dst, at: address, as });
   }
+  loadPartF(address: Address, count: number): F32 {
+    const dst = this.#var("f32");
+    return this.#emit(dst, { op: "loadPart", dst, at: address, count: this.#part(count) });
+  }
+  loadPartI(address: Address, count: number): I32 {
+    const dst = this.#var("i32");
+    return this.#emit(dst, { op: "loadPart", dst, at: address, count: this.#part(count) });
+  }
+  #part(count: number): number {
+    const { lanes } = this.target;
+    assert(Number.isInteger(count) && count > 0 && count < lanes, () => `${count} of ${lanes} lanes are no part`);
+    return count;
+  }
   broadcastF(address: Address): F32 {
     const dst = this.#var("f32");
     return this.#emit(dst, { op: "broadcast", dst, at: address });
@@ -130,6 +144,9 @@ export class TileBuilder {
   }
 
   store = (address: Address, a: F32 | I32): void => void this.#body.push({ op: "store", at: address, a });
+  storePart(address: Address, a: F32 | I32, count: number): void {
+    this.#body.push({ op: "storePart", at: address, a, count: this.#part(count) });
+  }
   storeLane = (address: Address, a: F32 | I32): void => void this.#body.push({ op: "storeLane", at: address, a });
   storeI8 = (address: Address, a: I32): void => void this.#body.push({ op: "storeI8", at: address, a });
   storeI16 = (address: Address, a: I32): void => void this.#body.push({ op: "storeI16", at: address, a });
@@ -171,6 +188,11 @@ export class TileBuilder {
   dotBf16(acc: F32, a: I32, b: I32Operand): F32 {
     assert(this.target.dotBf16, () => "dotBf16 on a target without it");
     return this.#emit(acc, { op: "dotBf16", dst: acc, a, b });
+  }
+  shuffle<V extends F32 | I32>(kind: Shuffle, a: V, b: V): V {
+    assert(this.target.lanes > 4 || !kind.endsWith("Fours"), () => "a vector of four lanes has one four");
+    const dst = this.#var(a.type) as V;
+    return this.#emit(dst, { op: "shuffle", kind, dst, a, b });
   }
   toI32(a: F32): I32 {
     const dst = this.#var("i32");

@@ -51,6 +51,12 @@ export type I32Binary = "add" | "sub" | "and" | "or" | "xor" | "madd16" | "madd8
 /** `shr` is logical, `sar` arithmetic; `shr16` shifts each half of a lane. */
 export type I32Shift = "shl" | "shr" | "sar" | "shr16";
 export type Comparison = "lt" | "le" | "eq" | "ne" | "ge" | "gt";
+/**
+ * Elements of two vectors in turn. In each four lanes: `low` is a0 b0 a1 b1 and `high` a2 b2 a3 b3; `lowPairs` is a0 a1 b0 b1
+ * and `highPairs` a2 a3 b2 b3. Of whole fours (more lanes than four): `evenFours` those of even index of a, then of b, and
+ * `oddFours` the others.
+ */
+export type Shuffle = "low" | "high" | "lowPairs" | "highPairs" | "evenFours" | "oddFours";
 /** How memory becomes a vector: `lanes` elements of this type, widened to the variable's. */
 export type VectorLoad = "32" | "u8" | "i8" | "f16" | "bf16";
 
@@ -62,12 +68,16 @@ export type Instruction =
   | { readonly op: "intLoad"; readonly dst: Int; readonly at: Address; readonly size: "u8" | "u16" | "i32" | "word" }
   | { readonly op: "intStore"; readonly at: Address; readonly a: Int; readonly size: "u8" | "u16" | "i32" }
   | { readonly op: "load"; readonly dst: F32 | I32; readonly at: Address; readonly as: VectorLoad }
+  /** The first `count` elements, 1 … lanes - 1, and zeros; nothing behind them is touched. */
+  | { readonly op: "loadPart"; readonly dst: F32 | I32; readonly at: Address; readonly count: number }
   | { readonly op: "broadcast"; readonly dst: F32 | I32; readonly at: Address }
   /** Every lane the low 32 bits of `a`. */
   | { readonly op: "splat"; readonly dst: I32; readonly a: Int }
   /** Every lane this value; for i32 an integer, for f32 rounded to f32. */
   | { readonly op: "constant"; readonly dst: F32 | I32; readonly value: number }
   | { readonly op: "store"; readonly at: Address; readonly a: F32 | I32 }
+  /** The first `count` lanes, 1 … lanes - 1; nothing behind them is touched. */
+  | { readonly op: "storePart"; readonly at: Address; readonly a: F32 | I32; readonly count: number }
   /** Lane 0 alone, four bytes. */
   | { readonly op: "storeLane"; readonly at: Address; readonly a: F32 | I32 }
   /** The low byte of each lane: `lanes` bytes. The lanes hold -128 … 127. */
@@ -87,6 +97,13 @@ export type Instruction =
    * once. The lanes of `a` and `b` are pairs. Only where `Target.dotBf16`. Subnormal numbers may count as zero.
    */
   | { readonly op: "dotBf16"; readonly dst: F32; readonly a: I32; readonly b: I32Operand }
+  | {
+      readonly op: "shuffle";
+      readonly kind: Shuffle;
+      readonly dst: F32 | I32;
+      readonly a: F32 | I32;
+      readonly b: F32 | I32;
+    }
   /** To nearest even; the value fits. */
   | { readonly op: "toI32"; readonly dst: I32; readonly a: F32 }
   | { readonly op: "toF32"; readonly dst: F32; readonly a: I32 }

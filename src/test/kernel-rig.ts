@@ -26,21 +26,24 @@ export async function openLevels(): Promise<{
 export type Operand = Float32Array | Int32Array | Uint16Array | Uint8Array | number;
 
 export interface Kernel {
-  /** Copies the operands in, runs over `items` in chunks, and copies what changed back into the arrays. */
-  run(operands: readonly Operand[], items: number, chunk?: number): Promise<void>;
+  /**
+   * Copies the operands in, runs over `items` in chunks, and copies what changed back into the arrays. The kernel gets each
+   * array's address and what `offsets` adds to it, in bytes.
+   */
+  run(operands: readonly Operand[], items: number, chunk?: number, offsets?: readonly number[]): Promise<void>;
 }
 
 export function kernelOn(device: Device, program: TileProgram): Kernel {
   const [handle] = device.install([program]);
   return {
-    async run(operands, items, chunk = 2) {
+    async run(operands, items, chunk = 2, offsets = []) {
       const regions: (readonly [Exclude<Operand, number>, Region])[] = [];
-      const args = operands.map((x) => {
+      const args = operands.map((x, i) => {
         if (typeof x === "number") return x;
         const region = device.alloc(Math.max(64, x.byteLength));
         bytesOf(region, x.byteLength).set(new Uint8Array(x.buffer, x.byteOffset, x.byteLength));
         regions.push([x, region]);
-        return region.address;
+        return region.address + (offsets[i] ?? 0);
       });
       await runOnce(device, [{ kernel: handle!, args, items, chunk }]);
       for (const [x, region] of regions) {

@@ -7,7 +7,7 @@
  * and as many vectors as the target promises.
  */
 
-import type { Comparison, I32, I32Binary, I32Shift, Int, Target, TileProgram } from "../compile/tile.ts";
+import type { Comparison, I32, I32Binary, I32Shift, Int, Shuffle, Target, TileProgram } from "../compile/tile.ts";
 import { at, TileBuilder } from "../compile/tile-builder.ts";
 import { type Random, stream } from "../core/random.ts";
 import { bounds, countsMax, middle, regions, sliceBytes } from "./tile-memory.ts";
@@ -19,6 +19,7 @@ const exact = 2 ** 24;
 const depthMax = 4;
 const scratchSlots = 16;
 const binary: readonly I32Binary[] = ["add", "sub", "and", "or", "xor", "madd16", "add16", "min", "max"];
+const shuffles: readonly Shuffle[] = ["low", "high", "lowPairs", "highPairs"];
 const shifts: readonly I32Shift[] = ["shl", "shr", "sar", "shr16"];
 /** Of a magnitude of at most 4; 0.1 and 1 / 3 are not f32. */
 const constants = [0, -0, 1, -4, 0.1, 1 / 3, 2 ** -149, -(2 ** -130)];
@@ -291,6 +292,8 @@ class Generator {
       () => b.i32(pick(this.#r, binary), x, y, this.#from.anyWord()),
       () => scopes.addWord(shift()),
       () => scopes.addWord(b.loadI(this.#from.input("words"), pick(this.#r, ["32", "u8", "i8"] as const))),
+      () => scopes.addWord(b.loadPartI(this.#from.input("words"), between(this.#r, 1, b.target.lanes - 1))),
+      () => scopes.addWord(b.shuffle(pick(this.#r, shuffles), x, this.#from.anyWord())),
       () => scopes.addWord(b.broadcastI(this.#from.input("words"))),
       () => scopes.addWord(b.splat(this.#from.anyInt().v)),
       () => scopes.addWord(b.constI(between(this.#r, -(2 ** 31), 2 ** 31 - 1))),
@@ -314,6 +317,7 @@ class Generator {
     const to = this.#from.output();
     const kinds: readonly (() => void)[] = [
       () => b.store(to, this.#r() < 0.5 ? word : float),
+      () => b.storePart(to, word, between(this.#r, 1, b.target.lanes - 1)),
       () => b.storeLane(to, this.#r() < 0.5 ? word : float),
       () => b.storeI16(to, b.shift("sar", word, between(this.#r, 16, 31))),
       () => b.storeI8(to, b.shift("sar", word, between(this.#r, 24, 31))),

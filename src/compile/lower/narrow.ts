@@ -22,7 +22,7 @@ export function emitNarrow(b: TileBuilder, bytes: number, x: Load, out: Int): vo
 }
 
 /** The high half is the nearest bf16, ties to even; the low half is what is left over. */
-function roundToBf16(b: TileBuilder, bits: I32): I32 {
+export function roundToBf16(b: TileBuilder, bits: I32): I32 {
   const last = b.i32("and", b.shift("shr", bits, 16), b.constI(1));
   return b.i32("add", bits, b.i32("add", last, b.constI(0x7fff)));
 }

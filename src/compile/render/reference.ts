@@ -113,6 +113,10 @@ class Writer {
     switch (x.op) {
       case "load":
         return this.#load(x);
+      case "loadPart": {
+        const value = `l < ${x.count} ? memory.getInt32(${this.#at(x.at)} + 4 * l, true) : 0`;
+        return this.#each(`${this.#vec(x.dst, false)}[l] = ${value};`);
+      }
       case "broadcast":
         return `${this.#vec(x.dst, false)}.fill(memory.getInt32(${this.#at(x.at)}, true));`;
       case "splat":
@@ -122,6 +126,10 @@ class Writer {
         return `${this.#vec(x.dst, false)}.fill(${x.dst.type === "f32" ? floatBits(x.value) : x.value});`;
       case "store":
         return this.#each(`memory.setInt32(${this.#at(x.at)} + 4 * l, ${this.#vec(x.a, false)}[l], true);`);
+      case "storePart":
+        return this.#each(
+          `if (l < ${x.count}) memory.setInt32(${this.#at(x.at)} + 4 * l, ${this.#vec(x.a, false)}[l], true);`,
+        );
       case "storeLane":
         return `memory.setInt32(${this.#at(x.at)}, ${this.#vec(x.a, false)}[0], true);`;
       case "storeI8":
@@ -143,6 +151,8 @@ class Writer {
         const [d, a, b] = [`${this.#vec(x.dst)}[l]`, `${this.#vec(x.a)}[l]`, this.#lane(x.b, false)];
         return this.#each(`${d} = dotBf16(${d}, ${a}, ${b});`);
       }
+      case "shuffle":
+        return this.#shuffle(x);
       case "f32Unary": {
         const f = x.kind === "sqrt" ? "Math.sqrt" : "roundEven";
         return this.#each(`${this.#vec(x.dst)}[l] = ${f}(${this.#vec(x.a)}[l]);`);
@@ -173,6 +183,22 @@ class Writer {
       bf16: `memory.getUint16(${place(2)}, true) << 16`,
     }[as];
     return this.#each(`${this.#vec(dst, as === "f16")}[l] = ${value};`);
+  }
+
+  /** Which lane of a (or, from `lanes` on, of b) each lane is. */
+  #shuffle({ kind, dst, a, b }: Extract<Instruction, { op: "shuffle" }>): string {
+    const both = `const both = [...${this.#vec(a, false)}, ...${this.#vec(b, false)}];`;
+    const lanes = this.#lanes;
+    const from = Array.from({ length: lanes }, (_, l) => {
+      if (kind === "evenFours" || kind === "oddFours") {
+        return 8 * Math.floor(l / 4) + (l % 4) + (kind === "oddFours" ? 4 : 0);
+      }
+      const single = kind === "low" || kind === "high";
+      const inFour = single ? (l % 4) >> 1 : l % 2;
+      const second = single ? l % 2 : (l % 4) >> 1;
+      return (l & ~3) + inFour + (kind.startsWith("high") ? 2 : 0) + second * lanes;
+    });
+    return `{ ${both} ${this.#vec(dst, false)}.set([${from}].map((i) => both[i])); }`;
   }
 
   #i32Binary({ kind, a, b }: Extract<Instruction, { op: "i32Binary" }>): string {

@@ -46,6 +46,7 @@ export function sharedWords(body: readonly Instruction[]): ReadonlyMap<Address, 
 /** Nested lists may change anything. */
 const changesMemory: ReadonlySet<Instruction["op"]> = new Set([
   "store",
+  "storePart",
   "storeLane",
   "storeI8",
   "storeI16",

@@ -6,11 +6,13 @@ export const load = {
   u16x4: [0xfd, 4],
   splat: [0xfd, 9],
   low32: [0xfd, 0x5c],
+  low64: [0xfd, 0x5d],
+  lane32: [0xfd, 0x56],
   i32: [0x28],
   u8: [0x2d],
   u16: [0x2f],
 };
-export const transforms: ReadonlySet<readonly number[]> = new Set([load.u16x4, load.splat, load.low32]);
+export const transforms: ReadonlySet<readonly number[]> = new Set([load.u16x4, load.splat, load.low32, load.low64]);
 export const store = {
   v128: [0xfd, 11],
   lane32: [0xfd, 0x5a],
@@ -98,6 +100,14 @@ export const intOps = {
   xor: 0x73,
   shl: 0x74,
   shr: 0x75,
+} as const;
+/** Bytes of two vectors of four words, by `Shuffle`. */
+const words = (...four: readonly number[]): number[] => four.flatMap((w) => [4 * w, 4 * w + 1, 4 * w + 2, 4 * w + 3]);
+export const shuffles = {
+  low: words(0, 4, 1, 5),
+  high: words(2, 6, 3, 7),
+  lowPairs: words(0, 1, 4, 5),
+  highPairs: words(2, 3, 6, 7),
 } as const;
 export const swapHalves = [8, 9, 10, 11, 12, 13, 14, 15, 0, 1, 2, 3, 4, 5, 6, 7];
 export const swapPairs = [4, 5, 6, 7, 0, 1, 2, 3, 12, 13, 14, 15, 8, 9, 10, 11];

@@ -5,7 +5,6 @@
 import { assert } from "../../core/errors.ts";
 import { floatBits } from "../../core/half.ts";
 import type { Address, F32Operand, I32Operand, Instruction, IntOperand, Target, TileProgram, Var } from "../tile.ts";
-import { type SharedWord, sharedWords } from "./wasm-broadcast.ts";
 import { FunctionWriter } from "./wasm-module.ts";
 import {
   compare,
@@ -14,12 +13,14 @@ import {
   intOps,
   load,
   shifts,
+  shuffles,
   simd,
   store,
   swapHalves,
   swapPairs,
   transforms,
 } from "./wasm-opcodes.ts";
+import { addsUp, loadsMax, type Straight, straight } from "./wasm-straight.ts";
 
 export const wasmTarget: Target = { lanes: 4, registers: 14, dot4: false, dotBf16: false };
 
@@ -30,31 +31,6 @@ export interface Relaxed {
   /** Its product of bytes takes the second operand's as unsigned, all 8 bits, as x86 does; that of ARM is signed. */
   readonly madd8: boolean;
 }
-
-/**
- * V8 (11.3) moves all loads of straight code to its front, and arithmetic behind them, with most of what was loaded on the stack
- * in between. A store keeps its place among loads: so after as many loads, sums are stored, to where nobody looks.
- * All loads of a short body fit the registers.
- */
-const loadsMax = 5;
-const longBody = 12;
-
-interface Straight {
-  readonly long: boolean;
-  readonly shared: ReadonlyMap<Address, SharedWord>;
-  readonly sums: Set<Var>;
-  loads: number;
-}
-
-function straight(body: readonly Instruction[]): Straight {
-  const loads = body.filter((x) => {
-    return x.op === "load" || x.op === "broadcast" || ("b" in x && typeof x.b === "object" && "from" in x.b);
-  });
-  return { long: loads.length >= longBody, shared: sharedWords(body), sums: new Set(), loads: 0 };
-}
-
-const addsUp = (x: Instruction): boolean =>
-  x.op === "fma" || ((x.op === "i32Binary" || x.op === "f32Binary") && x.a.id === x.dst.id);
 
 /** The function's body, for `writeModule`; it has four parameters. */
 export function renderWasm(program: TileProgram, relaxed: Relaxed): number[] {
@@ -249,6 +225,8 @@ class Renderer {
         const offset = this.#address(x.at);
         return void this.#get(x.a).memory(store.v128, offset);
       }
+      case "storePart":
+        return this.#storePart(x);
       case "storeLane": {
         const offset = this.#address(x.at);
         return void this.#get(x.a).memory(store.lane32, offset).op(0);
@@ -265,6 +243,18 @@ class Renderer {
         this.#get(x.a).simd(simd.narrow16);
         return void this.#f.memory(store.lane64, offset).op(0);
       }
+      case "loadPart":
+        this.#loadPart(x);
+        return this.#set(x.dst);
+      case "shuffle": {
+        const { kind } = x;
+        assert(kind !== "evenFours" && kind !== "oddFours", () => `${this.#program.name}: ${kind} of four lanes`);
+        this.#get(x.a);
+        this.#get(x.b)
+          .simd(simd.shuffle)
+          .op(...shuffles[kind]);
+        return this.#set(x.dst);
+      }
       case "reduce":
         return this.#reduce(x);
       default:
@@ -276,7 +266,7 @@ class Renderer {
   #arithmetic(
     x: Exclude<
       VectorInstruction,
-      { op: "load" | "broadcast" | "splat" | "constant" | "store" | "storeLane" | "storeI8" | "storeI16" | "reduce" }
+      { op: "load" | "loadPart" | "broadcast" | "splat" | "constant" | "shuffle" | "reduce" | Stores }
     >,
   ): void {
     switch (x.op) {
@@ -340,6 +330,22 @@ class Renderer {
     }
   }
 
+  #loadPart({ at, count }: Extract<Instruction, { op: "loadPart" }>): void {
+    if (count === 3) this.#address({ ...at, offset: at.offset + 8 });
+    this.#load(count === 1 ? load.low32 : load.low64, at);
+    // The lane's address is below the vector; an offset below zero was added to it.
+    if (count === 3) this.#f.memory(load.lane32, Math.max(0, at.offset + 8)).op(2);
+  }
+
+  #storePart({ at, a, count }: Extract<Instruction, { op: "storePart" }>): void {
+    const lanes = (offset: number, opcode: readonly number[], lane: number): void => {
+      const rest = this.#address({ ...at, offset });
+      this.#get(a).memory(opcode, rest).op(lane);
+    };
+    lanes(at.offset, count === 1 ? store.lane32 : store.lane64, 0);
+    if (count === 3) lanes(at.offset + 8, store.lane32, 2);
+  }
+
   /** Exponent and fraction moved into place and rebiased by 2^112, exact for subnormals; infinities and NaN patched. */
   #half(at: Address): void {
     const [half, magnitude] = [this.#spare, this.#f.local("v128")];
@@ -371,5 +377,6 @@ class Renderer {
   }
 }
 
+type Stores = "store" | "storePart" | "storeLane" | "storeI8" | "storeI16";
 type Scalar = "int" | "copy" | "bits" | "intBinary" | "intLoad" | "intStore" | "for" | "if" | "prefetch";
 type VectorInstruction = Exclude<Instruction, { op: Scalar }>;

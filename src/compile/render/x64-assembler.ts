@@ -79,6 +79,14 @@ export const vop = {
   shiftW: op(1, 1, 0x71),
   dot4: op(2, 1, 0x50),
   dotBf16: op(2, 2, 0x52),
+  low: op(1, 0, 0x14),
+  high: op(1, 0, 0x15),
+  lowPairs: op(1, 1, 0x14),
+  highPairs: op(1, 1, 0x15),
+  equal: op(1, 1, 0x76),
+  shiftBytes: op(1, 1, 0x73),
+  maskLoad: op(2, 1, 0x2c),
+  maskStore: op(2, 1, 0x2e),
   toI32: op(1, 1, 0x5b),
   toF32: op(1, 0, 0x5b),
   loadU8: op(2, 1, 0x31, 1 / 4),
@@ -269,6 +277,9 @@ export class Assembler {
   prefetch = (s: Memory): void => this.int([0x0f, 0x18], 1, s, 0);
   vzeroupper = (): void => this.byte(0xc5, 0xf8, 0x77);
 
+  /** The mask k1 gets the low bits of rax, rcx, …, rdi. */
+  maskFrom = (s: number): void => this.byte(0xc5, 0xf8, 0x92, 0xc8 | s);
+
   /**
    * A vector instruction. `bits` is the vector's width, `a` the second operand (0 where there is none), `rm` the last.
    * `repeat` reads one 32-bit element of memory into all lanes (EVEX only).
@@ -293,7 +304,11 @@ export class Assembler {
       this.byte(0x62, ((r ^ 1) << 7) | ((x ^ 1) << 6) | ((b ^ 1) << 5) | high | o.map);
       this.byte(
         (w << 7) | ((~a & 15) << 3) | 4 | o.prefix,
-        (length << 5) | (repeat << 4) | ((((a >> 4) & 1) ^ 1) << 3),
+        (how.mask === "zero" ? 0x80 : 0) |
+          (length << 5) |
+          (repeat << 4) |
+          ((((a >> 4) & 1) ^ 1) << 3) |
+          (how.mask === undefined ? 0 : 1),
         o.opcode,
       );
       this.#modrm(field, rm, repeat || how.scalar ? 4 : (bits / 8) * (o.memory ?? 1));
@@ -312,5 +327,7 @@ export interface VectorForm {
   /** The memory operand is one element whatever the width (broadcasts, scalar stores). */
   readonly scalar?: boolean;
   readonly wide?: boolean;
+  /** Lanes that k1 leaves out become zero, or keep what they are (EVEX only). */
+  readonly mask?: "zero" | "keep";
   readonly immediate?: number;
 }

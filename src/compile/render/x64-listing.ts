@@ -226,9 +226,9 @@ class Reader {
     const p0 = this.#byte();
     const p1 = this.#byte();
     if (kind === 0xc5) {
-      // The assembler has one instruction with the short prefix.
-      assert(p0 === 0xf8 && p1 === 0x77, () => "an unknown instruction with a short VEX prefix");
-      return ["vzeroupper"];
+      // The assembler has two instructions with the short prefix.
+      assert(p0 === 0xf8 && (p1 === 0x77 || p1 === 0x92), () => "an unknown instruction with a short VEX prefix");
+      return p1 === 0x77 ? ["vzeroupper"] : ["kmovw", "k1", names32[this.#byte() & 7]!];
     }
     const evex = kind === 0x62;
     const p2 = evex ? this.#byte() : 0;
@@ -259,7 +259,8 @@ class Reader {
       const { register } = modrm.operand;
       return place === "gpr" ? names32[register]! : vectorName(register | high.last, Math.max(16, bytes));
     });
-    return [(evex && evexNames[name]) || name, ...operands];
+    const masked = evex && (p2 & 7) !== 0 ? `{k${p2 & 7}}${p2 >> 7 === 1 ? "{z}" : ""}` : "";
+    return [(evex && evexNames[name]) || name, `${operands[0]}${masked}`, ...operands.slice(1)];
   }
 }
 
@@ -291,6 +292,8 @@ const lastBytes = {
 const vectorForms: Readonly<Record<string, string>> = {
   "1.0.10": "vmovups reg rm",
   "1.0.11": "vmovups rm reg",
+  "1.0.14": "vunpcklps reg vvvv rm",
+  "1.0.15": "vunpckhps reg vvvv rm",
   "1.0.28": "vmovaps reg rm",
   "1.0.51": "vsqrtps reg rm",
   "1.0.58": "vaddps reg vvvv rm",
@@ -300,6 +303,8 @@ const vectorForms: Readonly<Record<string, string>> = {
   "1.0.5d": "vminps reg vvvv rm",
   "1.0.5e": "vdivps reg vvvv rm",
   "1.0.5f": "vmaxps reg vvvv rm",
+  "1.1.14": "vunpcklpd reg vvvv rm",
+  "1.1.15": "vunpckhpd reg vvvv rm",
   "1.1.5b": "vcvtps2dq reg rm",
   "1.1.63": "vpacksswb reg vvvv rm",
   "1.1.6b": "vpackssdw reg vvvv rm",
@@ -310,6 +315,8 @@ const vectorForms: Readonly<Record<string, string>> = {
   "1.1.72/2": "vpsrld vvvv rm imm",
   "1.1.72/4": "vpsrad vvvv rm imm",
   "1.1.72/6": "vpslld vvvv rm imm",
+  "1.1.73/3": "vpsrldq vvvv rm imm",
+  "1.1.76": "vpcmpeqd reg vvvv rm",
   "1.1.7e": "vmovd gpr regx",
   "1.1.d6": "vmovq rm8 regx",
   "1.1.db": "vpand reg vvvv rm",
@@ -324,6 +331,8 @@ const vectorForms: Readonly<Record<string, string>> = {
   "2.1.13": "vcvtph2ps reg rm/2",
   "2.1.18": "vbroadcastss reg rm4",
   "2.1.21": "vpmovsxbd reg rm/4",
+  "2.1.2c": "vmaskmovps reg vvvv rm",
+  "2.1.2e": "vmaskmovps rm vvvv reg",
   "2.1.31": "vpmovzxbd reg rm/4",
   "2.1.33": "vpmovzxwd reg rm/2",
   "2.1.39": "vpminsd reg vvvv rm",

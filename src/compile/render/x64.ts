@@ -22,6 +22,7 @@ import {
   writes,
 } from "../tile.ts";
 import { Assembler, type Condition, type Memory, reg, type VectorOp, vop } from "./x64-assembler.ts";
+import { part, reduce, shuffle, storeNarrow } from "./x64-lanes.ts";
 import { type Allocation, allocate, type Location } from "./x64-registers.ts";
 
 export type X64Level = "x64-avx512" | "x64-avx2";
@@ -197,6 +198,11 @@ class Renderer {
         return this.#load(x);
       case "broadcast":
         return this.#broadcast(this.#vec(x.dst), x.at);
+      case "loadPart":
+      case "storePart":
+        return this.#part(x);
+      case "shuffle":
+        return shuffle(a, this.#bits, x.kind, this.#vec(x.dst), this.#vec(x.a), this.#vec(x.b));
       case "splat":
         return this.#splat(this.#vec(x.dst), this.#use(x.a, reg.rax));
       case "constant":
@@ -207,7 +213,7 @@ class Renderer {
         return a.vector(vop.storeScalar, 128, this.#vec(x.a), 0, this.#address(x.at), { scalar: true });
       case "storeI8":
       case "storeI16":
-        return this.#storeNarrow(x.at, this.#vec(x.a), x.op === "storeI8" ? 1 : 2);
+        return storeNarrow(a, this.#address(x.at), this.#vec(x.a), x.op === "storeI8" ? 1 : 2, [this.#v0, this.#v1]);
       case "f32Binary":
         return this.#binary(vop[x.kind], this.#vec(x.dst), this.#vec(x.a), x.b);
       case "fma":
@@ -247,6 +253,12 @@ class Renderer {
     if (as === "bf16") this.#op(vop.shiftD, 6, d, d, 16);
   }
 
+  #part(x: Extract<Instruction, { op: "loadPart" | "storePart" }>): void {
+    const memory = this.#address(x.at);
+    const [field, load] = x.op === "loadPart" ? [this.#vec(x.dst), true] : [this.#vec(x.a), false];
+    part(this.#asm, this.#bits, field, memory, x.count, load, [this.#v0, this.#v1]);
+  }
+
   #splat(dst: number, from: number): void {
     const a = this.#asm;
     if (a.evex) return a.vector(vop.broadcastGpr, this.#bits, dst, 0, from);
@@ -262,35 +274,12 @@ class Renderer {
     this.#splat(dst, reg.rax);
   }
 
-  /** The low byte or half of each lane. Packing works within 128-bit halves: what is wanted is at the bottom of each. */
-  #storeNarrow(at: Address, from: number, bytes: 1 | 2): void {
-    const a = this.#asm;
-    const to = this.#address(at);
-    if (a.evex) return this.#op(bytes === 1 ? vop.truncateBytes : vop.truncateWords, from, 0, to);
-    this.#op(vop.packDw, this.#v0, from, from);
-    if (bytes === 1) this.#op(vop.packWb, this.#v0, this.#v0, this.#v0);
-    a.vector(vop.extractHalf, 256, this.#v0, 0, this.#v1, { immediate: 1 });
-    const store = bytes === 1 ? vop.moveToGpr : vop.moveLow64;
-    a.vector(store, 128, this.#v0, 0, to);
-    a.vector(store, 128, this.#v1, 0, { ...to, offset: to.offset + 4 * bytes });
-  }
-
-  /** A butterfly: each level adds lane i and lane i ^ half, so every lane holds the same sum in the same order. */
   #reduce({ kind, dst, a: source }: Extract<Instruction, { op: "reduce" }>): void {
     const float = dst.type === "f32";
     const o = kind === "add" ? (float ? vop.add : vop.paddd) : float ? vop.max : vop.pmaxsd;
     const d = this.#vec(dst);
     this.#move(d, this.#vec(source));
-    const level = (shuffle: VectorOp, second: number, immediate: number): void => {
-      this.#op(shuffle, this.#v0, second, d, immediate);
-      this.#op(o, d, d, this.#v0);
-    };
-    if (this.#asm.evex) {
-      level(vop.shuffle128, d, 0x4e);
-      level(vop.shuffle128, d, 0xb1);
-    } else level(vop.swapHalves, d, 1);
-    level(vop.permute, 0, 0x4e);
-    level(vop.permute, 0, 0xb1);
+    reduce(this.#asm, this.#bits, o, d, this.#v0);
   }
 
   #intLoad({ dst, at, size }: Extract<Instruction, { op: "intLoad" }>): void {

@@ -44,8 +44,8 @@ const nothing: Counts = { products: 0, vectors: 0, loads: 0, stores: 0, prefetch
 
 function classOf(x: Instruction): keyof Counts {
   if (x.op === "fma" || x.op === "dot4" || x.op === "dotBf16") return "products";
-  if (x.op === "load" || x.op === "broadcast") return "loads";
-  if (x.op === "store" || x.op === "storeLane" || x.op === "storeI8" || x.op === "storeI16") return "stores";
+  if (x.op === "load" || x.op === "loadPart" || x.op === "broadcast") return "loads";
+  if (x.op.startsWith("store")) return "stores";
   if (x.op === "prefetch") return "prefetches";
   if (x.op === "int" || x.op === "intBinary" || x.op === "intLoad" || x.op === "intStore" || x.op === "for")
     return "integers";
