@@ -5,6 +5,7 @@
 import { interleave, secondsOf } from "./interleave.ts";
 import { limitsOn } from "./limits.ts";
 import { matrix } from "./matrices.ts";
+import { ourMatmul } from "./our-matmul.ts";
 import { ourProducts } from "./our-products.ts";
 import { type Peer, pythonPeer } from "./peers.ts";
 import type { Bench } from "./terms.ts";
@@ -99,11 +100,14 @@ const unitOf = (kind: Kind): string => (kind === "int8" ? "GOP/s" : "GF/s");
 
 async function compareShape(bench: Bench, one: Case, [m, n, k]: Shape, rates: Rates): Promise<void> {
   const { kind, threads, peer, limit } = one;
-  const ours = await ourProducts({ level: bench.level, threads, weights: matrix(types[kind], n, k), m });
+  const weights = matrix(types[kind], n, k);
+  const ours = await ourProducts({ level: bench.level, threads, weights, m });
+  // Floats are multiplied by the kernels that expect nothing packed, in the peers' layout.
+  const floats = kind === "int8" ? undefined : await ourMatmul({ level: bench.level, threads, weights, m });
   const rate = (seconds: number): number => (2 * m * n * k) / seconds / 1e9;
   const ready = new Map<string, Ready>();
   const sides: Record<string, () => Promise<number>> = {
-    packing: async () => rate(await secondsOf(ours.packAndRun)),
+    packing: async () => rate(await secondsOf(floats?.run ?? ours.packAndRun)),
     prepacked: async () => rate(await secondsOf(ours.run)),
   };
   for (const library of peer === undefined ? [] : peersOf[kind]) {
@@ -121,4 +125,5 @@ async function compareShape(bench: Bench, one: Case, [m, n, k]: Shape, rates: Ra
     rates.set(library, { ours: [...both.ours, mine], peer: [...both.peer, theirs] });
   }
   await ours.close();
+  await floats?.close();
 }

@@ -125,17 +125,11 @@ class Writer {
         // By its bits: the text of a negative zero has no sign.
         return `${this.#vec(x.dst, false)}.fill(${x.dst.type === "f32" ? floatBits(x.value) : x.value});`;
       case "store":
-        return this.#each(`memory.setInt32(${this.#at(x.at)} + 4 * l, ${this.#vec(x.a, false)}[l], true);`);
       case "storePart":
-        return this.#each(
-          `if (l < ${x.count}) memory.setInt32(${this.#at(x.at)} + 4 * l, ${this.#vec(x.a, false)}[l], true);`,
-        );
       case "storeLane":
-        return `memory.setInt32(${this.#at(x.at)}, ${this.#vec(x.a, false)}[0], true);`;
       case "storeI8":
-        return this.#each(`memory.setInt8(${this.#at(x.at)} + l, ${this.#vec(x.a)}[l]);`);
       case "storeI16":
-        return this.#each(`memory.setInt16(${this.#at(x.at)} + 2 * l, ${this.#vec(x.a)}[l], true);`);
+        return this.#store(x);
       case "f32Binary": {
         const [a, b] = [`${this.#vec(x.a)}[l]`, this.#lane(x.b, true)];
         const value = x.kind === "min" || x.kind === "max" ? `${x.kind}(${a}, ${b})` : `${a} ${laneOps[x.kind]} ${b}`;
@@ -169,6 +163,23 @@ class Writer {
         return `${this.#vec(x.dst, false)}.set(${this.#vec(x.a, false)});`;
       case "reduce":
         return this.#reduce(x);
+    }
+  }
+
+  #store(x: Extract<Instruction, { op: "store" | "storePart" | "storeLane" | "storeI8" | "storeI16" }>): string {
+    switch (x.op) {
+      case "store":
+        return this.#each(`memory.setInt32(${this.#at(x.at)} + 4 * l, ${this.#vec(x.a, false)}[l], true);`);
+      case "storePart":
+        return this.#each(
+          `if (l < ${x.count}) memory.setInt32(${this.#at(x.at)} + 4 * l, ${this.#vec(x.a, false)}[l], true);`,
+        );
+      case "storeLane":
+        return `memory.setInt32(${this.#at(x.at)}, ${this.#vec(x.a, false)}[0], true);`;
+      case "storeI8":
+        return this.#each(`memory.setInt8(${this.#at(x.at)} + l, ${this.#vec(x.a)}[l]);`);
+      case "storeI16":
+        return this.#each(`memory.setInt16(${this.#at(x.at)} + 2 * l, ${this.#vec(x.a)}[l], true);`);
     }
   }
 
