@@ -1,6 +1,7 @@
 /** The serving engine as commands start it: a model, three slots filled, the options of each. */
-import type { Command } from "commander";
+import { type Command, InvalidArgumentError } from "commander";
 import { UserError } from "../core/errors.ts";
+import { type Adapter, openAdapter, withAdapters } from "../model/adapter.ts";
 import type { Checkpoint } from "../model/checkpoint.ts";
 import { type Loaded, loadRunner } from "../model/load.ts";
 import { openCheckpoint } from "../model/open.ts";
@@ -24,6 +25,7 @@ export interface ServiceArguments extends RunnerArguments {
   readonly batching: string;
   readonly kvCache: string;
   readonly speculation: string;
+  readonly adapter?: readonly NamedFile[];
   readonly draft?: string;
   readonly option?: readonly string[];
   readonly queue?: number;
@@ -44,6 +46,7 @@ export function addSlotOptions(command: Command): void {
 export function addServiceOptions(command: Command): void {
   addSlotOptions(command);
   command
+    .option("--adapter <name=file>", "a LoRA adapter, asked for by its name as a model; repeatable", collectAdapter)
     .option("--draft <model>", "a smaller model of the same vocabulary that guesses ahead")
     .option("--context <n>", "most tokens of one sequence (default: the model's)", wholeFrom(1))
     .option("--blocks <n>", "blocks of the cache, 16 tokens each (default: what fits 1 GiB)", wholeFrom(1));
@@ -59,21 +62,46 @@ export interface Running {
   close(): Promise<void>;
 }
 
+interface NamedFile {
+  readonly name: string;
+  readonly path: string;
+}
+
+/** Collects `--adapter support=support.safetensors`. */
+function collectAdapter(text: string, given: readonly NamedFile[] = []): readonly NamedFile[] {
+  const [, name, path] = /^([^=]+)=(.+)$/.exec(text) ?? [];
+  if (name === undefined || path === undefined) {
+    throw new InvalidArgumentError('It is written name=file, for example "support=adapters/support.safetensors".');
+  }
+  if (given.some((other) => other.name === name)) throw new InvalidArgumentError(`Two adapters are called "${name}".`);
+  return [...given, { name, path }];
+}
+
+async function adapted(base: Checkpoint, files: readonly NamedFile[]): Promise<Checkpoint> {
+  const adapters = new Map<string, Adapter>();
+  for (const { name, path } of files) {
+    if (name === base.name) throw new UserError(`--adapter ${name}=${path}: the model itself has this name.`);
+    adapters.set(name, await openAdapter(path, base));
+  }
+  return withAdapters(base, adapters);
+}
+
 /** Opens and loads everything, or nothing: what was opened before a failure is closed again. */
 export async function startService(path: string, given: ServiceArguments): Promise<Running> {
   const closers: (() => unknown)[] = [];
   const close = async (): Promise<void> => {
     for (const end of closers.splice(0).reverse()) await end();
   };
-  const load = async (from: string) => {
-    const checkpoint = await openCheckpoint(from);
-    closers.push(() => checkpoint.close());
+  const load = async (from: string, files: readonly NamedFile[] = []) => {
+    const base = await openCheckpoint(from);
+    closers.push(() => base.close());
+    const checkpoint = await adapted(base, files);
     const runner = await loadRunner(checkpoint, loadOptions(given));
     closers.push(() => runner.close());
     return { checkpoint, runner };
   };
   try {
-    const { checkpoint, runner } = await load(path);
+    const { checkpoint, runner } = await load(path, given.adapter);
     if (loadOptions(given).verify) say("HEDDLE_DEBUG=1: generated code is checked where it is first used");
     if (runner.device.note !== undefined) say(runner.device.note);
     const draft = given.draft === undefined ? undefined : (await load(findModel(given.draft))).runner;

@@ -325,6 +325,8 @@ class Lowering {
   /** A value as those read it that need not have its rows next to each other: `stride` bytes lie between them. */
   #rows = (id: NodeId): { readonly arg: Argument; readonly stride: number } => {
     const { of, offset, sliced } = this.#view(id);
+    const source = this.#node(of);
+    if (source.op.kind === "input") return { arg: this.#read(of), stride: rowBytesOf(widthOf(source)) };
     const buffer = this.#buffer(of);
     const arg = { kind: "buffer", id: buffer, written: false, ...(sliced && { offset }) } as const;
     return { arg, stride: this.#buffers[buffer]!.rowBytes };

@@ -16,7 +16,7 @@ import { type LaunchList, LaunchLists, type NamedLaunch } from "./launch-list.ts
 export interface Bindings {
   readonly arena: Region;
   readonly weights: ReadonlyMap<string, Region>;
-  readonly inputs: Readonly<Record<InputName, Region>>;
+  readonly inputs: Readonly<Partial<Record<InputName, Region>>>;
   readonly slots: Region;
   readonly starts: Region;
   readonly tables: Region;
@@ -113,8 +113,11 @@ function addressOf(
       assert(region !== undefined, () => `weight ${argument.name} is not bound`);
       return region.address;
     }
-    case "input":
-      return bindings.inputs[argument.name].address;
+    case "input": {
+      const region = bindings.inputs[argument.name];
+      assert(region !== undefined, () => `input ${argument.name} is not bound`);
+      return region.address;
+    }
     case "cache":
       return bindings.cache(argument.layer, argument.part).address;
     case "rope":

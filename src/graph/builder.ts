@@ -12,6 +12,7 @@ export interface Value {
 export class GraphBuilder {
   readonly #nodes: Node[] = [];
   readonly #weights = new Map<string, Value>();
+  #adapters: Value | undefined;
 
   #node(op: Op, inputs: readonly Value[], declared?: Type): Value {
     const types = inputs.map(({ id }) => this.#nodes[id]!.type);
@@ -23,6 +24,11 @@ export class GraphBuilder {
 
   tokens = (): Value => this.#node({ kind: "input", name: "tokens" }, [], { dtype: "i32", shape: ["T"] });
   positions = (): Value => this.#node({ kind: "input", name: "positions" }, [], { dtype: "i32", shape: ["T"] });
+  /** Built once: whoever asks again gets the same node. */
+  adapters(rank: number): Value {
+    this.#adapters ??= this.#node({ kind: "input", name: "adapters" }, [], { dtype: "f32", shape: ["T", rank] });
+    return this.#adapters;
+  }
   rows = (): Value => this.#node({ kind: "input", name: "rows" }, [], { dtype: "i32", shape: ["S"] });
 
   /** The same name gives the same node; its shape must then agree. */

@@ -27,7 +27,7 @@ export interface Rope {
 
 /** Every operation, with its attributes. Inputs are listed in the comment. */
 export type Op =
-  /** `tokens` i32 [T], `positions` i32 [T], `rows` i32 [S], `inverseTemperatures` f32 [S]. */
+  /** `tokens` i32 [T], `positions` i32 [T], `rows` i32 [S], `inverseTemperatures` f32 [S], `adapters` f32 [T, R]: 1 in a token's own columns. */
   | { readonly kind: "input"; readonly name: InputName }
   /**
    * A parameter of the checkpoint: [N, K] row-major for a matrix, [D] for a vector. With `parts` it is those parameters, one
@@ -76,7 +76,7 @@ export type Op =
   /** (x [S, V], maxima, inverse temperatures [S]) → [S, V / 256]: sums of exp((x - max) × inverse temperature). */
   | { readonly kind: "rowSums" };
 
-export type InputName = "tokens" | "positions" | "rows" | "inverseTemperatures";
+export type InputName = "tokens" | "positions" | "rows" | "inverseTemperatures" | "adapters";
 
 export type OpKind = Op["kind"];
 

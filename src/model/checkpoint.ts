@@ -42,6 +42,15 @@ export interface ModelConfig {
   readonly embeddingScale: number;
   /** True where the output matrix is the embedding table. */
   readonly tied: boolean;
+  /** Where adapters stand beside the weights: the sum of their ranks. */
+  readonly adapterRank?: number;
+}
+
+/** Columns of the low-rank products that are an adapter's own. */
+export interface AdapterColumns {
+  readonly name: string;
+  readonly from: number;
+  readonly to: number;
 }
 
 export interface Checkpoint {
@@ -54,6 +63,8 @@ export interface Checkpoint {
   readonly tokenizer: Tokenizer;
   /** Jinja source, where the file has one. */
   readonly chatTemplate: string | undefined;
+  /** Models that differ from this one by low-rank additions, and run in one batch with it. */
+  readonly adapters?: readonly AdapterColumns[];
   /** Unmaps the file; tensors' bytes must not be used afterwards. */
   close(): void;
 }

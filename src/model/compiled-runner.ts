@@ -1,5 +1,6 @@
 /** The `Runner` of compiled programs: fills a step's inputs, runs it, and shows its output rows. */
 
+import { rowFloats } from "../compile/layout.ts";
 import { attentionMasks } from "../compile/lower/attention.ts";
 import { positionsPerBlock } from "../compile/lower/cache-store.ts";
 import { wholeRuns } from "../compile/lower/statistics.ts";
@@ -10,7 +11,7 @@ import type { Device, Region, Rendered, Span } from "../device/device.ts";
 import type { NamedLaunch } from "../device/launch-list.ts";
 import { type Bindings, bind, type Session } from "../device/session.ts";
 import type { Rope } from "../graph/ir.ts";
-import type { ModelConfig } from "./checkpoint.ts";
+import type { AdapterColumns, ModelConfig } from "./checkpoint.ts";
 import { maximaBlock, type Row, type Runner, type StepResult, type StepSequence } from "./runner.ts";
 
 export interface Weights {
@@ -35,6 +36,7 @@ export interface RunnerParts {
   readonly tokensMax: number;
   readonly rowsMax: number;
   readonly sequencesMax: number;
+  readonly adapters: readonly AdapterColumns[];
 }
 
 interface RopeTable {
@@ -64,6 +66,9 @@ export class CompiledRunner implements Runner {
   readonly #ropes: RopeTable[] = [];
   readonly #inputs: Record<"tokens" | "positions" | "rows" | "slots" | "starts" | "tables", Int32Array>;
   readonly #inverseTemperatures: Float32Array;
+  /** [tokensMax, rank], in rows as kernels read them: 1 in the columns of a token's adapter. */
+  readonly #adapterMasks: { readonly values: Float32Array; readonly stride: number } | undefined;
+  readonly #adapters: ReadonlyMap<string, AdapterColumns>;
   readonly #step: Session;
   readonly #bindings: Bindings;
   readonly #parts: Pick<RunnerParts, "programs" | "launch">;
@@ -95,7 +100,12 @@ export class CompiledRunner implements Runner {
       inverseTemperatures: words(rowsMax),
       masks: words(attentionMasks().length),
       arena: this.#alloc(parts.programs.step.arenaBytes),
+      ...(config.adapterRank !== undefined && { adapters: words(tokensMax * rowFloats(config.adapterRank)) }),
     };
+    this.#adapters = new Map(parts.adapters.map((adapter) => [adapter.name, adapter]));
+    if (regions.adapters !== undefined) {
+      this.#adapterMasks = { values: floats(regions.adapters), stride: rowFloats(config.adapterRank!) };
+    }
     const layerBytes = (blocks * blockBytes) / (2 * config.layers);
     for (let i = 0; i < 2 * config.layers; i++) this.#caches.push(this.#alloc(layerBytes));
     floats(regions.masks).set(attentionMasks());
@@ -193,11 +203,22 @@ export class CompiledRunner implements Runner {
         rows[row] = t - i;
         if (row < this.#inverseTemperatures.length) this.#inverseTemperatures[row] = 1 / (s.temperature || 1);
       }
+      this.#maskAdapters(s, t - s.tokens.length, t);
       table += needed;
       last = Math.max(last, end);
     }
     this.#fillRopes(last);
     return { tokens: total, rows: wanted };
+  }
+
+  #maskAdapters({ adapter }: StepSequence, from: number, to: number): void {
+    const columns = adapter === undefined ? undefined : this.#adapters.get(adapter);
+    assert(adapter === undefined || columns !== undefined, () => `there is no adapter ${adapter}`);
+    if (this.#adapterMasks === undefined) return;
+    const { values, stride } = this.#adapterMasks;
+    values.fill(0, from * stride, to * stride);
+    if (columns === undefined) return;
+    for (let t = from; t < to; t++) values.fill(1, t * stride + columns.from, t * stride + columns.to);
   }
 
   async step(sequences: readonly StepSequence[]): Promise<StepResult> {

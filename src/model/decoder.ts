@@ -80,7 +80,15 @@ export function decoder(
     graph.rmsNorm(x, graph.weight(name, [Number(x.shape.at(-1))]), config.normEpsilon);
   const linear = (x: Value, name: string, outputs: number): Value => {
     const bias = present(`${name}.bias`) ? graph.weight(`${name}.bias`, [outputs]) : undefined;
-    return graph.linear(x, graph.weight(name, [outputs, Number(x.shape.at(-1))]), bias);
+    const base = graph.linear(x, graph.weight(name, [outputs, Number(x.shape.at(-1))]), bias);
+    return present(`${name}.lora.a`) ? graph.add(base, lowRank(x, name, outputs)) : base;
+  };
+  /** B (A x), of all adapters at once: what is not in a token's own columns is times 0. */
+  const lowRank = (x: Value, name: string, outputs: number): Value => {
+    const rank = config.adapterRank ?? 0;
+    const inner = graph.linear(x, graph.weight(`${name}.lora.a`, [rank, Number(x.shape.at(-1))]));
+    const own = graph.mul(inner, graph.adapters(rank));
+    return graph.linear(own, graph.weight(`${name}.lora.b`, [outputs, rank]));
   };
   const optionalNorm = (x: Value, name: string): Value => (present(name) ? norm(x, name) : x);
   const tokens = graph.tokens();

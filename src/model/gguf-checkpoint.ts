@@ -154,7 +154,7 @@ function tensorSources(
         "The file is damaged, or a variant that is not supported: take another.",
       );
     }
-    const heads = architecture.ggufPermutes ? permutedHeads(name, config) : undefined;
+    const heads = permutedHeads(architecture, name, config);
     const { type, shape } = tensor;
     const read = (): Uint8Array => file.bytes(tensor.offset, tensor.byteLength);
     sources.set(name, {
@@ -168,7 +168,9 @@ function tensorSources(
   return sources;
 }
 
-function permutedHeads(name: string, config: ModelConfig): number | undefined {
+/** Heads of a weight whose rows GGUF keeps in another order; `undefined` for all others. */
+export function permutedHeads(architecture: Architecture, name: string, config: ModelConfig): number | undefined {
+  if (!architecture.ggufPermutes) return undefined;
   if (/\.attention\.q(\.bias)?$/.test(name)) return config.heads;
   return /\.attention\.k(\.bias)?$/.test(name) ? config.kvHeads : undefined;
 }
@@ -177,7 +179,7 @@ function permutedHeads(name: string, config: ModelConfig): number | undefined {
  * llama.cpp's converter turns row j·C/2 + i of each head (j is 0 or 1) into row 2i + j, for a rope of neighbours. Rows are
  * whole blocks, so whatever the weight type, its bytes are put back row by row.
  */
-function unpermute(bytes: Uint8Array, tensor: GgufTensor, heads: number): Uint8Array {
+export function unpermute(bytes: Uint8Array, tensor: Pick<GgufTensor, "type" | "shape">, heads: number): Uint8Array {
   const rows = tensor.shape[0]!;
   const rowBytes = weightBytes(tensor.type, tensor.shape[1] ?? 1);
   const half = rows / heads / 2;

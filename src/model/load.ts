@@ -133,6 +133,7 @@ export async function loadRunner(checkpoint: Checkpoint, options: LoadOptions = 
       blocks,
       blockBytes,
       ...limits,
+      adapters: checkpoint.adapters ?? [],
     });
     return options.verify && device.level !== "reference" ? await withReference(runner, checkpoint, options) : runner;
   } catch (error) {

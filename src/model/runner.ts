@@ -14,6 +14,8 @@ export interface StepSequence {
   readonly outputs: number;
   /** For `Row.sums`; default 1. */
   readonly temperature?: number;
+  /** Name of an adapter that the runner was loaded with; default none. */
+  readonly adapter?: string;
 }
 
 /** One output row. The arrays are views of device memory, valid (and writable) until the next step begins. */

@@ -30,6 +30,8 @@ const entrySchema = z.object({
   data_offsets: z.tuple([z.int().nonnegative(), z.int().nonnegative()]),
 });
 
+const metadataSchema = z.record(z.string(), z.string());
+
 /** The tensors of `file` by name. Throws a `UserError` for a header that cannot be true. */
 export function readSafetensors(file: MappedFile): SafetensorsTensor[] {
   const header = readHeader(file);
@@ -63,6 +65,13 @@ export function readSafetensors(file: MappedFile): SafetensorsTensor[] {
     tensors.push({ name, type, shape: entry.shape, file, offset, byteLength });
   }
   return tensors;
+}
+
+/** What a writer says of the file beside its tensors, `__metadata__`: empty where there is none. */
+export function safetensorsMetadata(file: MappedFile): ReadonlyMap<string, string> {
+  const { tensors } = readHeader(file);
+  const found = metadataSchema.safeParse("__metadata__" in tensors ? tensors.__metadata__ : {}).data;
+  return new Map(Object.entries(found ?? {}));
 }
 
 function readHeader(file: MappedFile): { tensors: object; dataStart: number } {

@@ -41,6 +41,8 @@ export interface GenerationRequest {
   /** Report this many alternatives at each token; 0 reports the chosen token alone. */
   readonly logprobs?: number;
   readonly constraint?: ConstraintState;
+  /** One of the checkpoint's adapters; default the model itself. */
+  readonly adapter?: string;
 }
 
 export interface TokenLogprob {
@@ -95,7 +97,7 @@ export interface ServiceStatus {
 }
 
 export interface Service {
-  readonly checkpoint: Pick<Checkpoint, "name" | "chatTemplate" | "tokenizer" | "config">;
+  readonly checkpoint: Pick<Checkpoint, "name" | "chatTemplate" | "tokenizer" | "config" | "adapters">;
   /** Longest prompt and output together, in tokens: the smaller of the model's context and what the cache can hold. */
   readonly context: number;
   /**

@@ -193,6 +193,7 @@ export class ModelExecutor implements Executor {
       blocks: part.table,
       outputs: part.sample.length > 0 ? 1 + proposal.tokens.length : 0,
       temperature: running?.request.sampling.temperature || 1,
+      ...(running?.request.adapter !== undefined && { adapter: running.request.adapter }),
     };
   }
 

@@ -6,7 +6,6 @@
 import { createHash } from "node:crypto";
 import { closeSync, openSync, writeSync } from "node:fs";
 import { UserError } from "../core/errors.ts";
-import type { Checkpoint } from "../model/checkpoint.ts";
 import type { Runner } from "../model/runner.ts";
 import { WallClock } from "../time/wall-clock.ts";
 import { batchings } from "./batching.ts";
@@ -82,7 +81,7 @@ async function createPolicies({ options = {}, ...given }: ServiceOptions): Promi
 type Policies = Pick<ConstructorParameters<typeof Engine>[0], "batching" | "kvCache" | "speculation">;
 
 class EngineService implements RunningService {
-  readonly checkpoint: Pick<Checkpoint, "name" | "chatTemplate" | "tokenizer" | "config">;
+  readonly checkpoint: Service["checkpoint"];
   readonly context: number;
   readonly header: LogHeader;
   readonly #runner: Runner;
@@ -179,7 +178,7 @@ class EngineService implements RunningService {
         promptTokens: request.prompt.length,
         tokensMax: bounded.tokensMax,
         choices: request.choices,
-        hashes: chainedHashes(request.prompt, this.#runner.blockSize),
+        hashes: chainedHashes(request.prompt, this.#runner.blockSize, request.adapter),
       });
     } catch (error) {
       this.#forget(id);
@@ -236,10 +235,10 @@ class EngineService implements RunningService {
   }
 }
 
-/** One hash for each whole block, of all tokens up to its end: equal hashes mean equal prefixes. */
-export function chainedHashes(tokens: readonly number[], blockSize: number): string[] {
+/** One hash for each whole block, of all tokens up to its end: equal hashes mean equal prefixes under equal weights. */
+export function chainedHashes(tokens: readonly number[], blockSize: number, adapter = ""): string[] {
   const hashes: string[] = [];
-  let previous = "";
+  let previous = adapter;
   for (let end = blockSize; end <= tokens.length; end += blockSize) {
     const block = Int32Array.from(tokens.slice(end - blockSize, end));
     const hash = createHash("sha256").update(previous).update(new Uint8Array(block.buffer));

@@ -56,6 +56,7 @@ export interface FakeOptions {
   readonly queueMax?: number;
   readonly cachedTokens?: number;
   readonly chatTemplate?: string;
+  readonly adapters?: Service["checkpoint"]["adapters"];
   /** Thrown in place of the token of this index. */
   readonly failure?: { readonly at: number; readonly error: Error };
 }
@@ -83,7 +84,9 @@ class ScriptedService implements FakeService {
   constructor(options: FakeOptions) {
     this.#options = options;
     this.context = options.context ?? 4096;
-    this.checkpoint = { name: "fake", chatTemplate: options.chatTemplate, tokenizer: byteTokenizer, config };
+    const { chatTemplate, adapters } = options;
+    const checkpoint = { name: "fake", chatTemplate, tokenizer: byteTokenizer, config };
+    this.checkpoint = { ...checkpoint, ...(adapters !== undefined && { adapters }) };
   }
 
   #leave(): void {

@@ -7,7 +7,14 @@ import { chatPrompt } from "./chat-prompt.ts";
 import { type Api, type Exchange, newId, startExchange } from "./exchange.ts";
 import { type ChatTokenLogprobs, chatLogprobs } from "./logprobs.ts";
 import { type OutputForm, outputForm } from "./output-form.ts";
-import { checkLogitBias, checkModel, checkShared, seedOf, toGenerationRequest, tokensToGenerate } from "./request.ts";
+import {
+  checkLogitBias,
+  checkShared,
+  chosenAdapter,
+  seedOf,
+  toGenerationRequest,
+  tokensToGenerate,
+} from "./request.ts";
 import { streamAnswer } from "./stream-answer.ts";
 import { type OutputPart, ToolOutput } from "./tool-output.ts";
 import { newCallId, toolMark } from "./tool-styles.ts";
@@ -15,7 +22,7 @@ import { validate } from "./validate.ts";
 
 export async function chat(api: Api, body: unknown, reply: FastifyReply): Promise<unknown> {
   const fields = validate(chatFields, body);
-  checkModel(api, fields.model);
+  const adapter = chosenAdapter(api, fields.model);
   checkShared(fields);
   checkLogitBias(fields, api.service.checkpoint.tokenizer.vocabulary);
   const form = outputForm(fields);
@@ -25,11 +32,11 @@ export async function chat(api: Api, body: unknown, reply: FastifyReply): Promis
   const tokensMax = tokensToGenerate(api.service, size, asked, Number.POSITIVE_INFINITY, "messages");
   const logprobs = fields.logprobs === true ? (fields.top_logprobs ?? 0) : undefined;
   const { constraint } = form;
-  const particular = { prompt, tokensMax, logprobs, ...(constraint === undefined ? {} : { constraint }) };
+  const particular = { prompt, tokensMax, logprobs, adapter, ...(constraint === undefined ? {} : { constraint }) };
   const exchange = startExchange(api, [toGenerationRequest(fields, seedOf(fields), particular)], reply.raw);
   const created = Math.floor(Date.now() / 1e3);
   const head = (object: string) =>
-    ({ id: newId("chatcmpl"), object, created, model: api.model, system_fingerprint: api.fingerprint }) as const;
+    ({ id: newId("chatcmpl"), object, created, model: fields.model, system_fingerprint: api.fingerprint }) as const;
   return fields.stream === true
     ? stream(api, exchange, fields, form, head("chat.completion.chunk"), reply)
     : collect(api, exchange, fields, form, head("chat.completion"));

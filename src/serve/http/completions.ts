@@ -6,7 +6,14 @@ import { badRequest } from "./errors.ts";
 import { type Api, type Exchange, newId, startExchange } from "./exchange.ts";
 import { appendLegacyLogprobs, emptyLegacyLogprobs, LegacyLogprobCollector, type LegacyLogprobs } from "./logprobs.ts";
 import { promptList } from "./prompt-list.ts";
-import { checkLogitBias, checkModel, checkShared, seedOf, toGenerationRequest, tokensToGenerate } from "./request.ts";
+import {
+  checkLogitBias,
+  checkShared,
+  chosenAdapter,
+  seedOf,
+  toGenerationRequest,
+  tokensToGenerate,
+} from "./request.ts";
 import { streamAnswer } from "./stream-answer.ts";
 import { validate } from "./validate.ts";
 
@@ -17,7 +24,7 @@ const tokensDefault = 16;
 
 export async function completions(api: Api, body: unknown, reply: FastifyReply): Promise<unknown> {
   const fields = validate(completionsFields, body);
-  checkModel(api, fields.model);
+  const adapter = chosenAdapter(api, fields.model);
   checkShared(fields);
   checkLogitBias(fields, api.service.checkpoint.tokenizer.vocabulary);
   const prompts = await promptList(api.service, fields.prompt, "prompt", promptsMax);
@@ -29,14 +36,14 @@ export async function completions(api: Api, body: unknown, reply: FastifyReply):
   const requests = prompts.map((prompt) => {
     const size = { prompt: prompt.length, choices: fields.n };
     const tokensMax = tokensToGenerate(api.service, size, fields.max_tokens, tokensDefault, "prompt");
-    return toGenerationRequest(fields, seed, { prompt, tokensMax, logprobs: fields.logprobs });
+    return toGenerationRequest(fields, seed, { prompt, tokensMax, logprobs: fields.logprobs, adapter });
   });
   const exchange = startExchange(api, requests, reply.raw);
   const head = {
     id: newId("cmpl"),
     object: "text_completion",
     created: Math.floor(Date.now() / 1e3),
-    model: api.model,
+    model: fields.model,
     system_fingerprint: api.fingerprint,
   };
   const collectors = Array.from(

@@ -4,7 +4,7 @@ import { embeddingsFields } from "./completions-fields.ts";
 import { badRequest } from "./errors.ts";
 import type { Api } from "./exchange.ts";
 import { promptList } from "./prompt-list.ts";
-import { checkModel } from "./request.ts";
+import { chosenAdapter } from "./request.ts";
 import { validate } from "./validate.ts";
 
 /** OpenAI's limit of one request. */
@@ -12,7 +12,9 @@ const inputsMax = 2048;
 
 export async function embeddings(api: Api, body: unknown, reply: FastifyReply): Promise<unknown> {
   const fields = validate(embeddingsFields, body);
-  checkModel(api, fields.model);
+  if (chosenAdapter(api, fields.model) !== undefined) {
+    throw badRequest(`'${fields.model}' is an adapter; embeddings are the model's: ask '${api.model}'.`, "model");
+  }
   const inputs = await promptList(api.service, fields.input, "input", inputsMax);
   for (const [i, tokens] of inputs.entries()) {
     const path = inputs.length === 1 ? "input" : `input[${i}]`;

@@ -5,9 +5,13 @@ import { ApiError, badRequest } from "./errors.ts";
 import type { Api } from "./exchange.ts";
 import type { SharedFields } from "./fields.ts";
 
-export function checkModel(api: Pick<Api, "model">, model: string): void {
-  if (model === api.model) return;
-  throw new ApiError(404, `The model '${model}' does not exist; this server has '${api.model}'.`, {
+/** The name of the adapter that `model` is; `undefined` for the model itself. */
+export function chosenAdapter(api: Pick<Api, "model" | "service">, model: string): string | undefined {
+  if (model === api.model) return undefined;
+  const { adapters = [] } = api.service.checkpoint;
+  if (adapters.some(({ name }) => name === model)) return model;
+  const names = [api.model, ...adapters.map(({ name }) => name)].map((name) => `'${name}'`);
+  throw new ApiError(404, `The model '${model}' does not exist; this server has ${names.join(", ")}.`, {
     param: "model",
     code: "model_not_found",
   });
@@ -25,6 +29,7 @@ export interface Particular {
   readonly tokensMax: number;
   readonly logprobs: number | undefined;
   readonly constraint?: GenerationRequest["constraint"];
+  readonly adapter: string | undefined;
 }
 
 export function toGenerationRequest(fields: SharedFields, seed: number, particular: Particular): GenerationRequest {
@@ -38,6 +43,7 @@ export function toGenerationRequest(fields: SharedFields, seed: number, particul
     ignoreEos: fields.ignore_eos ?? false,
     ...(particular.logprobs === undefined ? {} : { logprobs: particular.logprobs }),
     ...(particular.constraint === undefined ? {} : { constraint: particular.constraint }),
+    ...(particular.adapter === undefined ? {} : { adapter: particular.adapter }),
   };
 }
 

@@ -6,7 +6,7 @@ import { completions } from "./completions.ts";
 import type { Connections } from "./connections.ts";
 import { embeddings } from "./embeddings.ts";
 import type { Api } from "./exchange.ts";
-import { checkModel } from "./request.ts";
+import { chosenAdapter } from "./request.ts";
 
 const endpoints = {
   "/v1/chat/completions": chat,
@@ -38,17 +38,21 @@ export function addRoutes(app: FastifyInstance, api: Api, connections: Pick<Conn
       return reply.raw.destroyed ? reply.hijack() : result;
     });
   }
-  const model = {
-    id: api.model,
+  const created = Math.floor(Date.now() / 1e3);
+  const model = (id: string) => ({
+    id,
     object: "model",
-    created: Math.floor(Date.now() / 1e3),
+    created,
     owned_by: "heddle",
     max_model_len: api.service.context,
-  };
-  app.get("/v1/models", async () => ({ object: "list", data: [model] }));
+    ...(id === api.model ? {} : { parent: api.model }),
+  });
+  const adapters = (api.service.checkpoint.adapters ?? []).map(({ name }) => name);
+  app.get("/v1/models", async () => ({ object: "list", data: [api.model, ...adapters].map(model) }));
   app.get<{ Params: { "*": string } }>("/v1/models/*", async (request) => {
-    checkModel(api, request.params["*"]);
-    return model;
+    const id = request.params["*"];
+    chosenAdapter(api, id);
+    return model(id);
   });
   app.get("/health", async (_request, reply) => {
     reply.status(connections.draining ? 503 : 200);
