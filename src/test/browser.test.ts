@@ -7,15 +7,10 @@ import { tmpdir } from "node:os";
 import { extname, join } from "node:path";
 import { test } from "node:test";
 import { fileURLToPath } from "node:url";
-import { chromium } from "playwright-core";
 import { build } from "vite";
 import { type BatchView, batchings, type Grant } from "../serve/batching.ts";
 import type { RequestView } from "../serve/request.ts";
-
-const paths = ["/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/google-chrome"];
-const browserPath = [process.env.HEDDLE_BROWSER ?? "", ...paths].find((path) => existsSync(path));
-const isRequired = (process.env.HEDDLE_REQUIRE ?? "").split(",").includes("browser");
-const skip = browserPath === undefined && !isRequired ? `no browser at ${paths.join(", ")}` : false;
+import { openPage, skip } from "./chromium.ts";
 
 const request = (id: number, promptTokens: number, decoding: boolean): RequestView => ({
   id,
@@ -37,17 +32,12 @@ const view: BatchView = {
 };
 
 test("entries bundled by Vite decide in a browser as they do here", { skip }, async (context) => {
-  assert.ok(browserPath !== undefined, `HEDDLE_REQUIRE asks for a browser; none is at ${paths.join(", ")}`);
   const place = mkdtempSync(join(tmpdir(), "heddle-browser-"));
   context.after(() => rmSync(place, { recursive: true, force: true }));
   await bundle(place);
   const site = await serveFiles(join(place, "out"));
   context.after(() => site.close());
-  const browser = await chromium.launch({ executablePath: browserPath, args: ["--no-sandbox"] });
-  context.after(() => browser.close());
-  const page = await browser.newPage();
-  const errors: string[] = [];
-  page.on("pageerror", (error) => errors.push(error.message));
+  const { page, errors } = await openPage(context);
   await page.goto(site.url);
   const decide = `(async (view) => {
     const decisions = {};

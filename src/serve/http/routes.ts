@@ -6,6 +6,7 @@ import { completions } from "./completions.ts";
 import type { Connections } from "./connections.ts";
 import { embeddings } from "./embeddings.ts";
 import type { Api } from "./exchange.ts";
+import { chatPage } from "./page.ts";
 import { chosenAdapter } from "./request.ts";
 
 const endpoints = {
@@ -62,11 +63,22 @@ export function addRoutes(app: FastifyInstance, api: Api, connections: Pick<Conn
     const text = await api.metrics.text();
     return reply.header("content-type", api.metrics.contentType).send(text);
   });
-  app.get("/", async () => ({
+  addRoot(app, api);
+}
+
+/** Programs get a description, browsers a page. */
+function addRoot(app: FastifyInstance, api: Api): void {
+  const facts = { model: api.model, context: api.service.context };
+  const description = {
     name: "heddle",
-    model: api.model,
-    context: api.service.context,
+    ...facts,
     endpoints: [...Object.keys(endpoints).map((path) => `POST ${path}`), ...pages.map((path) => `GET ${path}`)],
-    use: "Point an OpenAI client's base URL at /v1 of this server.",
-  }));
+    use: "Point an OpenAI client's base URL at /v1 of this server, or a browser at /.",
+  };
+  app.get("/", async (request, reply) => {
+    reply.header("vary", "accept");
+    if (!(request.headers.accept ?? "").includes("text/html")) return description;
+    const { html, policy } = chatPage(facts);
+    return reply.type("text/html; charset=utf-8").header("content-security-policy", policy).send(html);
+  });
 }

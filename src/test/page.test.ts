@@ -1,0 +1,81 @@
+/** The page at `/`, as a person meets it: a real browser, the real server, a scripted model. */
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { openPage, skip } from "./chromium.ts";
+import { withClient } from "./http-client.ts";
+
+test("programs get a description at /, browsers a page that may load nothing else", async () => {
+  await withClient({}, async ({ url }) => {
+    const program = await fetch(url);
+    assert.match(program.headers.get("content-type") ?? "", /json/);
+    assert.equal(((await program.json()) as { model: string }).model, "fake");
+    const page = await fetch(url, { headers: { accept: "text/html,*/*" } });
+    assert.match(page.headers.get("content-type") ?? "", /^text\/html/);
+    assert.match(page.headers.get("content-security-policy") ?? "", /^default-src 'none';/);
+    assert.doesNotMatch(await page.text(), /(src|href)=|https?:/);
+  });
+});
+
+test("a conversation: streamed, stopped, continued, begun anew", { skip }, async (context) => {
+  const said = ["A <b>fox</b> & a lamp.", "x".repeat(2000), "Goodbye."];
+  const fake = { reply: () => said.shift()!, tokenMilliseconds: 3 };
+  const { page, errors } = await openPage(context);
+  await withClient(fake, async ({ url, service }) => {
+    await page.goto(url);
+    assert.equal(await page.textContent("h1"), "fake");
+    await page.fill("#text", "Tell me a story.");
+    await page.press("#text", "Enter");
+    const first = page.locator(".assistant").first();
+    await page.waitForFunction(`document.querySelector(".assistant")?.textContent.startsWith("A <b>f")`);
+    // What the model writes is text, whatever it looks like.
+    await page.waitForFunction(`document.querySelector("#send").textContent === "Send"`);
+    assert.equal(await first.textContent(), "A <b>fox</b> & a lamp.");
+    assert.equal(service.cancelled, 0);
+
+    await page.fill("#text", "Say x.");
+    await page.click("#send");
+    await page.waitForFunction(`document.querySelectorAll(".assistant")[1]?.textContent.startsWith("xx")`);
+    await page.click("#send");
+    await page.waitForFunction(`document.querySelector("#send").textContent === "Send"`);
+
+    await page.fill("#text", "Bye");
+    await page.click("#send");
+    await page.waitForFunction(`document.querySelectorAll(".assistant")[2]?.textContent === "Goodbye."`);
+    assert.equal(service.cancelled, 1);
+    const sent = new TextDecoder().decode(Uint8Array.from(service.requests[2]!.prompt.filter((id) => id < 256)));
+    assert.match(sent, /Tell me a story\.[\s\S]*fox[\s\S]*Say x\.[\s\S]*xx[\s\S]*Bye/);
+
+    await page.waitForFunction(`document.querySelector("#send").textContent === "Send"`);
+    await page.click("#new");
+    assert.equal(await page.locator("article").count(), 0);
+  });
+  assert.deepEqual(errors, []);
+});
+
+test("what no longer fits the context is left out, the oldest first; a refusal is shown", { skip }, async (context) => {
+  const { page, errors } = await openPage(context);
+  const key = { apiKey: "secret" };
+  await withClient(
+    { context: 200 },
+    async ({ url, service }) => {
+      await page.goto(url);
+      await page.fill("#text", "Hello?");
+      await page.press("#text", "Enter");
+      await page.waitForSelector(".problem");
+      assert.equal(await page.inputValue("#text"), "Hello?");
+      await page.fill("#key", "secret");
+      for (let i = 0; i < 4; i++) {
+        await page.fill("#text", `Question ${i} ${"?".repeat(40)}`);
+        await page.press("#text", "Enter");
+        await page.waitForFunction(`document.querySelectorAll(".assistant").length === ${i + 1}
+        && document.querySelector("#send").textContent === "Send"`);
+      }
+      const last = service.requests.at(-1)!.prompt.filter((id) => id < 256);
+      const sent = new TextDecoder().decode(Uint8Array.from(last));
+      assert.match(sent, /Question 3/);
+      assert.doesNotMatch(sent, /Question 0/);
+    },
+    key,
+  );
+  assert.deepEqual(errors, []);
+});
