@@ -15,6 +15,7 @@ import { type Bench, type Judged, judge, machineTerms, rounded, table } from "./
 const benches: Readonly<Record<string, () => Promise<{ run(bench: Bench): Promise<void> }>>> = {
   limits: () => import("./limits.ts"),
   gemm: () => import("./gemm.ts"),
+  conv: () => import("./conv.ts"),
   gemv: () => import("./gemv.ts"),
   prefill: () => import("./prefill.ts"),
   decode: () => import("./decode.ts"),
