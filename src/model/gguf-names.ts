@@ -1,4 +1,6 @@
 /** GGUF's names of tensors as canonical ones. */
+import { assert } from "../core/errors.ts";
+
 const top: Readonly<Record<string, string>> = {
   "token_embd.weight": "embedding",
   "output_norm.weight": "norm",
@@ -37,4 +39,13 @@ export function canonicalFromGguf(name: string): string | undefined {
   if (layer === null) return Object.hasOwn(top, name) ? top[name] : undefined;
   const [, index, rest] = layer;
   return Object.hasOwn(inLayer, rest!) ? `layer.${index}.${inLayer[rest!]}` : undefined;
+}
+
+/** The way back; `name` is canonical. */
+export function ggufFromCanonical(name: string): string {
+  const [, index, rest] = /^layer\.(\d+)\.(.*)$/.exec(name) ?? [];
+  const [table, key] = index === undefined ? [top, name] : [inLayer, rest];
+  const found = Object.entries(table).find(([, canonical]) => canonical === key);
+  assert(found !== undefined, () => `GGUF has no name for ${name}`);
+  return index === undefined ? found[0] : `blk.${index}.${found[0]}`;
 }
