@@ -26,13 +26,12 @@ export interface CompileSeconds {
 /** What a load does where it keeps programs. */
 function kept(device: Device, graph: Graph, options: CompileOptions, folder: string) {
   if (device.dialect === undefined) return compile(graph, options);
-  const cache = programCache(folder);
-  const parts = [device.dialect, graph, options];
-  const known = cache.read(parts);
+  const cached = programCache(folder).at([device.dialect, graph, options]);
+  const known = cached.read();
   if (known !== undefined) return known;
   const fresh = compile(graph, options);
   const rendered = { ...fresh, kernels: fresh.kernels.map((k) => device.render(k)) };
-  cache.write(parts, rendered);
+  cached.write(rendered);
   return rendered;
 }
 

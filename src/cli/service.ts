@@ -86,8 +86,15 @@ async function adapted(base: Checkpoint, files: readonly NamedFile[]): Promise<C
   return withAdapters(base, adapters);
 }
 
-/** Opens and loads everything, or nothing: what was opened before a failure is closed again. */
-export async function startService(path: string, given: ServiceArguments): Promise<Running> {
+/**
+ * Opens and loads everything, or nothing: what was opened before a failure is closed again. `meanwhile` is called while other
+ * threads pack weights.
+ */
+export async function startService(
+  path: string,
+  given: ServiceArguments,
+  meanwhile: () => unknown = () => {},
+): Promise<Running> {
   const closers: (() => unknown)[] = [];
   const close = async (): Promise<void> => {
     for (const end of closers.splice(0).reverse()) await end();
@@ -96,7 +103,7 @@ export async function startService(path: string, given: ServiceArguments): Promi
     const base = await openCheckpoint(from);
     closers.push(() => base.close());
     const checkpoint = await adapted(base, files);
-    const runner = await loadRunner(checkpoint, loadOptions(given));
+    const runner = await loadRunner(checkpoint, { ...loadOptions(given), meanwhile });
     closers.push(() => runner.close());
     return { checkpoint, runner };
   };

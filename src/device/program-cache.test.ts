@@ -21,14 +21,19 @@ function counted(): { readonly cache: ProgramCache; readonly seen: string[] } {
   const seen: string[] = [];
   const inner = programCache(folder);
   const cache: ProgramCache = {
-    read(parts) {
-      const found = inner.read(parts);
-      seen.push(found === undefined ? "missed" : "found");
-      return found;
-    },
-    write(parts, program) {
-      seen.push("written");
-      inner.write(parts, program);
+    at(parts) {
+      const kept = inner.at(parts);
+      return {
+        read() {
+          const found = kept.read();
+          seen.push(found === undefined ? "missed" : "found");
+          return found;
+        },
+        write(program) {
+          seen.push("written");
+          kept.write(program);
+        },
+      };
     },
   };
   return { cache, seen };

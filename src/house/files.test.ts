@@ -11,6 +11,7 @@ test("no file is dead", () => {
     "index.ts",
     "cli/main.ts",
     "bench/main.ts",
+    "house/bundle.ts",
     "house/write-indexes.ts",
     "house/dev.ts",
     "house/write-substitutions.ts",

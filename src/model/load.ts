@@ -57,6 +57,8 @@ export interface LoadOptions {
   readonly verify?: boolean;
   /** Where compiled programs are kept; without, each load compiles. */
   readonly programs?: ProgramCache;
+  /** Called once while other threads pack weights: what can be done on this one goes here. */
+  readonly meanwhile?: () => unknown;
 }
 
 const defaults = {
@@ -90,10 +92,7 @@ export async function loadRunner(checkpoint: Checkpoint, options: LoadOptions = 
   const tokensMax = options.tokensMax ?? Math.min(defaults.tokensMax, context);
   const kernelScratch = Math.max(attentionScratch(context), unpackScratch(graph, formats));
   const scratchBytes = kernelScratch + rowScratchMax + Math.max(chainScratchMax, panelScratch(productsMax, tokensMax));
-  const fusionId = options.fusion ?? defaults.fusion;
-  const fusion = { id: fusionId, policy: await fusions.create(fusionId) };
-  const id = options.launch ?? defaults.launch;
-  const launch = { id, policy: await launches.create(id) };
+  const { fusion, launch } = await policies(options);
   const device = await openDevice(options.level, {
     threads: options.threads ?? defaults.threads,
     scratchBytes,
@@ -119,6 +118,7 @@ export async function loadRunner(checkpoint: Checkpoint, options: LoadOptions = 
     // Else what waits for threads and what needs this one go on side by side.
     const embed = async (): Promise<AnyProgram> => made?.embed ?? (await make.embed());
     const programs = { step: made?.step ?? (await make.step()), embed };
+    options.meanwhile?.();
     const weights = await packing;
     const blockBytes = config.layers * 2 * config.kvHeads * config.headWidth * positionsPerBlock * 4;
     const whole = Math.ceil(context / positionsPerBlock);
@@ -143,9 +143,17 @@ export async function loadRunner(checkpoint: Checkpoint, options: LoadOptions = 
   }
 }
 
+async function policies(options: LoadOptions) {
+  const [fusion, launch] = [options.fusion ?? defaults.fusion, options.launch ?? defaults.launch];
+  return {
+    fusion: { id: fusion, policy: await fusions.create(fusion) },
+    launch: { id: launch, policy: await launches.create(launch) },
+  };
+}
+
 /** Its steps are short where they are checked: the reference takes some seconds a token of a small model. */
 async function withReference(runner: Loaded, checkpoint: Checkpoint, options: LoadOptions): Promise<Loaded> {
-  const { observe: _, verify: __, timed: ___, ...rest } = options;
+  const { observe: _, verify: __, timed: ___, meanwhile: ____, ...rest } = options;
   const blocks = Math.min(runner.blocks, verifiedMax.blocks);
   const tokensMax = Math.min(runner.tokensMax, verifiedMax.tokens);
   const reference = await loadRunner(checkpoint, { ...rest, level: "reference", threads: 1, blocks, tokensMax });
@@ -163,12 +171,12 @@ async function program(
   const compiled = () => compile(graph, { ...how, ...pass, ...(observe && { observe }) });
   if (programs === undefined || observe !== undefined || timed || device.dialect === undefined) return compiled();
   // Policies are functions: their names stand for them.
-  const parts = [device.dialect, graph, how, id];
-  const known = programs.read(parts);
+  const kept = programs.at([device.dialect, graph, how, id]);
+  const known = kept.read();
   if (known !== undefined) return known;
   const fresh = compiled();
   const rendered = { ...fresh, kernels: fresh.kernels.map((k) => device.render(k)) };
-  programs.write(parts, rendered);
+  kept.write(rendered);
   return rendered;
 }
 

@@ -31,11 +31,10 @@ export function define(command: Command): void {
 async function run(model: string | undefined, given: Arguments): Promise<void> {
   const port = given.port ?? environmentPort();
   const path = model === undefined ? modelWithoutName() : findModel(model);
-  // Weights are packed by other threads: meanwhile this one reads the modules of HTTP, which are many.
-  const starting = startService(path, given);
-  starting.catch(() => {});
-  const [{ createServer }, { pino }] = await Promise.all([import("../../serve/http.ts"), import("pino")]);
-  const running = await starting;
+  // The modules of HTTP are many: they are read while other threads pack weights.
+  const modules = () => Promise.all([import("../../serve/http.ts"), import("pino")]);
+  const running = await startService(path, given, () => modules().catch(() => {}));
+  const [{ createServer }, { pino }] = await modules();
   const logger = pino({ level: "warn" }, pino.destination(2));
   const { apiKey } = given;
   const server = createServer({ service: running.service, logger, ...(apiKey !== undefined && { apiKey }) });

@@ -1,0 +1,73 @@
+/**
+ * The program as one file with its machine code kept: half of the time from a command to its work goes into finding,
+ * reading and compiling some hundred modules.
+ *
+ * `npm run build` writes the bundle beside this file. What V8 makes of it, for each command, is kept under
+ * `$HEDDLE_HOME/code` when a run ends, by the bundle's content; V8 refuses what another version of itself has made.
+ */
+import { createHash } from "node:crypto";
+import { readdirSync, readFileSync, rmSync, statSync } from "node:fs";
+import { createRequire } from "node:module";
+import { homedir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { Script } from "node:vm";
+import { readKept, writeKept } from "../device/kept-file.ts";
+
+const bundle = new URL("./bundle.cjs", import.meta.url);
+
+/** Kept files of earlier builds go when there are more than this many. */
+const keptMax = 32;
+
+/** Starts the program, and says whether there was a bundle to start. */
+export function runBundle(): boolean {
+  const source = readBundle();
+  if (source === undefined) return false;
+  const filename = fileURLToPath(bundle);
+  const folder = join(process.env.HEDDLE_HOME || join(homedir(), ".cache", "heddle"), "code");
+  const path = join(folder, keptName(source));
+  const cachedData = readKept(path);
+  const script = new Script(`(function (require, bundleUrl) {${source.toString("latin1")}\n})`, {
+    filename,
+    ...(cachedData !== undefined && { cachedData }),
+  });
+  if (cachedData === undefined || script.cachedDataRejected === true) {
+    // At the end, so that it holds the functions that this command needed.
+    process.on("exit", (code) => {
+      if (code !== 0) return;
+      writeKept(path, script.createCachedData());
+      removeOldest(folder);
+    });
+  }
+  script.runInThisContext()(createRequire(bundle), bundle);
+  return true;
+}
+
+/** A bundle that is older than the modules beside it was made of others. */
+function readBundle(): Buffer | undefined {
+  try {
+    const beside = fileURLToPath(import.meta.url);
+    if (statSync(bundle).mtimeMs < statSync(beside).mtimeMs) return undefined;
+    return readFileSync(bundle);
+  } catch {
+    return undefined;
+  }
+}
+
+function keptName(source: Buffer): string {
+  const hash = createHash("sha256").update(source).digest("hex").slice(0, 32);
+  const command = /^[a-z]+$/.exec(process.argv[2] ?? "")?.[0] ?? "heddle";
+  return `${command}-${process.version}-${process.arch}-${hash}`;
+}
+
+function removeOldest(folder: string): void {
+  try {
+    const files = readdirSync(folder).map((name) => join(folder, name));
+    const byAge = files
+      .map((path) => ({ path, changed: statSync(path).mtimeMs }))
+      .sort((a, b) => b.changed - a.changed);
+    for (const { path } of byAge.slice(keptMax)) rmSync(path, { force: true });
+  } catch {
+    // Another process may be removing them, too.
+  }
+}
