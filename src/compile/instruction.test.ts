@@ -346,6 +346,41 @@ for (const device of devices) {
       assert.deepEqual([...out.subarray(0, wanted.length)], wanted);
     });
 
+    test("comparisons fill lanes; of a NaN only ne holds; products of words wrap", async () => {
+      const kinds = ["lt", "le", "eq", "ne"] as const;
+      const out = await words(device, floats(1, 2, Number.NaN, -0), (b, from, to) => {
+        const x = b.loadF(at(from));
+        const y = b.loadF(at(from, 16));
+        for (const [i, kind] of kinds.entries()) b.storePart(at(to, 16 * i), b.compare(kind, x, b.fmul(y, y)), 3);
+        b.storePart(at(to, 12), b.bitsI(b.fmul(x, x)), 1);
+      });
+      const seen = kinds.map((_, i) => [...out.subarray(4 * i, 4 * i + 3)]);
+      assert.deepEqual(seen, [
+        [0, -1, 0],
+        [-1, -1, 0],
+        [-1, 0, 0],
+        [0, -1, -1],
+      ]);
+      const whole = await words(device, ints(-5, 7, 2 ** 31 - 1, -(2 ** 31)), (b, from, to) => {
+        const x = b.loadI(at(from));
+        for (const [i, kind] of kinds.entries()) b.store(at(to, 64 * i), b.compare(kind, x, b.constI(7)));
+      });
+      const wholes = kinds.map((_, i) => four(whole, 16 * i));
+      assert.deepEqual(wholes, [
+        [-1, 0, 0, -1],
+        [-1, -1, 0, -1],
+        [0, -1, 0, 0],
+        [-1, 0, -1, -1],
+      ]);
+      const product = await words(device, ints(-5, 7, 2 ** 31 - 1, -(2 ** 31)), (b, from, to) =>
+        b.store(at(to), b.i32("mul", b.loadI(at(from)), b.constI(0xd2511f53 | 0))),
+      );
+      assert.deepEqual(
+        four(product),
+        [-5, 7, 2 ** 31 - 1, -(2 ** 31)].map((v) => Math.imul(v, 0xd2511f53 | 0)),
+      );
+    });
+
     test("copies are values, not names", async () => {
       const out = await words(device, ints(1, 2, 3, 4), (b, from, to) => {
         const x: I32 = b.loadI(at(from));

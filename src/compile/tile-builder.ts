@@ -14,6 +14,7 @@ import type {
   Int,
   IntBinary,
   IntOperand,
+  LaneComparison,
   MemoryOperand,
   Shuffle,
   Target,
@@ -193,6 +194,11 @@ export class TileBuilder {
     assert(this.target.lanes > 4 || !kind.endsWith("Fours"), () => "a vector of four lanes has one four");
     const dst = this.#var(a.type) as V;
     return this.#emit(dst, { op: "shuffle", kind, dst, a, b });
+  }
+  /** A mask: all bits of a lane where the comparison holds, else none. */
+  compare<V extends F32 | I32>(kind: LaneComparison, a: V, b: V): I32 {
+    const dst = this.#var("i32");
+    return this.#emit(dst, { op: "compare", kind, dst, a, b });
   }
   toI32(a: F32): I32 {
     const dst = this.#var("i32");

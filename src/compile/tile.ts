@@ -47,10 +47,11 @@ export type F32Binary = "add" | "sub" | "mul" | "div" | "min" | "max";
  * `madd16` is pmaddwd: two i16 products, added. `madd8` is pmaddubsw: each half of a lane is two products of a's unsigned
  * bytes and b's signed ones, added, which must fit an i16: they do where a's are below 128. `add16` adds halves, which wrap.
  */
-export type I32Binary = "add" | "sub" | "and" | "or" | "xor" | "madd16" | "madd8" | "add16" | "min" | "max";
+export type I32Binary = "add" | "sub" | "mul" | "and" | "or" | "xor" | "madd16" | "madd8" | "add16" | "min" | "max";
 /** `shr` is logical, `sar` arithmetic; `shr16` shifts each half of a lane. */
 export type I32Shift = "shl" | "shr" | "sar" | "shr16";
 export type Comparison = "lt" | "le" | "eq" | "ne" | "ge" | "gt";
+export type LaneComparison = "lt" | "le" | "eq" | "ne";
 /**
  * Elements of two vectors in turn. In each four lanes: `low` is a0 b0 a1 b1 and `high` a2 b2 a3 b3; `lowPairs` is a0 a1 b0 b1
  * and `highPairs` a2 a3 b2 b3. Of whole fours (more lanes than four): `evenFours` those of even index of a, then of b, and
@@ -101,6 +102,14 @@ export type Instruction =
       readonly op: "shuffle";
       readonly kind: Shuffle;
       readonly dst: F32 | I32;
+      readonly a: F32 | I32;
+      readonly b: F32 | I32;
+    }
+  /** All bits of a lane where the comparison holds, else none; both are of one type. Of a NaN only `ne` holds. */
+  | {
+      readonly op: "compare";
+      readonly kind: LaneComparison;
+      readonly dst: I32;
       readonly a: F32 | I32;
       readonly b: F32 | I32;
     }

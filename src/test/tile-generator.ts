@@ -7,7 +7,17 @@
  * and as many vectors as the target promises.
  */
 
-import type { Comparison, I32, I32Binary, I32Shift, Int, Shuffle, Target, TileProgram } from "../compile/tile.ts";
+import type {
+  Comparison,
+  I32,
+  I32Binary,
+  I32Shift,
+  Int,
+  LaneComparison,
+  Shuffle,
+  Target,
+  TileProgram,
+} from "../compile/tile.ts";
 import { at, TileBuilder } from "../compile/tile-builder.ts";
 import { type Random, stream } from "../core/random.ts";
 import { bounds, countsMax, middle, regions, sliceBytes } from "./tile-memory.ts";
@@ -18,8 +28,9 @@ const intMax = 2 ** 30;
 const exact = 2 ** 24;
 const depthMax = 4;
 const scratchSlots = 16;
-const binary: readonly I32Binary[] = ["add", "sub", "and", "or", "xor", "madd16", "add16", "min", "max"];
+const binary: readonly I32Binary[] = ["add", "sub", "and", "or", "xor", "mul", "madd16", "add16", "min", "max"];
 const shuffles: readonly Shuffle[] = ["low", "high", "lowPairs", "highPairs"];
+const laneComparisons: readonly LaneComparison[] = ["lt", "le", "eq", "ne"];
 const shifts: readonly I32Shift[] = ["shl", "shr", "sar", "shr16"];
 /** Of a magnitude of at most 4; 0.1 and 1 / 3 are not f32. */
 const constants = [0, -0, 1, -4, 0.1, 1 / 3, 2 ** -149, -(2 ** -130)];
@@ -292,6 +303,7 @@ class Generator {
       () => b.i32(pick(this.#r, binary), x, y, this.#from.anyWord()),
       () => scopes.addWord(shift()),
       () => scopes.addWord(b.loadI(this.#from.input("words"), pick(this.#r, ["32", "u8", "i8"] as const))),
+      () => scopes.addWord(b.compare(pick(this.#r, laneComparisons), x, this.#from.anyWord())),
       () => scopes.addWord(b.loadPartI(this.#from.input("words"), between(this.#r, 1, b.target.lanes - 1))),
       () => scopes.addWord(b.shuffle(pick(this.#r, shuffles), x, this.#from.anyWord())),
       () => scopes.addWord(b.broadcastI(this.#from.input("words"))),

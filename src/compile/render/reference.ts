@@ -155,6 +155,10 @@ class Writer {
         return this.#each(`${this.#vec(x.dst)}[l] = ${this.#i32Binary(x)};`);
       case "i32Shift":
         return this.#each(`${this.#vec(x.dst)}[l] = ${shift(x.kind, `${this.#vec(x.a)}[l]`, x.bits)};`);
+      case "compare": {
+        const test = `${this.#vec(x.a)}[l] ${comparisons[x.kind]} ${this.#vec(x.b)}[l]`;
+        return this.#each(`${this.#vec(x.dst)}[l] = ${test} ? -1 : 0;`);
+      }
       case "toI32":
         return this.#each(`${this.#vec(x.dst)}[l] = roundEven(${this.#vec(x.a)}[l]);`);
       case "toF32":
@@ -215,6 +219,7 @@ class Writer {
   #i32Binary({ kind, a, b }: Extract<Instruction, { op: "i32Binary" }>): string {
     const [left, right] = [`${this.#vec(a)}[l]`, this.#lane(b, false)];
     if (kind === "min" || kind === "max") return `Math.${kind}(${left}, ${right})`;
+    if (kind === "mul") return `Math.imul(${left}, ${right})`;
     if (kind === "madd8" || kind === "add16") return `${kind}(${left}, ${right})`;
     if (kind !== "madd16") return `${left} ${laneOps[kind]} ${right}`;
     const half = (v: string, high: boolean): string => (high ? `(${v} >> 16)` : `(${v} << 16 >> 16)`);

@@ -46,6 +46,7 @@ export const simd = {
   shr: 0xad,
   addI: 0xae,
   subI: 0xb1,
+  mulI: 0xb5,
   minI: 0xb6,
   maxI: 0xb8,
   dot16: 0xba,
@@ -69,6 +70,11 @@ export const compare: Readonly<Record<Comparison, number>> = {
   ge: 0x4e,
   gt: 0x4a,
 };
+/** Of vectors, by the type of their lanes. */
+export const laneCompare = {
+  f32: { eq: 0x41, ne: 0x42, lt: 0x43, le: 0x45 },
+  i32: { eq: 0x37, ne: 0x38, lt: 0x39, le: 0x3d },
+} as const;
 export const f32Ops = {
   add: simd.add,
   sub: simd.sub,
@@ -78,6 +84,7 @@ export const f32Ops = {
   max: simd.pmax,
 } as const;
 export const i32Ops = {
+  mul: simd.mulI,
   add: simd.addI,
   sub: simd.subI,
   and: simd.and,

@@ -11,6 +11,7 @@ import {
   f32Ops,
   i32Ops,
   intOps,
+  laneCompare,
   load,
   shifts,
   shuffles,
@@ -295,6 +296,9 @@ class Renderer {
         return void this.#operand(x.b).simd(i32Ops[x.kind]);
       case "i32Shift":
         return void this.#get(x.a).i32(x.bits).simd(shifts[x.kind]);
+      case "compare":
+        this.#get(x.a);
+        return void this.#get(x.b).simd(laneCompare[x.a.type][x.kind]);
       case "toI32":
         return void this.#get(x.a).simd(simd.nearest).simd(simd.toI32);
       case "toF32":

@@ -1,6 +1,6 @@
 /** Instructions on some lanes, or between lanes, that take several of the machine's. */
 
-import type { Shuffle } from "../tile.ts";
+import type { LaneComparison, Shuffle } from "../tile.ts";
 import { type Assembler, type Memory, reg, type VectorOp, vop } from "./x64-assembler.ts";
 
 type Bits = 256 | 512;
@@ -64,4 +64,32 @@ export function reduce(asm: Assembler, bits: Bits, fold: VectorOp, d: number, sp
   } else level(vop.swapHalves, d, 1);
   level(vop.permute, 0, 0x4e);
   level(vop.permute, 0, 0xb1);
+}
+
+/** Immediates of the machine's comparisons, those of integers and of floats alike. */
+const predicates = { eq: 0, lt: 1, le: 2, ne: 4 } as const satisfies Readonly<Record<LaneComparison, number>>;
+
+/** All bits of a lane where the comparison holds, by way of k1 where vectors have masks. */
+export function compareLanes(
+  asm: Assembler,
+  bits: Bits,
+  kind: LaneComparison,
+  float: boolean,
+  dst: number,
+  a: number,
+  b: number,
+  spare: number,
+): void {
+  const immediate = predicates[kind];
+  if (asm.evex) {
+    asm.vector(float ? vop.compareF : vop.compareI, bits, 1, a, b, { immediate });
+    return asm.vector(vop.maskToLanes, bits, dst, 0, 1);
+  }
+  if (float) return asm.vector(vop.compareF, bits, dst, a, b, { immediate });
+  if (kind === "eq" || kind === "ne") asm.vector(vop.equal, bits, dst, a, b);
+  else if (kind === "lt") asm.vector(vop.greater, bits, dst, b, a);
+  else asm.vector(vop.greater, bits, dst, a, b);
+  if (kind === "eq" || kind === "lt") return;
+  asm.vector(vop.equal, bits, spare, spare, spare);
+  asm.vector(vop.pxor, bits, dst, dst, spare);
 }

@@ -250,17 +250,28 @@ class Reader {
     const high = evex
       ? { field: ~p0 & 16, second: (~p2 << 1) & 16, last: extension.x << 4 }
       : { field: 0, second: 0, last: 0 };
-    const operands = places.map((place) => {
+    let predicate = "";
+    const operands = places.flatMap((place) => {
+      if (place === "cmp") {
+        predicate = predicates[this.#byte()]!;
+        return [];
+      }
+      if (place === "reg" && evex && places.includes("cmp")) return `k${modrm.field}`;
       if (place === "reg") return vectorName(modrm.field | high.field, width);
       if (place === "regx") return vectorName(modrm.field | high.field, 16);
       if (place === "vvvv") return vectorName((~(p1 >> 3) & 15) | high.second, width);
       if (place === "imm") return hex(this.#byte());
       if ("memory" in modrm.operand) return `${sizes[bytes]} ${repeat ? "BCST" : "PTR"} ${modrm.operand.memory}`;
       const { register } = modrm.operand;
+      if (place === "krm") return `k${register}`;
       return place === "gpr" ? names32[register]! : vectorName(register | high.last, Math.max(16, bytes));
     });
     const masked = evex && (p2 & 7) !== 0 ? `{k${p2 & 7}}${p2 >> 7 === 1 ? "{z}" : ""}` : "";
-    return [(evex && evexNames[name]) || name, `${operands[0]}${masked}`, ...operands.slice(1)];
+    return [
+      ((evex && evexNames[name]) || name).replace("?", predicate),
+      `${operands[0]}${masked}`,
+      ...operands.slice(1),
+    ];
   }
 }
 
@@ -275,6 +286,9 @@ function hexOf(value: number, size: number): string {
   return hex(value < 0 ? BigInt.asUintN(8 * size, BigInt(value)) : value);
 }
 
+/** Of comparisons, by their immediate. */
+const predicates = ["eq", "lt", "le", "unord", "neq"] as const;
+
 /** Bytes that the last operand has in memory, of a vector of `width` bytes. */
 const lastBytes = {
   rm: (width: number): number => width,
@@ -283,6 +297,7 @@ const lastBytes = {
   rm4: (): number => 4,
   rm8: (): number => 8,
   gpr: (): number => 4,
+  krm: (): number => 4,
 } as const;
 
 /**
@@ -335,7 +350,12 @@ const vectorForms: Readonly<Record<string, string>> = {
   "2.1.2e": "vmaskmovps rm vvvv reg",
   "2.1.31": "vpmovzxbd reg rm/4",
   "2.1.33": "vpmovzxwd reg rm/2",
+  "1.0.c2": "vcmp?ps reg vvvv rm cmp",
+  "1.1.66": "vpcmpgtd reg vvvv rm",
   "2.1.39": "vpminsd reg vvvv rm",
+  "2.1.40": "vpmulld reg vvvv rm",
+  "2.2.38": "vpmovm2d reg krm",
+  "3.1.1f": "vpcmp?d reg vvvv rm cmp",
   "2.1.3d": "vpmaxsd reg vvvv rm",
   "2.1.50": "vpdpbusd reg vvvv rm",
   "2.1.7c": "vpbroadcastd reg gpr",

@@ -22,7 +22,7 @@ import {
   writes,
 } from "../tile.ts";
 import { Assembler, type Condition, type Memory, reg, type VectorOp, vop } from "./x64-assembler.ts";
-import { part, reduce, shuffle, storeNarrow } from "./x64-lanes.ts";
+import { compareLanes, part, reduce, shuffle, storeNarrow } from "./x64-lanes.ts";
 import { type Allocation, allocate, type Location } from "./x64-registers.ts";
 
 export type X64Level = "x64-avx512" | "x64-avx2";
@@ -230,6 +230,17 @@ class Renderer {
         const field = x.kind === "shl" ? 6 : x.kind === "sar" ? 4 : 2;
         return this.#op(x.kind === "shr16" ? vop.shiftW : vop.shiftD, field, this.#vec(x.dst), this.#vec(x.a), x.bits);
       }
+      case "compare":
+        return compareLanes(
+          a,
+          this.#bits,
+          x.kind,
+          x.a.type === "f32",
+          this.#vec(x.dst),
+          this.#vec(x.a),
+          this.#vec(x.b),
+          this.#v0,
+        );
       case "toI32":
         return this.#op(vop.toI32, this.#vec(x.dst), 0, this.#vec(x.a));
       case "toF32":
@@ -378,6 +389,7 @@ class Renderer {
 const i32Ops = {
   add: vop.paddd,
   sub: vop.psubd,
+  mul: vop.pmulld,
   and: vop.pand,
   or: vop.por,
   xor: vop.pxor,
