@@ -231,16 +231,7 @@ class Renderer {
         return this.#op(x.kind === "shr16" ? vop.shiftW : vop.shiftD, field, this.#vec(x.dst), this.#vec(x.a), x.bits);
       }
       case "compare":
-        return compareLanes(
-          a,
-          this.#bits,
-          x.kind,
-          x.a.type === "f32",
-          this.#vec(x.dst),
-          this.#vec(x.a),
-          this.#vec(x.b),
-          this.#v0,
-        );
+        return this.#compareLanes(x);
       case "toI32":
         return this.#op(vop.toI32, this.#vec(x.dst), 0, this.#vec(x.a));
       case "toF32":
@@ -250,6 +241,11 @@ class Renderer {
       case "reduce":
         return this.#reduce(x);
     }
+  }
+
+  #compareLanes({ kind, dst, a, b }: Extract<Instruction, { op: "compare" }>): void {
+    const [d, left, right] = [this.#vec(dst), this.#vec(a), this.#vec(b)];
+    compareLanes(this.#asm, this.#bits, kind, a.type === "f32", d, left, right, this.#v0);
   }
 
   #move(dst: number, from: number): void {
