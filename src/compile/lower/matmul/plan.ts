@@ -1,6 +1,6 @@
 /** How a product is computed: tiles, blocks, and which operand is copied first. A choice of data, by the shape alone. */
 import type { Target } from "../../tile.ts";
-import { bytesOf, type MatmulShape, tilingOf, wordsOf } from "./shape.ts";
+import { type MatmulShape, tilingOf, wordsOf } from "./shape.ts";
 
 export interface MatmulPlan {
   /** Rows of C, and vectors of its columns, whose sums are held in registers together; rows at most. */
@@ -17,39 +17,45 @@ export interface MatmulPlan {
   readonly unroll: number;
 }
 
-/** Rows whose stride is near a multiple of this fall on few lines of the nearest cache. */
-const aliasBytes = 2048;
-/** Bytes of A that an item keeps in the second cache. */
+/** Bytes of A that an item keeps in the second cache, beside a panel of B. */
 const blockBytes = 384 << 10;
+/** A panel's part that a block of K has in the second cache. */
+const panelBytes = 512 << 10;
+/** Columns of B that an item goes through before it begins with other rows. */
+const columnsMost = 1024;
 /** So many items at least, where tiles and panels allow: threads that are held up for a while find others to take. */
 const itemsWanted = 8;
 
 export function matmulPlan(target: Target, shape: MatmulShape): MatmulPlan {
   const words = wordsOf(target, shape);
-  const rows = target.lanes === 16 ? 12 : 4;
-  const vectors = target.lanes === 16 ? 2 : target.lanes === 8 ? 2 : 2;
+  const { rows, vectors } = tileFor(target, Math.ceil(shape.n / target.lanes));
   const unroll = 4;
-  const depthMost = 256;
-  const blocks = Math.ceil(words.count / depthMost);
+  const width = vectors * target.lanes;
+  const blocks = Math.ceil((words.count * width * 4) / panelBytes);
   const depth = Math.ceil(words.count / blocks / unroll) * unroll;
   const tiles = tilingOf(shape.m, rows).count;
-  const panels = Math.ceil(shape.n / (vectors * target.lanes));
-  const tilesMost = Math.max(1, Math.floor(blockBytes / (depth * 4 * rows)));
-  const rowBlocks = Math.ceil(tiles / tilesMost);
+  const panels = Math.ceil(shape.n / width);
+  const evenly = (all: number, most: number): number => Math.ceil(all / Math.ceil(all / Math.max(1, most)));
+  let tilesPerItem = evenly(tiles, Math.floor(blockBytes / (depth * 4 * rows)));
+  let panelsPerItem = evenly(panels, columnsMost / width);
   const batch = shape.batch ?? 1;
-  let [tilesPerItem, panelsPerItem] = [Math.ceil(tiles / rowBlocks), panels];
-  // Halves the side that is longer in bytes of C's tile until there are items enough.
   const items = (): number => batch * Math.ceil(tiles / tilesPerItem) * Math.ceil(panels / panelsPerItem);
-  while (items() < itemsWanted && (tilesPerItem > 4 || panelsPerItem > 4)) {
-    if (panelsPerItem * vectors * target.lanes > tilesPerItem * rows) panelsPerItem = Math.ceil(panelsPerItem / 2);
+  while (items() < itemsWanted && (tilesPerItem > 1 || panelsPerItem > 1)) {
+    if (tilesPerItem === 1 || (panelsPerItem > 1 && panelsPerItem * width > tilesPerItem * rows))
+      panelsPerItem = Math.ceil(panelsPerItem / 2);
     else tilesPerItem = Math.ceil(tilesPerItem / 2);
   }
   return { rows, vectors, depth, tilesPerItem, panelsPerItem, copyA: mustCopyA(target, shape), unroll };
 }
 
-/** Whether A's rows cannot be read, or not well, where they are. */
-function mustCopyA(target: Target, { a, k, ...shape }: MatmulShape): boolean {
-  if (a.transposed) return true;
-  if (shape.arithmetic === "bf16" && (a.type !== "bf16" || !target.dotBf16 || k % 2 === 1)) return true;
-  return (a.stride * bytesOf(a)) % aliasBytes === 0;
+/** As many sums as registers hold, beside a word's vectors of B and one of A; of wide tiles, since they load least. */
+function tileFor(target: Target, columns: number): { readonly rows: number; readonly vectors: number } {
+  const vectors = Math.min(columns, { 4: 2, 8: 2, 16: 4 }[target.lanes]);
+  if (target.lanes === 16) return { rows: { 1: 12, 2: 12, 3: 8, 4: 6 }[vectors]!, vectors };
+  return { rows: 4, vectors };
+}
+
+/** Whether A's rows cannot be read where they are. */
+function mustCopyA(target: Target, { a, k, arithmetic }: MatmulShape): boolean {
+  return a.transposed === true || (arithmetic === "bf16" && (a.type !== "bf16" || !target.dotBf16 || k % 2 === 1));
 }

@@ -3,11 +3,10 @@ import type { F32, Int } from "../../tile.ts";
 import { at, type TileBuilder, vector } from "../../tile-builder.ts";
 import type { Words } from "./shape.ts";
 
-/** Where a tile's rows of A are: bytes from a row to the next, and from a word of K to the next. */
+/** Where a tile's rows of A are; a row's words of K lie one after the other. */
 export interface Rows {
   readonly from: Int;
   readonly rowBytes: number;
-  readonly wordBytes: number;
 }
 
 /** Where a panel of B is: the vectors of each word of K lie together, `wordBytes` from those of the next. */
@@ -32,7 +31,7 @@ export function multiply(
     const word = u ^ order;
     const line = word * panel.wordBytes;
     const columns = sums[0]!.map((_, v) => at(cursor, line + v * b.target.lanes * 4));
-    const place = (r: number) => at(a.from, r * a.rowBytes + word * a.wordBytes, offset);
+    const place = (r: number) => at(a.from, r * a.rowBytes + word * 4, offset);
     if (kind === "pairs") {
       const w = columns.map((column) => b.loadI(column));
       for (const [r, row] of sums.entries()) {
@@ -49,7 +48,7 @@ export function multiply(
   };
   const turns = (from: number, to: number, times: number): void => {
     if (to <= from) return;
-    b.for(from * a.wordBytes, to * a.wordBytes, times * a.wordBytes, (offset) => {
+    b.for(from * 4, to * 4, times * 4, (offset) => {
       for (let u = 0; u < times; u++) step(offset, u);
       b.add(cursor, times * panel.wordBytes, cursor);
     });

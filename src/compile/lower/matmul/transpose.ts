@@ -1,35 +1,33 @@
 /** A square of words is transposed in registers: fours within fours, then fours among each other. */
 import type { I32, Int } from "../../tile.ts";
 import { at, type TileBuilder } from "../../tile-builder.ts";
+import type { LoadWords } from "./words.ts";
 
 /**
- * `rows` (at most `lanes`) rows of `words` words, `rowBytes` apart: word s of all of them goes to `to + s × stepBytes`, a vector
- * whose lanes beyond `rows` are zero. Reads nothing behind a row.
+ * `rows` (at most `lanes`) rows of `words` words of `wordBytes` each in memory: word s of all of them goes to
+ * `to + s × stepBytes`, a vector whose lanes from `rows` on are zero.
  */
 export function transposeRows(
   b: TileBuilder,
+  load: LoadWords,
   from: Int,
+  wordBytes: number,
   rows: number,
-  rowBytes: number,
   words: number,
   to: Int,
   stepBytes: number,
 ): void {
   const { lanes } = b.target;
+  const [x, y] = [b.int(from), b.int(to)];
   const square = (count: number): void => {
-    const load = (row: number): I32 => {
-      if (row >= rows) return b.constI(0);
-      const place = at(x, row * rowBytes);
-      return count === lanes ? b.loadI(place) : b.loadPartI(place, count);
-    };
-    transposed(b, load, (column, value) => {
+    const row = (r: number): I32 => (r < rows ? load(x, r, 0, count) : b.constI(0));
+    transposed(b, row, (column, value) => {
       if (column < count) b.store(at(y, column * stepBytes), value);
     });
   };
-  const [x, y] = [b.int(from), b.int(to)];
   b.for(0, Math.floor(words / lanes), 1, () => {
     square(lanes);
-    b.add(x, lanes * 4, x);
+    b.add(x, lanes * wordBytes, x);
     b.add(y, lanes * stepBytes, y);
   });
   if (words % lanes > 0) square(words % lanes);

@@ -1,0 +1,157 @@
+/** Copies of operands, in the order in which they are multiplied: panels of B, and an item's rows of A. */
+import type { Int, TileProgram } from "../../tile.ts";
+import { at, TileBuilder } from "../../tile-builder.ts";
+import { eachWidth, nameOf, type Parts, sourceOf } from "./parts.ts";
+import { bytesOf, elementsOf } from "./shape.ts";
+import { transposeRows } from "./transpose.ts";
+import { copyRow, partBytes, rowRoom, wordsAcross, wordsAsTheyAre } from "./words.ts";
+
+/** Whether B's words lie one after the other in its memory, so that they need no rounding and no pairing. */
+const ready = ({ shape: { b, k }, words }: Parts): boolean =>
+  words.kind === "f32" || (words.kind === "pairs" && b.type === "bf16" && k % 2 === 0);
+
+/** Scratch that `packColumns` needs: rows of B's words, where they are rounded or paired before they are transposed. */
+export const packScratch = (parts: Parts): number =>
+  parts.shape.b.transposed && !ready(parts) ? parts.target.lanes * rowRoom(parts.words.count) : 0;
+
+/** Parameters: B, panels. An item is a panel: for each word of K, that of its columns. */
+export function packColumns(parts: Parts): TileProgram {
+  const { target, shape, width, panels, panelBytes } = parts;
+  const b = new TileBuilder(target);
+  const [source, packed] = [b.param(), b.param()];
+  const { batchStride = 0, transposed } = shape.b;
+  const size = bytesOf(shape.b);
+  b.for(b.begin, b.end, 1, (item) => {
+    const panel = batchStride === 0 ? item : b.rem(item, panels);
+    const matrix = batchStride === 0 ? source : b.add(source, b.mul(b.div(item, panels), batchStride * size));
+    const from = b.add(matrix, b.mul(panel, width * (transposed ? sourceOf(shape.b).rowBytes : size)));
+    const to = b.add(packed, b.mul(item, panelBytes));
+    eachWidth(parts, b, panel, (counts) => {
+      if (transposed) rowsToPanel(b, parts, from, counts, to);
+      else columnsToPanel(b, parts, from, counts, to);
+    });
+  });
+  return b.finish(`matmul-pack-${nameOf(parts)}`);
+}
+
+function rowsToPanel(b: TileBuilder, parts: Parts, from: Int, counts: readonly number[], to: Int): void {
+  const { target, shape, words, width } = parts;
+  const source = sourceOf(shape.b);
+  for (const [v, count] of counts.entries()) {
+    const rows = v === 0 ? from : b.add(from, v * target.lanes * source.rowBytes);
+    const lanes = v === 0 ? to : b.add(to, v * target.lanes * 4);
+    const transpose = (first: Int, rowBytes: number): void =>
+      transposeRows(b, wordsAsTheyAre(b, rowBytes), first, 4, count, words.count, lanes, width * 4);
+    if (ready(parts)) {
+      transpose(rows, source.rowBytes);
+      continue;
+    }
+    const rowBytes = rowRoom(words.count);
+    const room = b.add(b.scratch, partBytes);
+    const [x, y] = [b.int(rows), b.int(room)];
+    b.for(0, count, 1, () => {
+      copyRow(b, words.kind, source, x, shape.k, y);
+      b.add(x, source.rowBytes, x);
+      b.add(y, rowBytes, y);
+    });
+    transpose(room, rowBytes);
+  }
+}
+
+function columnsToPanel(b: TileBuilder, parts: Parts, from: Int, counts: readonly number[], to: Int): void {
+  const { target, shape, words, width } = parts;
+  const source = sourceOf(shape.b);
+  const per = elementsOf(words);
+  const [x, y] = [b.int(from), b.int(to)];
+  const word = (elements: number): void => {
+    const load = wordsAcross(b, words.kind, source, elements);
+    for (const [v, count] of counts.entries()) {
+      b.store(at(y, v * target.lanes * 4), load(x, 0, v * target.lanes, count));
+    }
+    b.add(x, per * source.rowBytes, x);
+    b.add(y, width * 4, y);
+  };
+  const whole = Math.floor(shape.k / per);
+  b.for(0, whole, 1, () => word(per));
+  if (whole < words.count) word(shape.k - whole * per);
+}
+
+/** Bytes from one of an item's rows in scratch to the next. */
+export const copiedRowBytes = ({ plan }: Parts): number => rowRoom(plan.depth);
+
+/** Where they begin: before them, and behind them, there is room for rows of other items. */
+export const copiedFrom = (parts: Parts): number => partBytes + parts.target.lanes * copiedRowBytes(parts);
+
+export function copyScratch(parts: Parts): number {
+  const { plan, tiling, target } = parts;
+  if (!plan.copyA) return 0;
+  const rows = Math.min(plan.tilesPerItem, tiling.count) * tiling.height + target.lanes;
+  return copiedFrom(parts) + rows * copiedRowBytes(parts);
+}
+
+/** Rows `row` … `rowEnd` of A, words `k` … `k + depth`, to scratch, row by row. */
+export function copyRows(b: TileBuilder, parts: Parts, a: Int, row: Int, rowEnd: Int, k: Int, depth: number): void {
+  const { shape, words } = parts;
+  const per = elementsOf(words);
+  const padded = words.count * per - shape.k;
+  // The last block's words may hold one element more than there is.
+  const copy = (elements: number): void => {
+    if (shape.a.transposed) rowsFromAcross(b, parts, a, row, rowEnd, k, depth, elements);
+    else rowsFromRows(b, parts, a, row, rowEnd, k, elements);
+  };
+  const all = depth * per;
+  if (padded === 0) return copy(all);
+  b.if(
+    k,
+    "ge",
+    words.count - depth,
+    () => copy(all - padded),
+    () => copy(all),
+  );
+}
+
+function rowsFromRows(b: TileBuilder, parts: Parts, a: Int, row: Int, rowEnd: Int, k: Int, elements: number): void {
+  const source = sourceOf(parts.shape.a);
+  const first = b.mul(k, elementsOf(parts.words) * bytesOf(parts.shape.a));
+  const x = b.add(b.add(a, b.mul(row, source.rowBytes)), first);
+  const y = b.add(b.scratch, copiedFrom(parts));
+  b.for(row, rowEnd, 1, () => {
+    copyRow(b, parts.words.kind, source, x, elements, y);
+    b.add(x, source.rowBytes, x);
+    b.add(y, copiedRowBytes(parts), y);
+  });
+}
+
+/** As many rows of A as there are lanes at a time, each a run of columns in memory. */
+function rowsFromAcross(
+  b: TileBuilder,
+  parts: Parts,
+  a: Int,
+  row: Int,
+  rowEnd: Int,
+  k: Int,
+  depth: number,
+  elements: number,
+): void {
+  const { target, shape, words } = parts;
+  const { lanes } = target;
+  const source = sourceOf(shape.a);
+  const [per, size, rowBytes] = [elementsOf(words), bytesOf(shape.a), copiedRowBytes(parts)];
+  const start = b.add(a, b.mul(k, per * source.rowBytes));
+  const some = (first: Int, count: number): void => {
+    const x = b.add(start, b.mul(first, size));
+    const y = b.add(b.add(b.scratch, copiedFrom(parts)), b.mul(b.sub(first, row), rowBytes));
+    const squares = (rows: number, left: number): void =>
+      transposeRows(b, wordsAcross(b, words.kind, source, left), x, size, rows, count, y, rowBytes);
+    const whole = Math.floor(elements / (lanes * per));
+    b.for(0, whole, 1, () => {
+      squares(lanes, lanes * per);
+      b.add(x, lanes * per * source.rowBytes, x);
+      b.add(y, lanes * 4, y);
+    });
+    if (whole * lanes < depth) squares(depth - whole * lanes, elements - whole * lanes * per);
+  };
+  if (shape.m < lanes) return some(row, shape.m);
+  // Whole vectors hold rows of other items too, which are copied in vain; behind the last row nothing is read.
+  b.for(row, rowEnd, lanes, (first) => some(b.min(first, shape.m - lanes), lanes));
+}
