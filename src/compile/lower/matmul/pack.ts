@@ -145,6 +145,8 @@ function rowsFromAcross(
       transposeRows(b, wordsAcross(b, words.kind, source, left), x, size, rows, count, y, rowBytes);
     const whole = Math.floor(elements / (lanes * per));
     b.for(0, whole, 1, () => {
+      // No hardware foresees steps of whole rows.
+      for (let line = 0; line < lanes * per; line++) b.prefetch(at(x, (2 * lanes * per + line) * source.rowBytes));
       squares(lanes, lanes * per);
       b.add(x, lanes * per * source.rowBytes, x);
       b.add(y, lanes * 4, y);
