@@ -48,6 +48,8 @@ export interface Device {
   readonly note?: string;
   readonly target: Target;
   readonly threads: number;
+  /** Of each thread. */
+  readonly scratchBytes: number;
   /** Whether addresses are those of this process, so that kernels can read memory that others mapped. */
   readonly machine: boolean;
   /** Devices of one dialect run each other's code; absent where code cannot be kept. */
@@ -64,7 +66,12 @@ export interface Device {
    * `scratchBytes` given at creation is what each thread's kernels get.
    */
   run(records: Region, count: number): Promise<void>;
-  /** The same, and when each thread did its part of each record. Machine code has it only on a device opened with `timed`. */
+  /**
+   * The same while the caller waits, without the cost of an asynchronous call. `alone` runs it on this thread only, as
+   * WebAssembly always does: no record may then be another thread's.
+   */
+  runNow(records: Region, count: number, alone?: boolean): void;
+  /** The same as `run`, and when each thread did its part of each record. Machine code has it only on a device opened with `timed`. */
   timedRun?(records: Region, count: number): Promise<readonly Span[]>;
   /** How often threads made sure that others had come so far, at a barrier or before a record, since it was opened. */
   waits?(): number;

@@ -97,6 +97,10 @@ interface Team {
   readonly scratch: readonly Region[];
   /** Runs the list that the control block names, on this thread and the others. */
   run(): Promise<void>;
+  /** The same while the caller waits; `alone` on this thread only. */
+  runNow(alone: boolean): void;
+  /** The words of the control block that this thread runs lists by alone. */
+  readonly aloneWords: DataView;
   end(): void;
 }
 
@@ -105,10 +109,14 @@ function assemble(native: Native, { threads, scratchBytes, timed = false }: Devi
   // The line before a thread's scratch holds what is its own.
   const scratch = Array.from({ length: threads }, () => native.alloc(scratchBytes + line));
   const words = new DataView(block.buffer, block.offset);
+  const solo = native.alloc(control.bytes);
+  const aloneWords = new DataView(solo.buffer, solo.offset);
+  aloneWords.setInt32(control.threads, 1, true);
   words.setInt32(control.threads, threads, true);
   for (const [i, region] of scratch.entries()) {
     words.setBigUint64(control.scratch + 8 * i, BigInt(region.address + line), true);
   }
+  aloneWords.setBigUint64(control.scratch, BigInt(scratch[0]!.address + line), true);
   const run = native.install(runCode(timed));
   const stop = native.install(stopCode());
   const worker = native.install(workerCode(timed));
@@ -118,7 +126,7 @@ function assemble(native: Native, { threads, scratchBytes, timed = false }: Devi
     native.call(stop, block.address);
     for (const thread of others) native.join(thread);
     native.release();
-    for (const region of [block, ...scratch]) native.free(region);
+    for (const region of [block, solo, ...scratch]) native.free(region);
   };
   try {
     for (let i = 1; i < threads; i++) others.push(native.thread(worker, block.address));
@@ -127,22 +135,32 @@ function assemble(native: Native, { threads, scratchBytes, timed = false }: Devi
     end();
     throw error;
   }
-  return { words, scratch, run: () => native.callAsync(run, block.address), end };
+  return {
+    words,
+    aloneWords,
+    scratch,
+    run: () => native.callAsync(run, block.address),
+    runNow: (alone) => native.call(run, (alone ? solo : block).address),
+    end,
+  };
 }
 
 function start(native: Native, level: X64Level, target: Target, options: DeviceOptions): Device {
   const { threads, timed } = options;
   assert(threads >= 1 && threads <= threadsMax, () => `${threads} threads`);
-  const { words, scratch, run, end } = assemble(native, options);
+  const { words, aloneWords, scratch, run, runNow, end } = assemble(native, options);
   let running = false;
   let closed = false;
   const clock = timed ? timing(native, scratch, line) : undefined;
-  const launch = async (records: Region, count: number): Promise<void> => {
+  const prepare = (block: DataView, records: Region, count: number): void => {
     assert(!running && !closed, () => "runs of a device must not overlap");
-    running = true;
-    words.setBigUint64(control.records, BigInt(records.address), true);
-    words.setBigUint64(control.count, BigInt(count), true);
+    block.setBigUint64(control.records, BigInt(records.address), true);
+    block.setBigUint64(control.count, BigInt(count), true);
     clock?.prepare(count);
+  };
+  const launch = async (records: Region, count: number): Promise<void> => {
+    prepare(words, records, count);
+    running = true;
     try {
       await run();
     } finally {
@@ -153,6 +171,7 @@ function start(native: Native, level: X64Level, target: Target, options: DeviceO
     level,
     target,
     threads,
+    scratchBytes: options.scratchBytes,
     machine: true,
     dialect: `${level} ${JSON.stringify(target)}`,
     alloc: (bytes) => native.alloc(bytes),
@@ -160,6 +179,10 @@ function start(native: Native, level: X64Level, target: Target, options: DeviceO
     render,
     install: (kernels) => installKernels(native, kernels),
     run: launch,
+    runNow(records, count, alone = false) {
+      prepare(alone ? aloneWords : words, records, count);
+      runNow(alone);
+    },
     waits: () =>
       scratch.reduce((n, s) => n + Number(new DataView(s.buffer).getBigUint64(s.offset + line + own.waits, true)), 0),
     ...(clock && {

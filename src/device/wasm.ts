@@ -32,11 +32,13 @@ export async function openWasm({ threads, scratchBytes, relaxed = relaxedHere() 
     }),
   );
   let installed = 0;
+  const here = thisThread(memory, driver, space, scratchBytes);
   const render = (p: TileProgram): Rendered => ({ name: p.name, code: Uint8Array.from(renderWasm(p, relaxed)) });
   return {
     level: "wasm",
     target: wasmTarget,
     threads,
+    scratchBytes,
     machine: false,
     dialect: `wasm ${JSON.stringify(relaxed)}`,
     alloc(bytes) {
@@ -55,16 +57,49 @@ export async function openWasm({ threads, scratchBytes, relaxed = relaxedHere() 
       const handles = programs.map((_, i) => installed + i);
       installed += programs.length;
       pool.post({ kind: "install", module, size: installed });
+      here.install(module, installed);
       return handles;
     },
     async run(records, count) {
       await pool.run({ kind: "run", records: records.address, count });
     },
+    runNow: (records, count) => here.run(records.address, count),
     async timedRun(records, count) {
       const answers = await pool.run({ kind: "run", records: records.address, count, timed: true });
       return spansOf(answers.map((times) => times ?? []));
     },
     close: () => pool.close(),
+  };
+}
+
+/** Runs lists on the calling thread, with a table of kernels and a control block of its own. */
+function thisThread(
+  memory: WebAssembly.Memory,
+  driver: WebAssembly.Module,
+  space: Allocator,
+  scratchBytes: number,
+): { install(module: WebAssembly.Module, size: number): void; run(records: number, count: number): void } {
+  let waiting: { readonly module: WebAssembly.Module; readonly size: number }[] = [];
+  let own: { readonly table: WebAssembly.Table; run(records: number, count: number): void } | undefined;
+  const start = (): NonNullable<typeof own> => {
+    const table = new WebAssembly.Table({ element: "anyfunc", initial: 0 });
+    const { run } = new WebAssembly.Instance(driver, { env: { memory, table } }).exports;
+    assert(typeof run === "function", () => "the driver exports its loop");
+    const [scratch, block] = [space.alloc(scratchBytes), space.alloc(control.bytes)];
+    new Uint8Array(memory.buffer, block, control.bytes).fill(0);
+    return { table, run: (records, count) => void run(records, count, 1, scratch, block, 1) };
+  };
+  return {
+    install: (module, size) => void waiting.push({ module, size }),
+    run(records, count) {
+      own ??= start();
+      for (const { module, size } of waiting) {
+        own.table.grow(size - own.table.length);
+        new WebAssembly.Instance(module, { env: { memory, table: own.table } });
+      }
+      waiting = [];
+      own.run(records, count);
+    },
   };
 }
 

@@ -15,7 +15,7 @@ export function select<V extends F32 | I32>(b: TileBuilder, mask: I32, a: V, c: 
   return b.bitsF(b.i32("xor", other, b.i32("and", mask, b.i32("xor", b.bitsI(a as F32), other)))) as V;
 }
 
-export const isNaN = (b: TileBuilder, x: F32): I32 => b.compare("ne", x, x);
+export const notANumber = (b: TileBuilder, x: F32): I32 => b.compare("ne", x, x);
 export const negate = (b: TileBuilder, x: F32): F32 => b.bitsF(b.i32("xor", b.bitsI(x), b.constI(1 << 31)));
 export const absolute = (b: TileBuilder, x: F32): F32 => b.bitsF(b.i32("and", b.bitsI(x), b.constI(0x7fffffff)));
 const signOf = (b: TileBuilder, x: F32): I32 => b.i32("and", b.bitsI(x), b.constI(1 << 31));
@@ -42,9 +42,11 @@ export function exponential(b: TileBuilder, x: F32, low?: F32): F32 {
   b.fma(r, n, b.constF(-ln2.high));
   b.fma(r, n, b.constF(-ln2.low));
   if (low !== undefined) b.fadd(r, low, r);
-  const p = horner(b, r, [
-    1.98756915e-4, 1.3981999507e-3, 8.3334519073e-3, 4.1665795894e-2, 1.6666665459e-1, 5.0000001201e-1,
-  ]);
+  const p = horner(
+    b,
+    r,
+    [1.98756915e-4, 1.3981999507e-3, 8.3334519073e-3, 4.1665795894e-2, 1.6666665459e-1, 5.0000001201e-1],
+  );
   const sum = b.fadd(r, b.constF(1));
   b.fma(sum, p, b.fmul(r, r));
   // In two steps: 2^n itself may be no f32 where the result is one.
@@ -67,10 +69,14 @@ export function logarithm(b: TileBuilder, x: F32): F32 {
   const { m, e } = split(b, x);
   const f = b.fsub(m, b.constF(1));
   const z = b.fmul(f, f);
-  const p = horner(b, f, [
-    7.0376836292e-2, -1.151461031e-1, 1.167699874e-1, -1.2420140846e-1, 1.4249322787e-1, -1.6668057665e-1,
-    2.0000714765e-1, -2.4999993993e-1, 3.3333331174e-1,
-  ]);
+  const p = horner(
+    b,
+    f,
+    [
+      7.0376836292e-2, -1.151461031e-1, 1.167699874e-1, -1.2420140846e-1, 1.4249322787e-1, -1.6668057665e-1,
+      2.0000714765e-1, -2.4999993993e-1, 3.3333331174e-1,
+    ],
+  );
   const y = b.fmul(b.fmul(p, f), z);
   b.fma(y, e, b.constF(ln2.low));
   b.fma(y, z, b.constF(-0.5));
@@ -86,7 +92,7 @@ export function logarithm(b: TileBuilder, x: F32): F32 {
 function sine(b: TileBuilder, x: F32, quarter: 0 | 1): F32 {
   const n = b.round(b.fmul(x, b.constF(2 / Math.PI)));
   const r = b.copy(x);
-  for (const part of [-1.57079637050628662109375, 4.37113900018624283e-8, 1.71512449e-15]) b.fma(r, n, b.constF(part));
+  for (const part of [-1.5707963705062866, 4.371139000186243e-8, 1.71512449e-15]) b.fma(r, n, b.constF(part));
   const z = b.fmul(r, r);
   const sin = b.copy(r);
   b.fma(sin, b.fmul(horner(b, z, [-1.9515295891e-4, 8.3321608736e-3, -1.6666654611e-1]), z), r);
@@ -105,9 +111,7 @@ export function tanh(b: TileBuilder, x: F32): F32 {
   const size = absolute(b, x);
   const z = b.fmul(x, x);
   const near = b.copy(x);
-  const p = horner(b, z, [
-    -5.70498872745e-3, 2.06390887954e-2, -5.37397155531e-2, 1.33314422036e-1, -3.33332819422e-1,
-  ]);
+  const p = horner(b, z, [-5.70498872745e-3, 2.06390887954e-2, -5.37397155531e-2, 1.33314422036e-1, -3.33332819422e-1]);
   b.fma(near, b.fmul(p, z), x);
   const e = exponential(b, b.fadd(size, size));
   const far = b.fsub(b.constF(1), b.fdiv(b.constF(2), b.fadd(e, b.constF(1))));
@@ -141,7 +145,7 @@ export function erf(b: TileBuilder, x: F32): F32 {
   const near = b.fmul(x, horner(b, b.fmul(x, x), erfNear));
   const size = absolute(b, x);
   const e = exponential(b, horner(b, b.fsub(b.fmin(b.constF(4), size), b.constF(2.5)), erfFar));
-  const far = select(b, isNaN(b, x), x, withSign(b, b.fsub(b.constF(1), e), signOf(b, x)));
+  const far = select(b, notANumber(b, x), x, withSign(b, b.fsub(b.constF(1), e), signOf(b, x)));
   return select(b, b.compare("lt", size, b.constF(1)), near, far);
 }
 
@@ -158,7 +162,7 @@ export function truncate(b: TileBuilder, x: F32): I32 {
 export function sign(b: TileBuilder, x: F32): F32 {
   const one = b.bitsI(withSign(b, b.constF(1), signOf(b, x)));
   const nonzero = b.bitsF(b.i32("and", b.compare("ne", x, b.constF(0)), one));
-  return select(b, isNaN(b, x), x, nonzero);
+  return select(b, notANumber(b, x), x, nonzero);
 }
 
 /** ln of positive x as a sum of two f32. */
@@ -213,7 +217,7 @@ export function power(b: TileBuilder, x: F32, y: F32): F32 {
   const signed = b.bitsF(b.i32("xor", b.bitsI(magnitude), b.i32("and", odd, signOf(b, x))));
   const none = b.i32("and", b.i32("xor", whole, b.constI(-1)), b.compare("lt", x, zero));
   const value = select(b, none, b.constF(Number.NaN), signed);
-  const undefinedIn = b.i32("or", isNaN(b, x), isNaN(b, y));
+  const undefinedIn = b.i32("or", notANumber(b, x), notANumber(b, y));
   const defined = select(b, undefinedIn, b.constF(Number.NaN), value);
   return select(b, b.compare("eq", y, zero), b.constF(1), defined);
 }
@@ -224,5 +228,5 @@ export function roundToBf16(b: TileBuilder, x: F32): F32 {
   const even = b.i32("and", b.shift("shr", bits, 16), b.constI(1));
   const up = b.i32("add", bits, b.i32("add", even, b.constI(0x7fff)));
   const quiet = b.i32("or", bits, b.constI(0x400000));
-  return b.bitsF(b.i32("and", select(b, isNaN(b, x), quiet, up), b.constI(0xffff0000 | 0)));
+  return b.bitsF(b.i32("and", select(b, notANumber(b, x), quiet, up), b.constI(0xffff0000 | 0)));
 }

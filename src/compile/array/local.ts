@@ -47,8 +47,8 @@ const binaries: { readonly [K in Exclude<Binary, Comparing>]: (b: TileBuilder, x
   mul: (b, x, y) => b.fmul(x, y),
   div: (b, x, y) => b.fdiv(x, y),
   pow: f.power,
-  max: (b, x, y) => f.select(b, f.isNaN(b, x), x, b.fmax(x, y)),
-  min: (b, x, y) => f.select(b, f.isNaN(b, x), x, b.fmin(x, y)),
+  max: (b, x, y) => f.select(b, f.notANumber(b, x), x, b.fmax(x, y)),
+  min: (b, x, y) => f.select(b, f.notANumber(b, x), x, b.fmin(x, y)),
 };
 
 export function binary(b: TileBuilder, fn: Exclude<Binary, Comparing>, x: F32 | I32, y: F32 | I32): F32 | I32 {

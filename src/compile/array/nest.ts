@@ -2,7 +2,7 @@
  * Nests of loops: what is computed for each element of some arrays of one shape, as expressions over places in memory.
  * Movement has become arithmetic on places (`form.ts`), and what is elementwise has become part of who reads it.
  */
-import type { ArrayDType, ArrayGraph, ArrayNode, ArrayOp } from "../../graph/array.ts";
+import type { ArrayDType, ArrayNode, ArrayOp } from "../../graph/array.ts";
 import type { NodeId } from "../../graph/ir.ts";
 import { combine, constantForm, coordinatesOf, type Form, linear, type Split, stridesOf } from "./form.ts";
 
@@ -242,7 +242,3 @@ function merged(nest: Nest): Nest {
   const stores = nest.stores.map((s) => ({ ...s, form: change(s.form), value: mapForms(s.value, change, known) }));
   return { ...nest, loops, stores };
 }
-
-/** The nodes by their names; a graph may number them as it likes. */
-export const nodesById = (graph: ArrayGraph): ReadonlyMap<NodeId, ArrayNode> =>
-  new Map(graph.nodes.map((node) => [node.id, node]));

@@ -1,6 +1,7 @@
 /** Addresses of a nest's arrays while its loops are written: one cursor for each way of stepping, moved where a loop turns. */
-import { bytesOfType } from "../../graph/array.ts";
+
 import type { ArrayDType } from "../../graph/array.ts";
+import { bytesOfType } from "../../graph/array.ts";
 import type { NodeId } from "../../graph/ir.ts";
 import type { Address, Int } from "../tile.ts";
 import { at, type TileBuilder } from "../tile-builder.ts";

@@ -8,7 +8,7 @@ interface Kernel {
 }
 
 /** Copies `bytes`, a constant, from one place to another. */
-function copyRow(b: TileBuilder, from: Int, to: Int, bytes: number): void {
+export function copyRow(b: TileBuilder, from: Int, to: Int, bytes: number): void {
   const step = b.target.lanes * 4;
   const whole = bytes - (bytes % step);
   if (whole > 0) b.for(0, whole, step, (i) => b.store(at(to, 0, i), b.loadI(at(from, 0, i))));

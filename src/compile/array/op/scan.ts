@@ -47,8 +47,7 @@ function scan(
           const here = b.add(from, b.mul(place, inner * bytes));
           if (bytes === 2) {
             if (count === lanes) return b.loadF(at(here), "bf16");
-            for (let l = 0; l < count; l++)
-              b.storeInt(at(b.scratch, 2 * l), b.loadInt(at(here, 2 * l), "u16"), "u16");
+            for (let l = 0; l < count; l++) b.storeInt(at(b.scratch, 2 * l), b.loadInt(at(here, 2 * l), "u16"), "u16");
             return b.loadF(at(b.scratch), "bf16");
           }
           return count === lanes ? b.loadF(at(here)) : b.loadPartF(at(here), count);
