@@ -9,6 +9,7 @@ import { UserError } from "../core/errors.ts";
 import type { Slot } from "../core/slot.ts";
 import { fusionRigs } from "./rig/fusion.ts";
 import { launchRigs } from "./rig/launch.ts";
+import { memoryRigs } from "./rig/memory.ts";
 import { passRigs } from "./rig/pass.ts";
 import { servingRigs } from "./rig/serving.ts";
 import { tunerRigs } from "./rig/tuner.ts";
@@ -22,7 +23,14 @@ export interface Rig {
   measure(id: string, where: Claim["where"], workload?: string, given?: Given): Promise<Metrics>;
 }
 
-export const rigs: readonly Rig[] = [...fusionRigs, ...launchRigs, ...passRigs, ...servingRigs, ...tunerRigs];
+export const rigs: readonly Rig[] = [
+  ...fusionRigs,
+  ...launchRigs,
+  ...memoryRigs,
+  ...passRigs,
+  ...servingRigs,
+  ...tunerRigs,
+];
 
 export function rigOf(path: string): Rig {
   const rig = rigs.find((r) => r.slot.path === path);

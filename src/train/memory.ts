@@ -164,6 +164,18 @@ export const forwardTensors = ({ tensors, turn }: MemoryView): readonly TensorId
 export const lastForward = ({ tensors, turn }: MemoryView, id: TensorId): UnitId =>
   Math.max(tensors[id]!.producer ?? -1, ...tensors[id]!.uses.filter((u) => u < turn));
 
+/** What must be in memory to have a tensor again: itself, or where it is dropped, what it is computed from. */
+export function sourcesOf(view: MemoryView, dropped: ReadonlySet<TensorId>, tensor: TensorId): readonly TensorId[] {
+  const found = new Set<TensorId>();
+  const follow = (t: TensorId): void => {
+    if (found.has(t)) return;
+    found.add(t);
+    if (dropped.has(t)) for (const read of view.units[view.tensors[t]!.producer!]!.reads) follow(read);
+  };
+  follow(tensor);
+  return [...found].filter((t) => !dropped.has(t));
+}
+
 /** Its first use in the backward part. */
 export const firstBackward = ({ tensors, turn }: MemoryView, id: TensorId): UnitId | undefined =>
   tensors[id]!.uses.find((u) => u >= turn);

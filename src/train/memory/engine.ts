@@ -12,7 +12,7 @@ import type { Encoding, MemoryPlan, MemoryView, RunRecord, StepRecord, TensorId,
 import { Arena } from "./arena.ts";
 import { checkMemoryPlan } from "./check-plan.ts";
 import type { MemoryMachine, Ticket } from "./machine.ts";
-import { OutOfMemory } from "./out-of-memory.ts";
+import { type Fail, outOfMemory, type Shortage } from "./out-of-memory.ts";
 import { liveTensors, nowhere, type Place } from "./place.ts";
 import { type Script, type ScriptRun, scriptOf } from "./script.ts";
 
@@ -21,18 +21,20 @@ export class MemoryEngine {
   readonly #machine: MemoryMachine;
   readonly #arena: Arena;
   readonly #places: Place[];
+  readonly #fail: Fail;
 
   /** Places what is there before a step. Throws `OutOfMemory` where already that does not fit. */
-  constructor(view: MemoryView, machine: MemoryMachine) {
+  constructor(view: MemoryView, machine: MemoryMachine, fail: Fail = outOfMemory) {
     this.#view = view;
     this.#machine = machine;
+    this.#fail = fail;
     this.#arena = new Arena(view.capacity);
     this.#places = view.tensors.map(nowhere);
     for (const [id, { name, bytes, producer }] of view.tensors.entries()) {
       if (producer !== undefined) continue;
       const offset = this.#arena.alloc(bytes);
-      const live = liveTensors(view, this.#places, () => undefined);
-      if (offset === undefined) throw new OutOfMemory({ name, bytes, unit: "the step", live }, this.#arena);
+      const live = () => liveTensors(view, this.#places, () => undefined);
+      if (offset === undefined) throw fail(() => ({ name, bytes, unit: "the step", live: live() }), this.#arena);
       this.#places[id]!.offset = offset;
     }
   }
@@ -54,7 +56,7 @@ export class MemoryEngine {
       this.#places[id] = nowhere();
     }
     this.#arena.resetPeak();
-    return new Step(this.#view, this.#machine, this.#arena, this.#places, plan).run();
+    return new Step(this.#view, this.#machine, this.#arena, this.#places, plan, this.#fail).run();
   }
 }
 
@@ -64,6 +66,7 @@ class Step {
   readonly #arena: Arena;
   readonly #places: Place[];
   readonly #plan: MemoryPlan;
+  readonly #fail: Fail;
   readonly #script: Script;
   /** What is written over a tensor, in its place. */
   readonly #successor = new Map<TensorId, TensorId>();
@@ -77,7 +80,8 @@ class Step {
   readonly #counts = { stallSeconds: 0, outBytes: 0, inBytes: 0, encodedBytes: 0, decodedBytes: 0 };
   readonly #evicted: TensorId[] = [];
 
-  constructor(view: MemoryView, machine: MemoryMachine, arena: Arena, places: Place[], plan: MemoryPlan) {
+  constructor(view: MemoryView, machine: MemoryMachine, arena: Arena, places: Place[], plan: MemoryPlan, fail: Fail) {
+    this.#fail = fail;
     this.#view = view;
     this.#machine = machine;
     this.#arena = arena;
@@ -159,17 +163,14 @@ class Step {
   #end(): void {
     this.#at = this.#script.runs.length;
     this.#locked.clear();
+    for (const [id, { producer, output }] of this.#view.tensors.entries()) {
+      if ((producer === undefined && !this.#successor.has(id)) || output) this.#bring(id, undefined);
+    }
     for (const [old, id] of this.#successor) {
-      this.#places[old] = this.#places[id]!;
+      // The host knows it by its name in this step.
+      this.#places[old] = { ...this.#places[id]!, host: false };
       this.#places[id] = nowhere();
-      if (this.#leaving.delete(id)) this.#leaving.add(old);
     }
-    for (const [id, { producer, output, replaces }] of this.#view.tensors.entries()) {
-      if (producer !== undefined && !output) continue;
-      if (replaces === undefined) this.#bring(id, undefined);
-    }
-    for (const t of this.#leaving) this.#stall(this.#places[t]!.leaving!);
-    this.#settle();
   }
 
   #offset(t: TensorId): number {
@@ -332,11 +333,11 @@ class Step {
       this.#settle();
       const offset = this.#arena.alloc(bytes);
       if (offset !== undefined) return offset;
-      if (!this.#makeRoom()) throw this.#shortage(bytes, unit, t);
+      if (!this.#makeRoom()) throw this.#fail(() => this.#shortage(bytes, unit, t), this.#arena);
     }
   }
 
-  #shortage(bytes: number, unit: UnitId | undefined, t: TensorId | undefined): OutOfMemory {
+  #shortage(bytes: number, unit: UnitId | undefined, t: TensorId | undefined): Shortage {
     const nameOf = (id: UnitId): string => this.#view.units[id]!.name;
     const name = t === undefined ? "working memory" : this.#view.tensors[t]!.name;
     const live = liveTensors(this.#view, this.#places, (id) => {
@@ -344,7 +345,7 @@ class Step {
       return next === undefined ? undefined : nameOf(this.#script.runs[next]!.unit);
     });
     const who = unit === undefined ? "the end of the step" : nameOf(unit);
-    return new OutOfMemory({ name, bytes, unit: who, live }, this.#arena);
+    return { name, bytes, unit: who, live };
   }
 
   /** False where nothing can go. */

@@ -7,7 +7,6 @@ import type { Encoding, MemoryPlan, MemoryView, StepRecord, TensorId, UnitId } f
 import { copySeconds } from "../memory.ts";
 import { MemoryEngine } from "./engine.ts";
 import type { MemoryMachine, Ticket } from "./machine.ts";
-import { OutOfMemory } from "./out-of-memory.ts";
 
 export class ModelledMachine implements MemoryMachine {
   readonly #view: MemoryView;
@@ -66,10 +65,11 @@ export function modelledBytes(bytes: number, as: Encoding, zeros: number): numbe
 
 /** What a step under the plan would do; `undefined` where it does not fit. */
 export function price(view: MemoryView, plan: MemoryPlan): StepRecord | undefined {
+  const unfit = new Error("the step does not fit");
   try {
-    return new MemoryEngine(view, new ModelledMachine(view)).step(plan);
+    return new MemoryEngine(view, new ModelledMachine(view), () => unfit).step(plan);
   } catch (error) {
-    if (error instanceof OutOfMemory) return undefined;
+    if (error === unfit) return undefined;
     throw error;
   }
 }

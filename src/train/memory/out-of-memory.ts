@@ -39,3 +39,8 @@ export class OutOfMemory extends UserError {
     this.shortage = shortage;
   }
 }
+
+/** Makes what is thrown; what was live is asked for only if it is to be told. */
+export type Fail = (shortage: () => Shortage, arena: Arena) => Error;
+
+export const outOfMemory: Fail = (shortage, arena) => new OutOfMemory(shortage(), arena);

@@ -15,7 +15,11 @@ export interface Place {
 }
 
 export const nowhere = (): Place => ({
-  ...{ offset: undefined, host: false, leaving: undefined, coming: undefined, encoded: undefined },
+  offset: undefined,
+  host: false,
+  leaving: undefined,
+  coming: undefined,
+  encoded: undefined,
   touched: -1,
 });
 

@@ -19,7 +19,7 @@ export default offload({
   options: {
     bits: { default: 0, unit: "bits", min: 0, help: "Digits of what must lose some: 16, 10 or 8; 0 loses none." },
   },
-  claim: { metric: "activationBytes", better: "lower", than: "on-demand", on: "vgg-roomy", factor: 1.3, where: "sim" },
+  claim: { metric: "peakBytes", better: "lower", than: "on-demand", on: "vgg-roomy", factor: 1.3, where: "sim" },
 
   create({ bits }) {
     const lossy: Encoding | undefined = bits === 0 ? undefined : bits <= 8 ? "fp8" : bits <= 10 ? "fp10" : "fp16";

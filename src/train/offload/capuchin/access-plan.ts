@@ -135,7 +135,9 @@ export class AccessPlan {
     const follow = (t: TensorId): boolean => {
       if (chain.has(t)) return true;
       chain.add(t);
-      return this.#view.units[this.#view.tensors[t]!.producer!]!.reads.every((r) => this.#there(r, to) || follow(r));
+      const maker = this.#view.tensors[t]!.producer;
+      if (maker === undefined) return false;
+      return this.#view.units[maker]!.reads.every((r) => this.#there(r, to) || follow(r));
     };
     return follow(tensor) ? [...chain] : undefined;
   }
