@@ -11,6 +11,7 @@ import { createRequire } from "node:module";
 import { homedir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { setFlagsFromString } from "node:v8";
 import { Script } from "node:vm";
 import { readKept, writeKept } from "../device/kept-file.ts";
 
@@ -23,6 +24,8 @@ const keptMax = 32;
 export function runBundle(): boolean {
   const source = readBundle();
   if (source === undefined) return false;
+  // Functions that ran once, as those of modules do, would be dropped before what is kept is taken.
+  setFlagsFromString("--no-flush-bytecode");
   const filename = fileURLToPath(bundle);
   const folder = join(process.env.HEDDLE_HOME || join(homedir(), ".cache", "heddle"), "code");
   const path = join(folder, keptName(source));

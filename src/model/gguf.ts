@@ -7,7 +7,6 @@
  */
 import type { WeightType } from "./checkpoint.ts";
 import { Cursor, damaged } from "./gguf/cursor.ts";
-import { Metadata } from "./gguf/metadata.ts";
 import { ggmlNames, ggmlTypes } from "./gguf/type.ts";
 import { readValue } from "./gguf/value.ts";
 import type { MappedFile } from "./mapped-file.ts";
@@ -25,7 +24,7 @@ export interface GgufTensor {
 
 export interface Gguf {
   readonly version: number;
-  /** Arrays of numbers are typed arrays (of booleans and 64-bit integers: plain); strings are decoded on first use. */
+  /** Arrays of numbers are typed arrays (of booleans and 64-bit integers: plain); of strings: a `StringList`. */
   readonly metadata: ReadonlyMap<string, unknown>;
   readonly tensors: ReadonlyMap<string, GgufTensor>;
 }
@@ -74,8 +73,8 @@ function checkCount(cursor: Cursor, what: string, count: number, least: number):
   }
 }
 
-function readMetadata(cursor: Cursor, count: number): Metadata {
-  const metadata = new Metadata();
+function readMetadata(cursor: Cursor, count: number): Map<string, unknown> {
+  const metadata = new Map<string, unknown>();
   for (let i = 0; i < count; i++) {
     const key = cursor.string(`the key of metadata pair ${i}`, nameBytesMax);
     const reading = `metadata ${quote(key)}`;
@@ -85,7 +84,7 @@ function readMetadata(cursor: Cursor, count: number): Metadata {
   return metadata;
 }
 
-function readAlignment(cursor: Cursor, metadata: Metadata): number {
+function readAlignment(cursor: Cursor, metadata: ReadonlyMap<string, unknown>): number {
   const alignment = metadata.get("general.alignment") ?? defaultAlignment;
   const possible = typeof alignment === "number" && alignment >= 8 && alignment <= 2 ** 20;
   if (possible && Number.isInteger(Math.log2(alignment))) return alignment;

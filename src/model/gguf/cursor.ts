@@ -69,13 +69,18 @@ export class Cursor {
     return this.#bytes.toString("utf8", this.at, (this.at += length));
   }
 
-  /** Steps over `count` strings, checking each length. */
-  skipStrings(count: number, reading: string): void {
+  /** Steps over `count` strings, checking each length; gives where each began, from here on, and where the last ended. */
+  skipStrings(count: number, reading: string): Uint32Array {
+    const starts = new Uint32Array(count + 1);
+    const from = this.at;
     for (let i = 0; i < count; i++) {
+      starts[i] = this.at - from;
       const length = this.u64(reading);
       this.need(length, reading);
       this.at += length;
     }
+    starts[count] = this.at - from;
+    return starts;
   }
 
   /** A copy of the `length` bytes from `start` on, which have been read: it may outlive the mapping. */

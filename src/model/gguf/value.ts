@@ -1,13 +1,6 @@
 /** The values of GGUF metadata: thirteen types, arrays of them, and strings by the hundred thousand. */
 import type { Cursor } from "./cursor.ts";
-
-/** A value that is decoded when it is first asked for: most of a header is vocabulary, which loading weights never reads. */
-export class Deferred {
-  readonly decode: () => unknown;
-  constructor(decode: () => unknown) {
-    this.decode = decode;
-  }
-}
+import { StringList } from "./string-list.ts";
 
 const bytesOf = [1, 1, 2, 2, 4, 4, 4, 1, undefined, undefined, 8, 8, 8] as const;
 const stringType = 8;
@@ -39,9 +32,8 @@ function readArray(cursor: Cursor, reading: string, depth: number): unknown {
   if (type === arrayType) return Array.from({ length: count }, () => readArray(cursor, reading, depth + 1));
   const start = cursor.at;
   if (type === stringType) {
-    cursor.skipStrings(count, reading);
-    const copy = cursor.copy(start, cursor.at - start);
-    return new Deferred(() => strings(copy, count));
+    const starts = cursor.skipStrings(count, reading);
+    return new StringList(cursor.copy(start, cursor.at - start), starts);
   }
   cursor.need(count * least, reading);
   cursor.at += count * least;
@@ -83,19 +75,3 @@ const narrow = (n: bigint): number | bigint => {
   const asNumber = Number(n);
   return Number.isSafeInteger(asNumber) ? asNumber : n;
 };
-
-/** `count` strings, each after its 64-bit length; every length was checked when the header was read. */
-function strings(bytes: Uint8Array<ArrayBuffer>, count: number): string[] {
-  const buffer = Buffer.from(bytes.buffer);
-  // One Latin-1 string of everything: a piece of ASCII, which most pieces are, is then a substring and no call.
-  const latin = buffer.toString("latin1");
-  const out = new Array<string>(count);
-  for (let i = 0, at = 0; i < count; i++) {
-    const start = at + 8;
-    at = start + bytes[at]! + (bytes[at + 1]! << 8) + (bytes[at + 2]! << 16) + bytes[at + 3]! * 0x1000000;
-    let p = start;
-    while (p < at && bytes[p]! < 128) p++;
-    out[i] = p === at ? latin.substring(start, at) : buffer.toString("utf8", start, at);
-  }
-  return out;
-}

@@ -3,7 +3,7 @@ import { byteLevelCharacters, fromByteLevel, toByteLevel } from "./byte-level.ts
 import { mergePairs } from "./merge.ts";
 import { type PreTokenizer, splitWords } from "./pre-tokenizer.ts";
 import { missingByte } from "./text.ts";
-import { type Codec, tokenTypes, type Vocabulary } from "./vocabulary.ts";
+import { type Codec, type Pieces, tokenTypes, type Vocabulary } from "./vocabulary.ts";
 
 /** Words remembered with their tokens; text repeats itself. */
 const rememberedMax = 8192;
@@ -11,13 +11,13 @@ const rememberedMax = 8192;
 export class Bpe implements Codec {
   readonly spacePrefix = false;
   readonly #vocabulary: Vocabulary;
-  readonly #merges: ArrayLike<string>;
+  readonly #merges: Pieces;
   readonly #pre: PreTokenizer;
   readonly #remembered = new Map<string, readonly number[]>();
   #ranks: ReadonlyMap<string, number> | undefined;
 
   /** `merges[rank]` is `left right`. */
-  constructor(vocabulary: Vocabulary, merges: ArrayLike<string>, pre: PreTokenizer) {
+  constructor(vocabulary: Vocabulary, merges: Pieces, pre: PreTokenizer) {
     this.#vocabulary = vocabulary;
     this.#merges = merges;
     this.#pre = pre;
@@ -59,7 +59,7 @@ export class Bpe implements Codec {
   #build(): ReadonlyMap<string, number> {
     const ranks = new Map<string, number>();
     for (let rank = 0; rank < this.#merges.length; rank++) {
-      const merge = this.#merges[rank]!;
+      const merge = this.#merges.at(rank)!;
       if (!ranks.has(merge)) ranks.set(merge, rank);
     }
     return ranks;

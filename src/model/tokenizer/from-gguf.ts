@@ -1,11 +1,12 @@
 /** The tokenizer that a GGUF file describes under `tokenizer.ggml.*`. */
 import { UserError } from "../../core/errors.ts";
+import { StringList } from "../gguf/string-list.ts";
 import type { Tokenizer } from "../tokenizer.ts";
 import { assemble, namedEnds } from "./assemble.ts";
 import { Bpe } from "./bpe.ts";
 import { preTokenizer } from "./pre-tokenizer.ts";
 import { Spm } from "./spm.ts";
-import { type Codec, tokenTypes, Vocabulary } from "./vocabulary.ts";
+import { type Codec, type Pieces, tokenTypes, Vocabulary } from "./vocabulary.ts";
 
 type Metadata = ReadonlyMap<string, unknown>;
 
@@ -38,7 +39,7 @@ export function tokenizerFromGguf(metadata: Metadata): Tokenizer {
 
 function readVocabulary(metadata: Metadata): Vocabulary {
   const pieces = list(metadata, "tokens");
-  if (pieces === undefined || pieces.length === 0 || typeof pieces[0] !== "string") {
+  if (!isPieces(pieces) || pieces.length === 0) {
     throw new UserError(
       "Reading the tokenizer: tokenizer.ggml.tokens is missing or is no list of strings.",
       "The file holds no vocabulary: take another, or convert it again.",
@@ -46,7 +47,7 @@ function readVocabulary(metadata: Metadata): Vocabulary {
   }
   const types = list(metadata, "token_type") ?? new Uint8Array(pieces.length).fill(tokenTypes.normal);
   checkLength("token_type", types.length, pieces.length);
-  return new Vocabulary(pieces as ArrayLike<string>, types as ArrayLike<number>);
+  return new Vocabulary(pieces, types as ArrayLike<number>);
 }
 
 function readSpm(
@@ -62,7 +63,7 @@ function readSpm(
 
 function readBpe(metadata: Metadata, vocabulary: Vocabulary): { codec: Codec; addsBos: boolean } {
   const merges = list(metadata, "merges");
-  if (merges === undefined || (merges.length > 0 && typeof merges[0] !== "string")) {
+  if (!isPieces(merges)) {
     throw new UserError(
       "Reading the tokenizer: tokenizer.ggml.merges is missing or is no list of strings.",
       "The file is incomplete: take another, or convert it again.",
@@ -70,7 +71,7 @@ function readBpe(metadata: Metadata, vocabulary: Vocabulary): { codec: Codec; ad
   }
   const name = metadata.get("tokenizer.ggml.pre") ?? "default";
   const pre = preTokenizer(String(name));
-  return { codec: new Bpe(vocabulary, merges as ArrayLike<string>, pre), addsBos: pre.bos };
+  return { codec: new Bpe(vocabulary, merges, pre), addsBos: pre.bos };
 }
 
 function list(metadata: Metadata, name: string): ArrayLike<unknown> | undefined {
@@ -81,6 +82,12 @@ function list(metadata: Metadata, name: string): ArrayLike<unknown> | undefined 
     `Reading the tokenizer: tokenizer.ggml.${name} is no list.`,
     "The file is damaged: take another.",
   );
+}
+
+/** Arrays of a GGUF file hold one type. */
+function isPieces(list: unknown): list is Pieces {
+  if (list instanceof StringList) return true;
+  return Array.isArray(list) && (list.length === 0 || typeof list[0] === "string");
 }
 
 function checkLength(name: string, length: number, size: number): void {

@@ -12,20 +12,28 @@ export interface Codec {
   bytes(id: number): Uint8Array;
 }
 
+/** An array, or a list that knows where a text is in it. */
+export interface Pieces {
+  readonly length: number;
+  at(index: number): string | undefined;
+  /** Of several the last. */
+  indexByText?(text: string): number | undefined;
+}
+
 export class Vocabulary {
   readonly size: number;
-  readonly #pieces: ArrayLike<string>;
+  readonly #pieces: Pieces;
   readonly #types: ArrayLike<number>;
   #ids: ReadonlyMap<string, number> | undefined;
 
-  constructor(pieces: ArrayLike<string>, types: ArrayLike<number>) {
+  constructor(pieces: Pieces, types: ArrayLike<number>) {
     this.size = pieces.length;
     this.#pieces = pieces;
     this.#types = types;
   }
 
   piece(id: number): string {
-    return this.#pieces[id] ?? `<${id}>`;
+    return this.#pieces.at(id) ?? `<${id}>`;
   }
 
   type(id: number): number {
@@ -34,13 +42,14 @@ export class Vocabulary {
 
   /** Of several ids with one text the last, as llama.cpp has it. */
   find(piece: string): number | undefined {
+    if (this.#pieces.indexByText !== undefined) return this.#pieces.indexByText(piece);
     this.#ids ??= this.#build();
     return this.#ids.get(piece);
   }
 
   #build(): ReadonlyMap<string, number> {
     const ids = new Map<string, number>();
-    for (let id = 0; id < this.size; id++) ids.set(this.#pieces[id]!, id);
+    for (let id = 0; id < this.size; id++) ids.set(this.#pieces.at(id)!, id);
     return ids;
   }
 }
