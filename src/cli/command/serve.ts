@@ -73,6 +73,8 @@ function announce(url: string, { checkpoint, service, device }: Running, given: 
   const { batching, kvCache, speculation, apiKey } = given;
   print(`${url}/v1  ${checkpoint.name}, ${service.context} tokens of context, on ${device.level} × ${device.threads}`);
   print(`${checkpoint.path}, ${batching}, ${kvCache}, speculation: ${speculation}`);
+  const adapters = checkpoint.adapters?.map(({ name }) => name) ?? [];
+  if (adapters.length > 0) print(`adapters, asked for as models: ${adapters.join(", ")}`);
   const { note } = chatTemplateSource(checkpoint);
   if (note !== undefined) say(note);
   const body = JSON.stringify({
