@@ -12,10 +12,10 @@ import { oracleMachine } from "../test/oracle-machine.ts";
 import { trainedGguf } from "./export.ts";
 import { machineFiles, writeWhole } from "./files.ts";
 import { floats, integers, Regions } from "./machine.ts";
-import { ropeTables } from "./model/decoder.ts";
 import { logitsGraph } from "./model/graphs.ts";
+import { ropeTables } from "./model/served.ts";
 import { configOf, type DecoderShape } from "./model/shape.ts";
-import { type ModelStepOptions, openModelStep, type TokenBatch } from "./model-step.ts";
+import { type ModelStepOptions, openModelStep, type TokenBatch, trainedGraph } from "./model-step.ts";
 
 const shape: DecoderShape = {
   layers: 2,
@@ -130,10 +130,11 @@ test("what is trained is what is served: logits of the graph and of the GGUF, wi
 
     const { tokens } = batchAt(7, { ...options, batch: 1 });
     const regions = new Regions(machine);
-    const given = { ...options, config: configOf(served), batch: 1, parameters: step.parameters() };
+    const graphOfModel = await trainedGraph(configOf(served));
+    const given = { ...options, model: graphOfModel, batch: 1, parameters: step.parameters() };
     for (const { name, values } of step.parameters())
       floats(regions.alloc(name, values.length), values.length).set(values);
-    for (const [name, values] of Object.entries(ropeTables(configOf(served), 8))) {
+    for (const [name, values] of Object.entries(ropeTables(configOf(served).ropes[0]!, 8))) {
       floats(regions.alloc(name, values.length), values.length).set(values);
     }
     integers(regions.alloc("tokens", 8), 8).set(tokens);

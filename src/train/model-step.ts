@@ -6,9 +6,10 @@
  * The loss is a mean over the counted tokens of all batches of a step, so accumulating k batches is one batch k times as large.
  */
 import { sizeOf } from "../graph/array.ts";
+import type { Graph } from "../graph/ir.ts";
+import { loadArchitecture } from "../model/architecture.ts";
 import type { ModelConfig } from "../model/checkpoint.ts";
 import { type ArrayMachine, type ArrayProgramRun, floats, integers, Regions } from "./machine.ts";
-import { ropeTables } from "./model/decoder.ts";
 import {
   accumulateGraph,
   type GraphOptions,
@@ -19,6 +20,7 @@ import {
   updateGraph,
 } from "./model/graphs.ts";
 import type { AdamW } from "./model/optimizer.ts";
+import { ropeTables } from "./model/served.ts";
 import { initialise, type Parameter, parametersOf } from "./model/shape.ts";
 import { learningRate, type Schedule } from "./schedule.ts";
 import { firstNonFinite, type NonFinite, type StateArray, type Step, type StepMetrics } from "./step.ts";
@@ -59,7 +61,7 @@ interface Opened {
 
 export async function openModelStep(machine: ArrayMachine, options: ModelStepOptions): Promise<ModelStep> {
   const parameters = parametersOf(options.config);
-  const step = new CompiledStep(machine, options, parameters);
+  const step = new CompiledStep(machine, options, parameters, await trainedGraph(options.config));
   try {
     await step.open();
   } catch (error) {
@@ -69,19 +71,28 @@ export async function openModelStep(machine: ArrayMachine, options: ModelStepOpt
   return step;
 }
 
+/** The graph of a model that is made from nothing: it has the weights that `parametersOf` names, and no others. */
+export async function trainedGraph(config: ModelConfig): Promise<Graph> {
+  const names = new Set(parametersOf(config).map(({ name }) => name));
+  const architecture = await loadArchitecture(config.architecture, "the recipe");
+  return architecture.build(config, (name) => names.has(name));
+}
+
 class CompiledStep implements ModelStep {
   readonly state: ReadonlyMap<string, StateArray>;
   readonly size: number;
   readonly #machine: ArrayMachine;
   readonly #options: ModelStepOptions;
   readonly #parameters: readonly Parameter[];
+  readonly #model: Graph;
   readonly #regions: Regions;
   readonly #programs = new Map<(options: GraphOptions) => NamedGraph, Opened>();
 
-  constructor(machine: ArrayMachine, options: ModelStepOptions, parameters: readonly Parameter[]) {
+  constructor(machine: ArrayMachine, options: ModelStepOptions, parameters: readonly Parameter[], model: Graph) {
     this.#machine = machine;
     this.#options = options;
     this.#parameters = parameters;
+    this.#model = model;
     this.#regions = new Regions(machine);
     this.size = parameters.reduce((n, { shape }) => n + sizeOf(shape), 0);
     this.state = new Map(
@@ -97,7 +108,7 @@ class CompiledStep implements ModelStep {
     for (const name of ["tokens", "targets", "weights"]) this.#regions.alloc(name, batch * length);
     for (const name of ["loss", "gradientNorm", "total", "learningRate", "correction1", "correction2"])
       this.#regions.alloc(name, 1);
-    for (const [name, values] of Object.entries(ropeTables(config, length))) {
+    for (const [name, values] of Object.entries(ropeTables(config.ropes[0]!, length))) {
       floats(this.#regions.alloc(name, values.length), values.length).set(values);
     }
     if (accumulate > 1)
@@ -178,7 +189,7 @@ class CompiledStep implements ModelStep {
   }
 
   #graphOptions(): GraphOptions {
-    return { ...this.#options, parameters: this.#parameters };
+    return { ...this.#options, parameters: this.#parameters, model: this.#model };
   }
 
   async #program(make: (options: GraphOptions) => NamedGraph): Promise<Opened> {

@@ -14,13 +14,14 @@ import type { ArrayGraph, ArrayType } from "../../graph/array.ts";
 import { ArrayBuilder, type ArrayValue } from "../../graph/array-builder.ts";
 import { ArrayMath } from "../../graph/array-math.ts";
 import { gradient } from "../../graph/gradient.ts";
-import type { ModelConfig } from "../../model/checkpoint.ts";
-import { TrainedDecoder } from "./decoder.ts";
+import type { Graph, NodeId, Rope } from "../../graph/ir.ts";
 import { type AdamW, adamW, allFinite, clipScale, globalNorm } from "./optimizer.ts";
+import { type ServedValues, servedAsArrays, weightedLoss } from "./served.ts";
 import type { Parameter } from "./shape.ts";
 
 export interface GraphOptions {
-  readonly config: ModelConfig;
+  /** The model as it is served. */
+  readonly model: Graph;
   readonly parameters: readonly Parameter[];
   /** Sequences and tokens of each, of one batch. */
   readonly batch: number;
@@ -67,29 +68,38 @@ class GraphInProgress {
     this.#donate[`${name}'`] = name;
   }
 
-  /** Logits [B · T, V] and the sum of losses, from inputs of their own. */
-  decoder(): { readonly model: TrainedDecoder; readonly logits: ArrayValue } {
-    const { config, batch, length, bf16 } = this.#options;
+  /** The model over inputs of its own: logits [B · T, V]. */
+  served(): ServedValues {
+    const { model, batch, length, bf16 } = this.#options;
     const inputs = {
       tokens: this.input("tokens", i32(batch, length)),
-      cos: this.input("cos", f32(length, config.headWidth / 2)),
-      sin: this.input("sin", f32(length, config.headWidth / 2)),
-      parameters: this.parameters,
+      weight: (name: string) => this.parameters.get(name)!,
+      rope: ({ frequencies }: Rope) => ({
+        cos: this.input("cos", f32(length, frequencies.length)),
+        sin: this.input("sin", f32(length, frequencies.length)),
+      }),
     };
-    const model = new TrainedDecoder(this.builder, config, inputs, { bf16 });
-    return { model, logits: model.logits() };
+    return servedAsArrays(this.m, model, inputs, bf16);
   }
 
-  loss(): { readonly model: TrainedDecoder; readonly loss: ArrayValue } {
+  loss(): { readonly served: ServedValues; readonly loss: ArrayValue; readonly stops: ReadonlySet<NodeId> } {
     const { batch, length } = this.#options;
-    const { model, logits } = this.decoder();
+    const served = this.served();
     const targets = this.input("targets", i32(batch * length));
-    return { model, loss: model.loss(logits, targets, this.input("weights", f32(batch * length))) };
+    const weights = this.input("weights", f32(batch * length));
+    const { loss, stop } = weightedLoss(this.m, served.logits, targets, weights);
+    return { served, loss, stops: new Set([...served.stops, stop]) };
   }
 
-  gradients(model: TrainedDecoder, loss: ArrayValue): readonly ArrayValue[] {
+  gradients({
+    loss,
+    stops,
+  }: {
+    readonly loss: ArrayValue;
+    readonly stops: ReadonlySet<NodeId>;
+  }): readonly ArrayValue[] {
     const wrt = [...this.parameters.values()];
-    const found = gradient(this.builder, [loss], wrt, { stops: model.stops });
+    const found = gradient(this.builder, [loss], wrt, { stops });
     return found.map((g, i) => g ?? this.m.fill(wrt[i]!, 0));
   }
 
@@ -127,7 +137,7 @@ class GraphInProgress {
 /** Output `logits` [B · T, V]. */
 export function logitsGraph(options: GraphOptions): NamedGraph {
   const g = new GraphInProgress(options);
-  g.output("logits", g.decoder().logits);
+  g.output("logits", g.served().logits);
   return g.finish();
 }
 
@@ -141,22 +151,22 @@ export function lossGraph(options: GraphOptions): NamedGraph {
 /** Outputs `loss` and `gradientNorm`, and all parameters and moments replaced. */
 export function stepGraph(options: GraphOptions): NamedGraph {
   const g = new GraphInProgress(options);
-  const { model, loss } = g.loss();
-  g.output("loss", loss);
-  g.update(g.gradients(model, loss), loss);
+  const made = g.loss();
+  g.output("loss", made.loss);
+  g.update(g.gradients(made), made.loss);
   return g.finish();
 }
 
 /** Outputs `loss`, and all sums of gradients replaced. */
 export function accumulateGraph(options: GraphOptions): NamedGraph {
   const g = new GraphInProgress(options);
-  const { model, loss } = g.loss();
-  const gradients = g.gradients(model, loss);
+  const made = g.loss();
+  const gradients = g.gradients(made);
   for (const [i, { name, shape }] of options.parameters.entries()) {
     const sum = `${name}.sum`;
     g.replace(sum, g.m.add(g.input(sum, f32(...shape)), gradients[i]!));
   }
-  g.output("loss", loss);
+  g.output("loss", made.loss);
   return g.finish();
 }
 
@@ -168,13 +178,13 @@ export function updateGraph(options: GraphOptions): NamedGraph {
   return g.finish();
 }
 
-/** To find where a number stops being finite: the stream after each part, the loss, and the gradients, each under its name. */
+/** To find where a number stops being finite: what each weight gives, the loss, and the gradients, each under its name. */
 export function inspectGraph(options: GraphOptions): NamedGraph {
   const g = new GraphInProgress(options);
-  const { model, loss } = g.loss();
-  for (const [name, value] of model.activations) g.output(`stream after ${name}`, value);
-  g.output("loss", loss);
-  for (const [i, value] of g.gradients(model, loss).entries()) {
+  const made = g.loss();
+  for (const [name, value] of made.served.activations) g.output(`result of ${name}`, value);
+  g.output("loss", made.loss);
+  for (const [i, value] of g.gradients(made).entries()) {
     g.output(`gradient of ${options.parameters[i]!.name}`, value);
   }
   return g.finish();

@@ -25,6 +25,8 @@ export interface ServedValues {
   readonly logits: ArrayValue;
   /** Values that pass no gradient on: it would cancel. */
   readonly stops: ReadonlySet<NodeId>;
+  /** What each weight gave, by its name, in the order of computation. */
+  readonly activations: ReadonlyMap<string, ArrayValue>;
 }
 
 /** The cosines and sines of `length` positions. Angles are products of f32, as the serving kernels have them. */
@@ -43,13 +45,16 @@ export function ropeTables({ frequencies, magnitude }: Rope, length: number): { 
 export function servedAsArrays(m: ArrayMath, graph: Graph, inputs: ServedInputs, bf16: boolean): ServedValues {
   const converter = new Converter(m, inputs, bf16);
   for (const node of graph.nodes) converter.add(node);
-  return { logits: converter.value(graph.outputs.logits!), stops: converter.stops };
+  const { stops, activations } = converter;
+  return { logits: converter.value(graph.outputs.logits!), stops, activations };
 }
 
 type Rule<O extends Op> = (op: O, inputs: readonly ArrayValue[], node: Node) => ArrayValue;
 
 class Converter {
   readonly stops = new Set<NodeId>();
+  readonly activations = new Map<string, ArrayValue>();
+  readonly #names = new Map<NodeId, string>();
   readonly #m: ArrayMath;
   readonly #inputs: ServedInputs;
   readonly #bf16: boolean;
@@ -70,7 +75,10 @@ class Converter {
     if (op.kind === "input" && op.name !== "tokens") return;
     const rule = this.#rules[op.kind] as Rule<Op>;
     const given = inputs.flatMap((input) => this.#values.get(input) ?? []);
-    this.#values.set(id, rule(op, given, node));
+    const value = rule(op, given, node);
+    this.#values.set(id, value);
+    if (op.kind === "weight") this.#names.set(id, op.name);
+    else for (const input of inputs) if (this.#names.has(input)) this.activations.set(this.#names.get(input)!, value);
   }
 
   value(id: NodeId): ArrayValue {
@@ -183,4 +191,22 @@ class Converter {
 /** Passes write it, architectures never do. */
 function written(op: Op): never {
   throw new Error(`bug: ${op.kind} in the graph of an architecture`);
+}
+
+/** Σ weights · −log p(target), f32 [1]; logits [S, V], targets i32 and weights f32 [S]. Gives the value that passes no gradient too. */
+export function weightedLoss(
+  m: ArrayMath,
+  logits: ArrayValue,
+  targets: ArrayValue,
+  weights: ArrayValue,
+): { readonly loss: ArrayValue; readonly stop: NodeId } {
+  const [rows, vocabulary] = logits.type.shape as [number, number];
+  const greatest = m.max(logits, [1]);
+  const shifted = m.sub(logits, m.expand(greatest, logits.type.shape));
+  const logSum = m.unary("log", m.sum(m.unary("exp", shifted), [1]));
+  const own = m.broadcast(m.reshape(targets, [rows, 1]), [rows, vocabulary]);
+  const chosen = m.binary("eq", m.iota([rows, vocabulary], 1, "i32"), own);
+  const picked = m.sum(m.mul(shifted, chosen), [1]);
+  const losses = m.mul(m.sub(logSum, picked), m.reshape(weights, [rows, 1]));
+  return { loss: m.reshape(m.sum(losses, [0, 1]), [1]), stop: greatest.id };
 }
