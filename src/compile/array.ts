@@ -15,6 +15,7 @@ import { lowerProduct } from "./array/op/product.ts";
 import { random } from "./array/op/random.ts";
 import { scatterAdd, take } from "./array/op/rows.ts";
 import { argmax, axisOf, cumsum } from "./array/op/scan.ts";
+import { lowerWindows } from "./array/op/windows.ts";
 import { loadsOf } from "./array/order.ts";
 import { type Prepared, prepare } from "./array/prepare.ts";
 import type { ArrayCall, ArrayMemory, ArrayProgram } from "./array/program.ts";
@@ -154,6 +155,12 @@ export class Lowering {
       }
       case "scatterAdd":
         return own(scatterAdd(target, sizeOf(shapeOf(0)), sizeOf(type.shape.slice(1)), type.shape[0]!));
+      case "conv2d":
+      case "conv2dInput":
+      case "conv2dWeight":
+      case "pool2d":
+      case "pool2dInput":
+        return lowerWindows(this, node, op);
       case "random":
         return own(random(target, op.fn, op.stream, sizeOf(type.shape)));
       default: {

@@ -133,16 +133,17 @@ export function gelu(b: TileBuilder, x: F32): F32 {
 
 const erfNear = [
   -9.673590284364764e-6, 1.1268253729213029e-4, -8.484396385028958e-4, 5.221053492277861e-3, -2.6865437626838684e-2,
-  1.1283782869577408e-1, -3.7612637877464294e-1, 1.128379225730896,
+  1.1283782869577408e-1, -3.7612637877464294e-1, 0.128379225730896,
 ];
 const erfFar = [
   1.6140616015403853e-6, -1.3309390384767375e-5, 7.739442557303457e-5, -4.2014456753886644e-4, 2.165160309673702e-3,
   -0.010858517012633651, -9.438936402724896e-1, -5.352680681072855, -7.806815277051937,
 ];
 
-/** Below 1 by x P(x²), above by 1 - e^Q(|x| - 5/2). */
+/** Below 1 by x + x P(x²), above by 1 - e^Q(|x| - 5/2). */
 export function erf(b: TileBuilder, x: F32): F32 {
-  const near = b.fmul(x, horner(b, b.fmul(x, x), erfNear));
+  const near = b.copy(x);
+  b.fma(near, horner(b, b.fmul(x, x), erfNear), x);
   const size = absolute(b, x);
   const e = exponential(b, horner(b, b.fsub(b.fmin(b.constF(4), size), b.constF(2.5)), erfFar));
   const far = select(b, notANumber(b, x), x, withSign(b, b.fsub(b.constF(1), e), signOf(b, x)));

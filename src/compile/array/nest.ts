@@ -163,7 +163,11 @@ class Walk {
 
   #reshaped(input: NodeId, at: readonly Form[], shape: readonly number[], from: readonly number[]): Value {
     if (`${shape}` === `${from}`) return this.#value(input, at);
-    const found = coordinatesOf(linear(at, shape, this.#extents.length), from, this.#extents);
+    const place = linear(at, shape, this.#extents.length);
+    if (this.#inMemory.has(input)) {
+      return { kind: "load", node: input, form: place, dtype: this.#graph.get(input)!.type.dtype };
+    }
+    const found = coordinatesOf(place, from, this.#extents);
     if (found !== undefined && "coordinates" in found) return this.#value(input, found.coordinates);
     if (found === undefined) this.needs ??= input;
     else this.split ??= found.split;
