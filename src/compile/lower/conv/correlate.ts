@@ -6,7 +6,7 @@
 import type { F32, Int, Target, TileProgram } from "../../tile.ts";
 import { at, TileBuilder } from "../../tile-builder.ts";
 import { type Axis, type Correlation, stretchOf } from "./geometry.ts";
-import { type Packing, packedBytes, packingOf, panelBytes, phaseBytes } from "./pack.ts";
+import { type Packing, packedBytes, packingOf, phaseBytes, tapBytes } from "./pack.ts";
 import { type ConvSchedule, chooseSchedule } from "./schedule.ts";
 import { repeat, type Stage, stage, stageBytes, stagedBytes, stageRowBytes } from "./stage.ts";
 import { type Elements, sumTile, type Taps } from "./tile.ts";
@@ -45,7 +45,7 @@ export function lowerCorrelation(
   const plan: Plan = {
     ...{ c, schedule, packing, bands: Math.ceil(Math.max(...c.rows.map((a) => a.outputs)) / schedule.band) },
     stage: {
-      ...{ image: c.source, narrow: c.narrow, keeps: elements === "pairs" },
+      ...{ image: c.source, channels: c.source.channels, narrow: c.narrow, keeps: elements === "pairs" },
       rows: stretchOf(c.rows, schedule.band),
       columns: stretchOf(c.columns, Number.POSITIVE_INFINITY),
     },
@@ -104,10 +104,52 @@ function phase(b: TileBuilder, plan: Plan, rows: Axis, columns: Axis, { first, w
         x: c.depthwise ? b.add(place.x, b.mul(index, packing.width * elementBytes)) : place.x,
         to: b.add(place.to, b.mul(index, packing.width * 4)),
       };
-      tiles(b, plan, rows, columns, { ...at, count, weights: panel, index });
-      b.add(panel, panelBytes(packing, rows, columns), panel);
+      blocks(b, plan, rows, columns, { ...at, count, weights: panel, index });
     });
   });
+}
+
+/** Bytes of a panel's weights that stay in the nearest cache, beside a stage, while all tiles of a band use them. */
+const blockBytesWanted = 20 * 1024;
+
+/**
+ * All taps of a panel, some at a time: their sums wait in the result in between, which changes no bit of them. Moves
+ * `weights` behind the panel.
+ */
+function blocks(b: TileBuilder, plan: Plan, rows: Axis, columns: Axis, place: PanelPlace): void {
+  const bytes = tapBytes(plan.packing);
+  const rowBytes = columns.taps * bytes;
+  const some = (taps: Taps, rowsOf: Axis, columnsOf: Axis, x: Int, begun: Int | undefined): void => {
+    tiles(b, plan, rowsOf, columnsOf, { ...place, x, begun, taps });
+    b.add(place.weights, rowsOf.taps * columnsOf.taps * bytes, place.weights);
+    if (begun !== undefined) b.assign(begun, b.int(1));
+  };
+  const high = Math.max(1, Math.floor(blockBytesWanted / rowBytes));
+  if (rowBytes === 0 || high >= rows.taps) {
+    return some(tapsOf(plan, rows, columns), rows, columns, place.x, undefined);
+  }
+  const [begun, row] = [b.int(0), b.int(place.x)];
+  const single = { ...columns, taps: 1 };
+  const stageRow = rows.step * stageRowBytes(plan.stage);
+  const stageColumn = columns.step * plan.c.source.channels * stagedBytes(plan.stage);
+  if (rowBytes > 2 * blockBytesWanted) {
+    const one = { ...rows, taps: 1 };
+    return repeat(b, rows.taps, () => {
+      const column = b.int(row);
+      repeat(b, columns.taps, () => {
+        some(tapsOf(plan, one, single), one, single, column, begun);
+        b.add(column, stageColumn, column);
+      });
+      b.add(row, stageRow, row);
+    });
+  }
+  const whole = { ...rows, taps: high };
+  repeat(b, Math.floor(rows.taps / high), () => {
+    some(tapsOf(plan, whole, columns), whole, columns, row, begun);
+    b.add(row, high * stageRow, row);
+  });
+  const rest = { ...rows, taps: rows.taps % high };
+  if (rest.taps > 0) some(tapsOf(plan, rest, columns), rest, columns, row, begun);
 }
 
 interface PanelPlace {
@@ -118,6 +160,12 @@ interface PanelPlace {
   readonly index: Int;
   /** Rows of the band. */
   readonly count: Int;
+}
+
+/** Some taps of a panel: sums go on with what the result holds where `begun` is not 0. */
+interface BlockPlace extends PanelPlace {
+  readonly taps: Taps;
+  readonly begun: Int | undefined;
 }
 
 /** Where the outputs of a phase are, in bytes. */
@@ -139,7 +187,7 @@ function stepsOf({ c, stage }: Plan, rows: Axis, columns: Axis): Steps {
 }
 
 /** All tiles of a panel. */
-function tiles(b: TileBuilder, plan: Plan, rows: Axis, columns: Axis, place: PanelPlace): void {
+function tiles(b: TileBuilder, plan: Plan, rows: Axis, columns: Axis, place: BlockPlace): void {
   const { schedule } = plan;
   const steps = stepsOf(plan, rows, columns);
   const width = Math.min(schedule.columns, columns.outputs);
@@ -150,12 +198,12 @@ function tiles(b: TileBuilder, plan: Plan, rows: Axis, columns: Axis, place: Pan
       const x = b.add(place.x, b.mul(row, steps.stageRow));
       const to = b.add(place.to, b.mul(row, steps.row));
       repeat(b, whole / width, () => {
-        tile(b, plan, rows, columns, { ...place, x, to }, steps, high, width);
+        tile(b, plan, { ...place, x, to }, steps, high, width);
         b.add(x, width * steps.stageColumn, x);
         b.add(to, width * steps.column, to);
       });
       const rest = columns.outputs - whole;
-      if (rest > 0) tile(b, plan, rows, columns, { ...place, x, to }, steps, high, rest);
+      if (rest > 0) tile(b, plan, { ...place, x, to }, steps, high, rest);
       b.add(row, high, next);
     });
   }
@@ -163,40 +211,36 @@ function tiles(b: TileBuilder, plan: Plan, rows: Axis, columns: Axis, place: Pan
 
 function tile(
   b: TileBuilder,
-  plan: Plan,
-  rows: Axis,
-  columns: Axis,
-  place: PanelPlace,
+  { schedule, packing }: Plan,
+  { taps, begun, ...place }: BlockPlace,
   steps: Steps,
   high: number,
   width: number,
 ): void {
-  const { schedule, packing } = plan;
-  const pixels = Array.from({ length: high * width }, (_, i) => [Math.floor(i / width), i % width] as const);
-  const sums = sumTile(
-    b,
-    {
-      ...{ elements: packing.elements, vectors: schedule.vectors, taps: tapsOf(plan, rows, columns) },
-      pixels: pixels.map(([i, j]) => i * steps.stageRow + j * steps.stageColumn),
-    },
-    place.x,
-    place.weights,
-  );
-  const store = (channels: number): void => {
-    for (const [p, [i, j]] of pixels.entries()) {
-      storeChannels(b, place.to, i * steps.row + j * steps.column, sums[p]!, channels);
-    }
-  };
+  const all = Array.from({ length: high * width }, (_, i) => [Math.floor(i / width), i % width] as const);
+  const pixels = all.map(([i, j]) => i * steps.stageRow + j * steps.stageColumn);
+  const places = all.map(([i, j]) => i * steps.row + j * steps.column);
+  const sums = pixels.map(() => Array.from({ length: schedule.vectors }, () => b.constF(0)));
   const last = packing.outer - (packing.panels - 1) * packing.width;
-  if (last === packing.width) return store(last);
-  if (packing.panels === 1) return store(last);
-  b.if(
-    place.index,
-    "eq",
-    packing.panels - 1,
-    () => store(last),
-    () => store(packing.width),
-  );
+  const byPanel = (write: (channels: number) => void): void => {
+    if (last === packing.width || packing.panels === 1) return write(last);
+    b.if(
+      place.index,
+      "eq",
+      packing.panels - 1,
+      () => write(last),
+      () => write(packing.width),
+    );
+  };
+  const load = (): void =>
+    byPanel((channels) => {
+      for (const [p, offset] of places.entries()) loadChannels(b, place.to, offset, sums[p]!, channels);
+    });
+  if (begun !== undefined) b.if(begun, "ne", 0, load);
+  sumTile(b, { elements: packing.elements, vectors: schedule.vectors, taps, pixels }, sums, place.x, place.weights);
+  byPanel((channels) => {
+    for (const [p, offset] of places.entries()) storeChannels(b, place.to, offset, sums[p]!, channels);
+  });
 }
 
 /** Taps of a row whose elements follow each other are one run. */
@@ -206,6 +250,16 @@ function tapsOf({ c, packing, stage }: Plan, rows: Axis, columns: Axis): Taps {
   const follow = packing.inner * stagedBytes(stage) === columnBytes && columns.taps > 0;
   if (follow) return { ...rowTaps, columns: 1, columnBytes, run: columns.taps * packing.inner };
   return { ...rowTaps, columns: columns.taps, columnBytes, run: packing.inner };
+}
+
+/** Vectors get the first `channels` that lie at `from`, and keep what they have behind them. */
+function loadChannels(b: TileBuilder, from: Int, offset: number, sums: readonly F32[], channels: number): void {
+  const { lanes } = b.target;
+  for (const [i, sum] of sums.entries()) {
+    const left = channels - i * lanes;
+    const place = at(from, offset + i * lanes * 4);
+    if (left > 0) b.assign(sum, left >= lanes ? b.loadF(place) : b.loadPartF(place, left));
+  }
 }
 
 /** The first `channels` of these vectors. */

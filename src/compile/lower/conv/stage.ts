@@ -13,10 +13,12 @@ export interface Stage {
   readonly keeps: boolean;
   readonly rows: Stretch;
   readonly columns: Stretch;
+  /** Channels of a pixel that the stage has room for: all of them, or those that are used together. */
+  readonly channels: number;
 }
 
 export const stagedBytes = ({ keeps }: Stage): number => (keeps ? 2 : 4);
-export const stageRowBytes = (s: Stage): number => s.columns.extent * s.image.channels * stagedBytes(s);
+export const stageRowBytes = (s: Stage): number => s.columns.extent * s.channels * stagedBytes(s);
 /** With what zeros may run over the end by, and vectors be read beyond it. */
 export const stageBytes = (s: Stage): number => s.rows.extent * stageRowBytes(s) + 256;
 
@@ -26,30 +28,42 @@ export function repeat(b: TileBuilder, count: number, body: () => void): void {
   else if (count > 1) b.for(0, count, 1, body);
 }
 
-/** Rows from `top` on (which may lie outside) of the image at `from`, to scratch at `to`. */
-export function stage(b: TileBuilder, s: Stage, from: Int, top: Int, to: Int): void {
-  const { rows, columns, channels } = s.image;
+/**
+ * Rows from `top` on (which may lie outside) of the image at `from`, to scratch at `to`. `count` channels of each pixel, from
+ * `from` on, are copied: as many as there is room for, or fewer.
+ */
+export function stage(b: TileBuilder, s: Stage, from: Int, top: Int, to: Int, count = s.channels): void {
+  const { rows, columns } = s.image;
   const { low, extent } = s.columns;
   const left = Math.min(extent, Math.max(0, -low));
   const first = Math.max(0, low);
   const seen = Math.max(0, Math.min(columns - first, extent - left));
-  const bytes = stagedBytes(s);
-  const stored = s.narrow ? 2 : 4;
+  const pixelBytes = s.channels * stagedBytes(s);
+  const stored = s.image.channels * (s.narrow ? 2 : 4);
   const row = b.int(to);
   b.for(top, b.add(top, s.rows.extent), 1, (y) => {
-    const blank = (): void => zeros(b, row, extent * channels * bytes);
+    const blank = (): void => zeros(b, row, extent * pixelBytes);
     const copied = (): void => {
-      zeros(b, row, left * channels * bytes);
-      const right = (left + seen) * channels * bytes;
-      zeros(b, b.add(row, right), (extent - left - seen) * channels * bytes);
-      const source = b.add(from, b.mul(y, columns * channels * stored));
-      const [x, target] = [b.add(source, first * channels * stored), b.add(row, left * channels * bytes)];
-      if (s.narrow && !s.keeps) widen(b, x, target, seen * channels);
-      else copyBytes(b, x, target, seen * channels * bytes);
+      zeros(b, row, left * pixelBytes);
+      zeros(b, b.add(row, (left + seen) * pixelBytes), (extent - left - seen) * pixelBytes);
+      const x = b.add(b.add(from, b.mul(y, columns * stored)), first * stored);
+      const target = b.add(row, left * pixelBytes);
+      const whole = count === s.channels && count === s.image.channels;
+      if (whole) return copyNumbers(b, s, x, target, seen * count);
+      b.for(0, seen, 1, () => {
+        copyNumbers(b, s, x, target, count);
+        b.add(x, stored, x);
+        b.add(target, pixelBytes, target);
+      });
     };
     b.if(y, "lt", 0, blank, () => b.if(y, "lt", rows, copied, blank));
     b.add(row, stageRowBytes(s), row);
   });
+}
+
+function copyNumbers(b: TileBuilder, s: Stage, from: Int, to: Int, count: number): void {
+  if (s.narrow && !s.keeps) widen(b, from, to, count);
+  else copyBytes(b, from, to, count * stagedBytes(s));
 }
 
 /** At least `bytes`, up to a vector more. */

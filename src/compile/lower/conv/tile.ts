@@ -32,10 +32,9 @@ export interface Tile {
 /** Products that are written out before a loop is. */
 const unrolledMax = 200;
 
-/** Adds up a tile whose first pixel is at `x`, its weights at `w`: [pixel][vector]. */
-export function sumTile(b: TileBuilder, tile: Tile, x: Int, w: Int): F32[][] {
-  const { taps, vectors, pixels } = tile;
-  const sums = pixels.map(() => Array.from({ length: vectors }, () => b.constF(0)));
+/** Adds a tile whose first pixel is at `x`, its weights at `w`, to `sums` [pixel][vector]. */
+export function sumTile(b: TileBuilder, tile: Tile, sums: readonly F32[][], x: Int, w: Int): void {
+  const { taps } = tile;
   const [row, weights] = [b.int(x), b.int(w)];
   const single = taps.rows === 1 && taps.columns === 1;
   repeat(b, taps.columns === 0 ? 0 : taps.rows, () => {
@@ -46,7 +45,6 @@ export function sumTile(b: TileBuilder, tile: Tile, x: Int, w: Int): F32[][] {
     });
     if (taps.rows > 1) b.add(row, taps.rowBytes, row);
   });
-  return sums;
 }
 
 /** One run, from `x` and `w` on; both may be moved, and `w` is left at the next run's weights. */

@@ -56,7 +56,7 @@ function planOf(target: Target, c: Correlation): Plan {
     rows: rows.taps * columns.taps * inner,
     panels: Math.ceil(outer / width),
     stage: {
-      ...{ image: c.source, narrow: c.narrow, keeps: false },
+      ...{ image: c.source, narrow: c.narrow, keeps: false, channels: c.depthwise ? width : c.inner },
       ...{ rows: stretchOf(c.rows, band), columns: stretchOf(c.columns, columns.outputs) },
     },
   };
@@ -130,18 +130,21 @@ function lowerSlices(target: Target, plan: Plan, partial: number): TileProgram {
     const zero = b.constF(0);
     b.for(0, panelBytes, target.lanes * 4, (i) => b.store(at(sums, 0, i), zero));
     const dy = b.add(params.dy, b.add(b.mul(group, plan.outer * 4), b.mul(inGroup, plan.width * 4)));
-    const shift = c.depthwise ? b.mul(inGroup, plan.width * 4) : b.mul(group, plan.inner * 4);
-    const place = { x: b.add(b.scratch, shift), sums, inGroup };
+    const size = c.narrow ? 2 : 4;
+    const x = b.add(params.x, c.depthwise ? b.mul(inGroup, plan.width * size) : b.mul(group, plan.inner * size));
     const end = b.div(b.mul(b.add(slice, 1), units), plan.slices);
     b.for(b.div(b.mul(slice, units), plan.slices), end, 1, (unit) => {
       const first = b.mul(b.rem(unit, plan.bands), plan.band);
       const image = b.div(unit, plan.bands);
       const top = b.add(b.mul(first, c.rows[0]!.stride), plan.stage.rows.low);
-      stage(b, plan.stage, b.add(params.x, b.mul(image, xBytes)), top, b.scratch);
+      const from = b.add(x, b.mul(image, xBytes));
       const row = b.add(b.mul(image, c.result.rows), first);
       const at = b.add(dy, b.mul(row, c.result.columns * pixelBytes));
       const count = b.min(b.sub(b.int(c.result.rows), first), plan.band);
-      ragged(b, plan, inGroup, (channels) => tiles(b, plan, { ...place, dy: at, count }, channels));
+      ragged(b, plan, inGroup, (channels) => {
+        stage(b, plan.stage, from, top, b.scratch, c.depthwise ? channels : c.inner);
+        tiles(b, plan, { x: b.scratch, sums, dy: at, count }, channels);
+      });
     });
   });
   return b.finish(
@@ -176,7 +179,7 @@ function tiles(b: TileBuilder, plan: Plan, band: Band, channels: number): void {
   const { c, inner, tileRows } = plan;
   const [rows, columns] = [c.rows[0]!, c.columns[0]!];
   const rowBytes = rows.step * stageRowBytes(plan.stage);
-  const columnBytes = columns.step * c.source.channels * 4;
+  const columnBytes = columns.step * plan.stage.channels * 4;
   const follow = columnBytes === inner * 4;
   const run = follow ? columns.taps * inner : inner;
   const sumBytes = plan.width * 4;
@@ -218,7 +221,7 @@ function tile(b: TileBuilder, plan: Plan, band: Band, offsets: readonly number[]
   const width = b.target.lanes * 4;
   const place = (r: number, v: number): number => (r * vectors + v) * width;
   const sums = offsets.map((_, r) => Array.from({ length: vectors }, (_, v) => b.loadF(at(band.sums, place(r, v)))));
-  const stageStep = c.columns[0]!.stride * c.source.channels * 4;
+  const stageStep = c.columns[0]!.stride * plan.stage.channels * 4;
   const pixelBytes = c.result.channels * 4;
   const [row, dy] = [b.int(band.x), b.int(band.dy)];
   const across = c.result.columns;
