@@ -7,6 +7,7 @@ import { tuners } from "../compile/tuner.ts";
 import type { Entry } from "../core/entry.ts";
 import { nearest, UserError } from "../core/errors.ts";
 import type { Slot } from "../core/slot.ts";
+import { loaders } from "../data/loader.ts";
 import { batchings } from "../serve/batching.ts";
 import { kvCaches } from "../serve/kv-cache.ts";
 import { speculations } from "../serve/speculation.ts";
@@ -17,6 +18,7 @@ export const slots: readonly Slot<unknown>[] = [
   launches,
   optionalPasses,
   tuners,
+  loaders,
   batchings,
   kvCaches,
   speculations,

@@ -9,6 +9,7 @@ import { UserError } from "../core/errors.ts";
 import type { Slot } from "../core/slot.ts";
 import { fusionRigs } from "./rig/fusion.ts";
 import { launchRigs } from "./rig/launch.ts";
+import { loaderRigs } from "./rig/loader.ts";
 import { memoryRigs } from "./rig/memory.ts";
 import { passRigs } from "./rig/pass.ts";
 import { servingRigs } from "./rig/serving.ts";
@@ -27,6 +28,7 @@ export const rigs: readonly Rig[] = [
   ...fusionRigs,
   ...launchRigs,
   ...memoryRigs,
+  ...loaderRigs,
   ...passRigs,
   ...servingRigs,
   ...tunerRigs,
