@@ -15,6 +15,8 @@ export type RecordMap = (fields: Fields, context: RecordContext) => Fields;
 
 /** What a module of functions exports: they are made anew in every thread, from a configuration that can be cloned. */
 export interface RecordModule {
+  /** Its own `import.meta.url`: by which a thread finds it. */
+  readonly url: string;
   createMaps(configuration: unknown): Readonly<Record<string, RecordMap>>;
 }
 

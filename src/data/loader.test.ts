@@ -1,6 +1,7 @@
 /** What every loader promises: the same batches in the same order, from any position, whoever makes them. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import * as module from "../test/record-maps.ts";
 import { bytesOf, type Fields } from "./fields.ts";
 import { loaders } from "./loader.ts";
 import { openLoader } from "./open-loader.ts";
@@ -20,7 +21,6 @@ const pipeline: Pipeline = {
   epochs: 3,
   seed: 4,
 };
-const module = new URL("../test/record-maps.js", import.meta.url).href;
 
 async function open(id: string, position: number, options: Readonly<Record<string, number>> = {}, more = {}) {
   const policy = await loaders.create(id, options);

@@ -10,8 +10,9 @@ import { Workers } from "./workers.ts";
 export interface LoaderOptions {
   readonly policy: Loader;
   readonly pipeline: Pipeline;
-  /** URL of a `RecordModule`, and what its functions are made from; it is cloned, and shared memory stays shared. */
-  readonly module: string;
+  /** Where the functions are. */
+  readonly module: RecordModule;
+  /** What they are made from, in each thread; it is cloned, and shared memory stays shared. */
   readonly configuration: unknown;
   /** Batches taken before, over all runs. */
   readonly position: number;
@@ -35,11 +36,11 @@ export interface OpenLoader {
 /** Batches between two decisions: enough for means, few enough to be right soon. */
 const tuneEvery = 16;
 
-export async function openLoader(options: LoaderOptions): Promise<OpenLoader> {
+export function openLoader(options: LoaderOptions): OpenLoader {
   const { pipeline, policy, module, configuration, cores, memoryBytes } = options;
   const order = new BatchOrder(pipeline);
-  const maps = ((await import(module)) as RecordModule).createMaps(configuration);
-  const workers = new Workers({ module, configuration }, cores);
+  const maps = module.createMaps(configuration);
+  const workers = new Workers({ module: module.url, configuration }, cores);
   const contexts = contextsOf(order, pipeline.seed);
   let failed: ((error: unknown) => void) | undefined;
   const ports: LoaderPorts<Fields> = {

@@ -10,6 +10,8 @@ export interface TokenWindows {
   readonly weights?: Float32Array;
 }
 
+export const url = import.meta.url;
+
 /** Windows that fit, each with one token more behind it. */
 export const windowsIn = (tokens: number, length: number): number => Math.max(0, Math.floor((tokens - 1) / length));
 

@@ -3,6 +3,8 @@ import { draw } from "../core/random.ts";
 import type { RecordMap } from "../data/fields.ts";
 import { createMaps as createWindows, type TokenWindows } from "../data/token-windows.ts";
 
+export const url = import.meta.url;
+
 export function createMaps(configuration: TokenWindows): Readonly<Record<string, RecordMap>> {
   return {
     ...createWindows(configuration),

@@ -9,6 +9,7 @@ import { type Loader, type LoaderView, loaders, type Setting } from "../../data/
 import { LoaderEngine, type LoaderPorts } from "../../data/loader-engine.ts";
 import { openLoader } from "../../data/open-loader.ts";
 import type { DataOp, Pipeline } from "../../data/pipeline.ts";
+import * as module from "../../data/token-windows.ts";
 import { VirtualClock } from "../../time/virtual-clock.ts";
 import type { Given, Rig } from "../rig.ts";
 import type { Metrics } from "../serve-metrics.ts";
@@ -165,9 +166,8 @@ async function counted(policy: Loader): Promise<Metrics> {
     seed: 1,
   };
   const tokens = new Int32Array(new SharedArrayBuffer(4 * (64 * 16 + 1)));
-  const module = new URL("../../data/token-windows.js", import.meta.url).href;
   const configuration = { tokens, length: 16 };
-  const loader = await openLoader({
+  const loader = openLoader({
     policy,
     pipeline,
     module,
