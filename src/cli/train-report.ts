@@ -101,7 +101,8 @@ class Report implements TrainReport {
     const [first, last] = [this.#recent[0]!, this.#recent.at(-1)!];
     const mean = this.#recent.reduce((sum, { loss }) => sum + loss, 0) / this.#recent.length;
     const each = (last.at - first.at) / Math.max(1, this.#recent.length - 1);
-    const speed = each > 0 ? `, ${Math.round(tokensPerStep / each)} tokens/s, ${duration((steps - step) * each)} left` : "";
+    const speed =
+      each > 0 ? `, ${Math.round(tokensPerStep / each)} tokens/s, ${duration((steps - step) * each)} left` : "";
     return `step ${step} of ${steps}: loss ${mean.toFixed(4)}${speed}`;
   }
 

@@ -27,7 +27,10 @@ interface Arguments {
 export function define(command: Command): void {
   command
     .argument("<recipe>", "a file of JSON, or a folder with recipe.json")
-    .option("--out <folder>", "for checkpoints, metrics and the model (default: the folder, or the file's name without .json)")
+    .option(
+      "--out <folder>",
+      "for checkpoints, metrics and the model (default: the folder, or the file's name without .json)",
+    )
     .option("--resume", "go on from the newest checkpoint")
     .option("--steps <n>", "optimizer steps in all, instead of the recipe's", wholeFrom(1))
     .option("--threads <n>", "threads that compute", wholeFrom(1), 2)
@@ -45,7 +48,9 @@ async function run(given: string, options: Arguments): Promise<void> {
   mkdirSync(folder, { recursive: true });
   const corpus = recipeCorpus(recipe, (file) => readText(resolve(dirname(path), file)));
   const { trained, heldOut, tokenizer } = corpus;
-  say(`${trained.tokens.length} tokens to train on, ${heldOut.tokens.length} held out, ${tokenizer.vocabulary} in the vocabulary`);
+  say(
+    `${trained.tokens.length} tokens to train on, ${heldOut.tokens.length} held out, ${tokenizer.vocabulary} in the vocabulary`,
+  );
   const { model, training } = recipe;
   const report = trainReport({
     name: recipe.name,
@@ -80,12 +85,21 @@ async function run(given: string, options: Arguments): Promise<void> {
   }
 }
 
-function tell({ step, seconds, parameters, file }: RecipeOutcome, { training }: Recipe, folder: string, { losses }: TrainReport, { json }: Arguments): void {
+function tell(
+  { step, seconds, parameters, file }: RecipeOutcome,
+  { training }: Recipe,
+  folder: string,
+  { losses }: TrainReport,
+  { json }: Arguments,
+): void {
   if (json) return printJson({ model: file, parameters, step, seconds, loss: losses.trained, heldOut: losses.heldOut });
-  if (file === undefined) return say(`Stopped after step ${step} of ${training.steps}; it is saved: go on with --resume.`);
+  if (file === undefined)
+    return say(`Stopped after step ${step} of ${training.steps}; it is saved: go on with --resume.`);
   print(file);
   const held = losses.heldOut === undefined ? "" : `, held-out loss ${losses.heldOut.toFixed(4)}`;
-  say(`${parameters} parameters, ${step} steps in ${seconds.toFixed(1)} s${held}; metrics and the loss's curve are in ${folder}`);
+  say(
+    `${parameters} parameters, ${step} steps in ${seconds.toFixed(1)} s${held}; metrics and the loss's curve are in ${folder}`,
+  );
 }
 
 /** The first Ctrl-C or SIGTERM ends the training after its step and saves it; a second ends the program. */
