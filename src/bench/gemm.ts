@@ -4,9 +4,7 @@
  */
 import { interleave, secondsOf } from "./interleave.ts";
 import { limitsOn } from "./limits.ts";
-import { matrix } from "./matrices.ts";
 import { ourMatmul } from "./our-matmul.ts";
-import { ourProducts } from "./our-products.ts";
 import { type Peer, pythonPeer } from "./peers.ts";
 import type { Bench } from "./terms.ts";
 
@@ -28,15 +26,14 @@ const odd: readonly Shape[] = [[333, 777, 555]];
 const shapes: Readonly<Record<Kind, readonly Shape[]>> = {
   fp32: [...square, ...real, ...odd],
   bf16: [...square, ...real, ...odd],
-  // Blocks of 32 along K.
-  int8: [...square, ...real, [333, 777, 544]],
+  int8: [...square, ...real, ...odd],
 };
 const quick: readonly Shape[] = [
   [512, 512, 512],
   [128, 256, 640],
 ];
 
-const types = { fp32: "F32", bf16: "BF16", int8: "Q8_0" } as const;
+const types = { fp32: "f32", bf16: "bf16", int8: "i8" } as const;
 const peersOf: Readonly<Record<Kind, readonly string[]>> = {
   fp32: ["openblas", "torch", "onednn"],
   bf16: ["torch", "onednn"],
@@ -100,14 +97,11 @@ const unitOf = (kind: Kind): string => (kind === "int8" ? "GOP/s" : "GF/s");
 
 async function compareShape(bench: Bench, one: Case, [m, n, k]: Shape, rates: Rates): Promise<void> {
   const { kind, threads, peer, limit } = one;
-  const weights = matrix(types[kind], n, k);
-  const ours = await ourProducts({ level: bench.level, threads, weights, m });
-  // Floats are multiplied by the kernels that expect nothing packed, in the peers' layout.
-  const floats = kind === "int8" ? undefined : await ourMatmul({ level: bench.level, threads, weights, m });
+  const ours = await ourMatmul({ level: bench.level, threads, type: types[kind], m, n, k });
   const rate = (seconds: number): number => (2 * m * n * k) / seconds / 1e9;
   const ready = new Map<string, Ready>();
   const sides: Record<string, () => Promise<number>> = {
-    packing: async () => rate(await secondsOf(floats?.run ?? ours.packAndRun)),
+    packing: async () => rate(await secondsOf(ours.packAndRun)),
     prepacked: async () => rate(await secondsOf(ours.run)),
   };
   for (const library of peer === undefined ? [] : peersOf[kind]) {
@@ -125,5 +119,4 @@ async function compareShape(bench: Bench, one: Case, [m, n, k]: Shape, rates: Ra
     rates.set(library, { ours: [...both.ours, mine], peer: [...both.peer, theirs] });
   }
   await ours.close();
-  await floats?.close();
 }

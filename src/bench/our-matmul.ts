@@ -1,15 +1,14 @@
 /**
  * Our product of two matrices that both arrive when it is called, in the layout of the peers: rows of A [M, K], of weights [N, K]
- * and of C [M, N] without anything between them. Packing is a part of it.
+ * and of C [M, N] without anything between them. Integers get a scale a row and a scale a column.
  */
 import { lowerMatmul, type MatmulShape } from "../compile/lower/matmul.ts";
-import { floatToBfloat } from "../core/half.ts";
+import { assert } from "../core/errors.ts";
+import { bfloatToFloat, floatToBfloat } from "../core/half.ts";
 import type { Level, Region } from "../device/device.ts";
 import { openDevice } from "../device/open.ts";
-import type { TensorSource } from "../model/checkpoint.ts";
-import { dequantize } from "../model/dequantize.ts";
-import { prepare } from "./launches.ts";
-import { assertNear, floatsOf, noise } from "./matrices.ts";
+import { type Launch, prepare } from "./launches.ts";
+import { floatsOf, noise } from "./matrices.ts";
 
 /** What a kernel may need of a thread's scratch. */
 const scratchBytes = 2 << 20;
@@ -17,49 +16,56 @@ const scratchBytes = 2 << 20;
 export interface Wanted {
   readonly level: Level | undefined;
   readonly threads: number;
-  /** F32 or BF16; A has the same type. */
-  readonly weights: TensorSource;
+  /** Of both operands. */
+  readonly type: "f32" | "bf16" | "i8";
   readonly m: number;
+  readonly n: number;
+  readonly k: number;
+}
+
+export interface OurMatmul {
+  readonly level: Level;
+  run(): Promise<void>;
+  /** The same, and packing the weights before. */
+  packAndRun(): Promise<void>;
+  close(): Promise<void>;
 }
 
 /** Checks a few results against plain arithmetic before it returns. */
-export async function ourMatmul({ level, threads, weights, m }: Wanted): Promise<{
-  readonly level: Level;
-  run(): Promise<void>;
-  close(): Promise<void>;
-}> {
-  const [n, k] = [weights.shape[0]!, weights.shape[1]!];
-  const type = weights.type === "F32" ? "f32" : "bf16";
+export async function ourMatmul({ level, threads, type, m, n, k }: Wanted): Promise<OurMatmul> {
   const device = await openDevice(level, { threads, scratchBytes });
   const regions: Region[] = [];
-  const alloc = (bytes: number): Region => {
-    regions.push(device.alloc(bytes));
-    return regions.at(-1)!;
+  const filled = (bytes: Uint8Array): Region => {
+    const region = device.alloc(bytes.length);
+    new Uint8Array(region.buffer, region.offset, region.bytes).set(bytes);
+    regions.push(region);
+    return region;
   };
-  const size = type === "f32" ? 4 : 2;
-  const operands = { a: alloc(m * k * size), b: alloc(n * k * size), c: alloc(m * n * 4) };
   const shape: MatmulShape = {
-    ...{ m, n, k, arithmetic: type },
+    ...{ m, n, k, arithmetic: type === "i8" ? "int8" : type, scaled: type === "i8" },
     a: { stride: k, type },
     b: { stride: k, type, transposed: true },
     c: { stride: n },
   };
   const { calls, temporaryBytes } = lowerMatmul(device.target, shape);
-  const places = { ...operands, temporary: alloc(temporaryBytes) };
-  const x = noise(m * k, 2);
-  const { a, b } = operands;
-  const bytes = type === "f32" ? new Uint8Array(x.buffer) : new Uint8Array(Uint16Array.from(x, floatToBfloat).buffer);
-  new Uint8Array(a.buffer, a.offset, a.bytes).set(bytes);
-  new Uint8Array(b.buffer, b.offset, b.bytes).set(weights.bytes());
-  const launches = calls.map(({ program, items, args }) => {
+  const [x, w] = [noise(m * k, 2), noise(n * k, 3)];
+  const [rowScales, columnScales] = [new Float32Array(m).fill(1 / 127), new Float32Array(n).fill(1 / 127)];
+  const c = filled(new Uint8Array(m * n * 4));
+  const places = {
+    ...{ a: filled(coded(x, type)), b: filled(coded(w, type)), c, temporary: filled(new Uint8Array(temporaryBytes)) },
+    rowScales: filled(new Uint8Array(rowScales.buffer)),
+    columnScales: filled(new Uint8Array(columnScales.buffer)),
+  };
+  const launches = calls.map(({ program, items, args }): Launch => {
     return { program, items, args: args.map((arg) => places[arg as keyof typeof places]) };
   });
-  const { run } = prepare(device, launches);
-  await run();
-  check(weights, x, floatsOf(operands.c), m);
+  const packAndRun = prepare(device, launches).run;
+  await packAndRun();
+  check(x, w, floatsOf(c), { m, n, k, type });
   return {
     level: device.level,
-    run,
+    run: prepare(device, launches.slice(1)).run,
+    packAndRun,
     async close() {
       await device.close();
       for (const region of regions) device.free(region);
@@ -67,16 +73,37 @@ export async function ourMatmul({ level, threads, weights, m }: Wanted): Promise
   };
 }
 
-/** Corners, and columns between them. */
-function check(weights: TensorSource, x: Float32Array, c: Float32Array, m: number): void {
-  const [n, k] = [weights.shape[0]!, weights.shape[1]!];
-  const bytes = weights.bytes();
-  const rowBytes = bytes.length / n;
-  const row = new Float32Array(k);
+const code = (x: number): number => Math.round(127 * x);
+
+/** Numbers of -1 … 1 as bytes. */
+function coded(x: Float32Array, type: Wanted["type"]): Uint8Array {
+  if (type === "f32") return new Uint8Array(x.buffer);
+  if (type === "bf16") return new Uint8Array(Uint16Array.from(x, floatToBfloat).buffer);
+  return new Uint8Array(Int8Array.from(x, code).buffer);
+}
+
+/** Corners, and places between them. */
+function check(
+  x: Float32Array,
+  w: Float32Array,
+  c: Float32Array,
+  { m, n, k, type }: Pick<Wanted, "m" | "n" | "k" | "type">,
+): void {
+  const seen = {
+    f32: (v: number) => v,
+    bf16: (v: number) => bfloatToFloat(floatToBfloat(v)),
+    i8: (v: number) => code(v) / 127,
+  };
   for (const column of [0, 33 % n, n >> 1, n - 1]) {
-    dequantize(weights.type, bytes.subarray(column * rowBytes, (column + 1) * rowBytes), k, row);
-    for (const token of [0, m >> 1, m - 1]) {
-      assertNear(c[token * n + column]!, row, x.subarray(token * k, (token + 1) * k), weights.type);
+    for (const row of [0, m >> 1, m - 1]) {
+      let [sum, size] = [0, 0];
+      for (let i = 0; i < k; i++) {
+        const product = seen[type](x[row * k + i]!) * seen[type](w[column * k + i]!);
+        sum += product;
+        size += Math.abs(product);
+      }
+      const found = c[row * n + column]!;
+      assert(Math.abs(found - sum) <= 1e-5 * size, () => `${type}: [${row}, ${column}] is ${found}, not ${sum}`);
     }
   }
 }

@@ -23,7 +23,7 @@ export async function openLevels(): Promise<{
   return { devices, missing };
 }
 
-export type Operand = Float32Array | Int32Array | Uint16Array | Uint8Array | number;
+export type Operand = Float32Array | Int32Array | Uint16Array | Uint8Array | Int8Array | number;
 
 export interface Kernel {
   /**

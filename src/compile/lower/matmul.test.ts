@@ -9,7 +9,7 @@ import { type Random, stream } from "../../core/random.ts";
 import type { Device } from "../../device/device.ts";
 import { openDevice } from "../../device/open.ts";
 import { integer } from "../../test/kernel-data.ts";
-import { kernelOn, openLevels, scratchBytes } from "../../test/kernel-rig.ts";
+import { kernelOn, type Operand, openLevels, scratchBytes } from "../../test/kernel-rig.ts";
 import { at, vector } from "../tile-builder.ts";
 import { type MatmulPlan, matmulPlan } from "./matmul/plan.ts";
 import { type Epilogue, lowerMatmul, type MatmulOperand, type MatmulShape } from "./matmul.ts";
@@ -23,48 +23,55 @@ after(async () => {
   for (const device of devices) await device.close();
 });
 
-/** Elements before a matrix, and behind it: what is read of them spoils the result. */
-const margin = 16;
+/** Bytes before a matrix and behind it: what is used of them spoils the result. */
+const margin = 64;
 const mark = 77;
+
+type Arithmetic = NonNullable<MatmulShape["arithmetic"]>;
+type Memory = Float32Array | Uint16Array | Int8Array;
 
 interface Side {
   readonly operand: MatmulOperand;
-  readonly memory: Float32Array | Uint16Array;
+  readonly memory: Memory;
   at(matrix: number, row: number, column: number): number;
 }
 
-function side(r: Random, rows: number, columns: number, batch: number, bf16: boolean, rounds: boolean): Side {
+function side(r: Random, rows: number, columns: number, batch: number, arithmetic: Arithmetic): Side {
+  const type = arithmetic === "int8" ? "i8" : arithmetic === "bf16" && r() < 0.5 ? "bf16" : "f32";
   const transposed = r() < 0.5;
   const [across, down] = transposed ? [rows, columns] : [columns, rows];
   const stride = across + (r() < 0.5 ? 0 : integer(r, 1, 20));
   const shared = r() < 0.3;
   const batchStride = shared ? 0 : stride * down + integer(r, 0, 9);
   const elements = (shared ? 0 : (batch - 1) * batchStride) + (down - 1) * stride + across;
-  const memory = new Float32Array(elements).map(() => r() - 0.5);
+  const code = (): number => (r() < 0.2 ? (r() < 0.5 ? -128 : 127) : integer(r, -128, 127));
+  const memory = new Float32Array(elements).map(() => (type === "i8" ? code() : r() - 0.5));
   const inside = (matrix: number, row: number, column: number): number =>
     matrix * batchStride + (transposed ? column * stride + row : row * stride + column);
   const used = new Set<number>();
   for (let matrix = 0; matrix < batch; matrix++)
     for (let row = 0; row < rows; row++)
       for (let column = 0; column < columns; column++) used.add(inside(matrix, row, column));
-  for (let i = 0; i < elements; i++) if (!used.has(i)) memory[i] = Number.NaN;
-  const values = Float64Array.from(memory, (x) => (rounds ? bfloatToFloat(floatToBfloat(x)) : x));
+  for (let i = 0; i < elements; i++) if (!used.has(i)) memory[i] = type === "i8" ? 99 : Number.NaN;
+  const values = Float64Array.from(memory, (x) => (arithmetic === "bf16" ? bfloatToFloat(floatToBfloat(x)) : x));
+  const as = {
+    f32: () => memory,
+    bf16: () => Uint16Array.from(memory, floatToBfloat),
+    i8: () => Int8Array.from(memory),
+  };
   return {
-    operand: { transposed, stride, batchStride, type: bf16 ? "bf16" : "f32" },
-    memory: bf16 ? Uint16Array.from(memory, floatToBfloat) : memory,
+    operand: { transposed, stride, batchStride, type },
+    memory: as[type](),
     at: (matrix, row, column) => values[inside(matrix, row, column)]!,
   };
 }
 
-/** The memory with NaN, which a product must not read, before and behind. */
-function within(memory: Float32Array | Uint16Array): Float32Array | Uint16Array {
-  const bits = memory instanceof Float32Array ? Number.NaN : 0x7fc0;
-  const out =
-    memory instanceof Float32Array
-      ? new Float32Array(memory.length + 2 * margin)
-      : new Uint16Array(memory.length + 4 * margin);
-  out.fill(bits);
-  out.set(memory, memory instanceof Float32Array ? margin : 2 * margin);
+/** The memory between two margins. */
+function within(memory: Memory): Uint8Array {
+  const out = new Uint8Array(memory.byteLength + 2 * margin);
+  const halves = new Uint16Array(out.buffer, 0, out.length >> 1);
+  halves.fill(memory instanceof Int8Array ? 0x6363 : 0x7fc0);
+  out.set(new Uint8Array(memory.buffer), margin);
   return out;
 }
 
@@ -74,52 +81,49 @@ interface Case {
   readonly b: Side;
 }
 
-function randomCase(r: Random, size: () => number, arithmetic: "f32" | "bf16"): Case {
+function randomCase(r: Random, size: () => number, arithmetic: Arithmetic): Case {
   const [m, n, k] = [size(), size(), size()];
   const batch = r() < 0.7 ? 1 : integer(r, 2, 3);
-  const rounds = arithmetic === "bf16";
-  const a = side(r, m, k, batch, rounds && r() < 0.5, rounds);
-  const b = side(r, k, n, batch, rounds && r() < 0.5, rounds);
+  const a = side(r, m, k, batch, arithmetic);
+  const b = side(r, k, n, batch, arithmetic);
   const stride = n + (r() < 0.5 ? 0 : integer(r, 1, 40));
   const c = { stride, batchStride: stride * m };
   const shape = { m, n, k, a: a.operand, b: b.operand, c, batch, arithmetic, accumulate: r() < 0.3 };
   return { shape, a, b };
 }
 
-/** What C becomes, beginning with marks. */
+interface More {
+  readonly epilogue?: Epilogue;
+  readonly parameters?: readonly Float32Array[];
+  readonly scales?: { readonly rowScales: Float32Array; readonly columnScales: Float32Array };
+}
+
+/** What C becomes, beginning with marks: f32, or integers where they are not scaled. */
 async function run(
   device: Device,
   { shape, a, b }: Case,
   plan?: MatmulPlan,
-  epilogue?: Epilogue,
-  more: Float32Array[] = [],
-): Promise<Float32Array> {
+  { epilogue, parameters = [], scales }: More = {},
+): Promise<Float32Array | Int32Array> {
   const { calls, temporaryBytes, scratchBytes: scratch } = lowerMatmul(device.target, shape, epilogue, plan);
   assert.ok(scratch <= scratchBytes, `${scratch} bytes of scratch`);
-  const c = new Float32Array((shape.batch ?? 1) * shape.m * shape.c.stride + 2 * margin).fill(mark);
-  const temporary = new Uint8Array(temporaryBytes + 64);
-  const operands = { a: within(a.memory), b: within(b.memory), c, temporary };
+  const length = (shape.batch ?? 1) * shape.m * shape.c.stride + (2 * margin) / 4;
+  const c = shape.arithmetic === "int8" && !shape.scaled ? new Int32Array(length) : new Float32Array(length);
+  c.fill(mark);
+  const none = new Float32Array(1);
+  const operands = { a: within(a.memory), b: within(b.memory), c, temporary: new Uint8Array(temporaryBytes) };
+  const all = { ...operands, rowScales: none, columnScales: none, ...scales };
   for (const { program, items, args } of calls) {
-    const inside = args.flatMap((arg): (Float32Array | Uint16Array | Uint8Array)[] => {
-      return arg === "epilogue" ? more : [operands[arg]];
-    });
-    // Matrices begin behind their margin.
-    await kernelOn(device, program).run(
-      inside,
-      items,
-      1,
-      inside.map((x) => (x === temporary || more.includes(x as Float32Array) ? 0 : 4 * margin)),
-    );
+    const inside = args.flatMap((arg): readonly Operand[] => (arg === "epilogue" ? parameters : [all[arg]]));
+    const offsets = args.map((arg) => (arg === "a" || arg === "b" || arg === "c" ? margin : 0));
+    await kernelOn(device, program).run(inside, items, 1, offsets);
   }
   return c;
 }
 
-function check(
-  c: Float32Array,
-  { shape, a, b }: Case,
-  what: string,
-  after: (sum: number, column: number) => number = (x) => x,
-): void {
+type After = (sum: number, matrix: number, row: number, column: number) => number;
+
+function check(c: Float32Array | Int32Array, { shape, a, b }: Case, what: string, after: After = (x) => x): void {
   const { m, n, k, batch = 1, accumulate } = shape;
   const wanted = new Float64Array(c.length).fill(mark);
   const slack = new Float64Array(c.length);
@@ -132,24 +136,27 @@ function check(
           sum += product;
           size += Math.abs(product);
         }
-        const place = margin + matrix * shape.c.batchStride! + row * shape.c.stride + column;
-        wanted[place] = after(sum, column);
-        slack[place] = 1e-5 * size + 1e-6;
+        const place = margin / 4 + matrix * shape.c.batchStride! + row * shape.c.stride + column;
+        wanted[place] = after(sum, matrix, row, column);
+        slack[place] = c instanceof Int32Array ? 0 : 1e-5 * size + 1e-6;
       }
     }
   }
   for (const [i, x] of wanted.entries()) {
     const right = Math.abs(c[i]! - x) <= slack[i]!;
-    assert.ok(right, `${what}: ${JSON.stringify(shape)}: [${i - margin}] is ${c[i]}, not ${x} (HEDDLE_SEED=${seed})`);
+    assert.ok(
+      right,
+      `${what}: ${JSON.stringify(shape)}: [${i - margin / 4}] is ${c[i]}, not ${x} (HEDDLE_SEED=${seed})`,
+    );
   }
 }
 
 for (const device of devices) {
   const { target } = device;
   describe(`${device.level}${target.dotBf16 ? " with bf16" : ""}`, () => {
-    for (const arithmetic of ["f32", "bf16"] as const) {
+    for (const arithmetic of ["f32", "bf16", "int8"] as const) {
       test(`${arithmetic}: layouts, strides, batches and tails`, async () => {
-        const r = stream(seed, arithmetic === "f32" ? 1 : 2);
+        const r = stream(seed, arithmetic.length);
         for (let i = 0; i < 24; i++) {
           const one = randomCase(r, () => integer(r, 1, r() < 0.3 ? 90 : 40), arithmetic);
           check(await run(device, one), one, "by its plan");
@@ -157,12 +164,12 @@ for (const device of devices) {
       });
 
       test(`${arithmetic}: any plan gives the same bits`, async () => {
-        const r = stream(seed, arithmetic === "f32" ? 3 : 4);
+        const r = stream(seed, 7, arithmetic.length);
         for (let i = 0; i < 4; i++) {
           const one = randomCase(r, () => integer(r, 20, 70), arithmetic);
           const plan = matmulPlan(target, one.shape);
           const first = await run(device, one, plan);
-          check(first, one, "by its plan");
+          if (i === 0) check(first, one, "by its plan");
           for (const other of [
             { ...plan, depth: 8, tilesPerItem: 2, panelsPerItem: 1 },
             { ...plan, rows: 3, vectors: 1, unroll: 2 },
@@ -193,8 +200,22 @@ for (const device of devices) {
       for (let i = 0; i < 4; i++) {
         const one = randomCase(r, () => integer(r, 1, 60), "f32");
         const plan = { ...matmulPlan(target, one.shape), depth: 8 };
-        const c = await run(device, one, plan, epilogue, [bias]);
-        check(c, one, "with an epilogue", (sum, column) => 2 * sum + bias[column]!);
+        const c = await run(device, one, plan, { epilogue, parameters: [bias] });
+        check(c, one, "with an epilogue", (sum, _, __, column) => 2 * sum + bias[column]!);
+      }
+    });
+
+    test("integers are scaled by row and by column", async () => {
+      const r = stream(seed, 6);
+      const scales = { rowScales: new Float32Array(200).map(r), columnScales: new Float32Array(200).map(r) };
+      for (let i = 0; i < 4; i++) {
+        const { shape, ...sides } = randomCase(r, () => integer(r, 1, 60), "int8");
+        const one = { shape: { ...shape, accumulate: false, scaled: true }, ...sides };
+        const c = await run(device, one, undefined, { scales });
+        check(c, one, "scaled", (sum, matrix, row, column) => {
+          const ofColumn = (shape.b.batchStride ? matrix * shape.n : 0) + column;
+          return sum * scales.rowScales[matrix * shape.m + row]! * scales.columnScales[ofColumn]!;
+        });
       }
     });
   });

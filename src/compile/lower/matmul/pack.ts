@@ -4,11 +4,17 @@ import { at, TileBuilder } from "../../tile-builder.ts";
 import { eachWidth, nameOf, type Parts, sourceOf } from "./parts.ts";
 import { bytesOf, elementsOf } from "./shape.ts";
 import { transposeRows } from "./transpose.ts";
-import { copyRow, partBytes, rowRoom, wordsAcross, wordsAsTheyAre } from "./words.ts";
+import { copyRow, type LoadWords, partBytes, rowRoom, wordsAcross, wordsAsTheyAre } from "./words.ts";
 
 /** Whether B's words lie one after the other in its memory, so that they need no rounding and no pairing. */
 const ready = ({ shape: { b, k }, words }: Parts): boolean =>
-  words.kind === "f32" || (words.kind === "pairs" && b.type === "bf16" && k % 2 === 0);
+  words.kind === "f32" ||
+  (words.kind === "pairs" && b.type === "bf16" && k % 2 === 0) ||
+  (words.kind === "quads" && k % 4 === 0);
+
+/** Words of B as they are multiplied: bytes are unsigned there. */
+const flipped = (b: TileBuilder, { words }: Parts, load: LoadWords): LoadWords =>
+  words.kind === "quads" ? (...place) => b.i32("xor", load(...place), b.constI(0x80808080 | 0)) : load;
 
 /** Scratch that `packColumns` needs: rows of B's words, where they are rounded or paired before they are transposed. */
 export const packScratch = (parts: Parts): number =>
@@ -41,7 +47,7 @@ function rowsToPanel(b: TileBuilder, parts: Parts, from: Int, counts: readonly n
     const rows = v === 0 ? from : b.add(from, v * target.lanes * source.rowBytes);
     const lanes = v === 0 ? to : b.add(to, v * target.lanes * 4);
     const transpose = (first: Int, rowBytes: number): void =>
-      transposeRows(b, wordsAsTheyAre(b, rowBytes), first, 4, count, words.count, lanes, width * 4);
+      transposeRows(b, flipped(b, parts, wordsAsTheyAre(b, rowBytes)), first, 4, count, words.count, lanes, width * 4);
     if (ready(parts)) {
       transpose(rows, source.rowBytes);
       continue;
@@ -64,7 +70,7 @@ function columnsToPanel(b: TileBuilder, parts: Parts, from: Int, counts: readonl
   const per = elementsOf(words);
   const [x, y] = [b.int(from), b.int(to)];
   const word = (elements: number): void => {
-    const load = wordsAcross(b, words.kind, source, elements);
+    const load = flipped(b, parts, wordsAcross(b, words.kind, source, elements));
     for (const [v, count] of counts.entries()) {
       b.store(at(y, v * target.lanes * 4), load(x, 0, v * target.lanes, count));
     }
@@ -82,11 +88,38 @@ export const copiedRowBytes = ({ plan }: Parts): number => rowRoom(plan.depth);
 /** Where they begin: before them, and behind them, there is room for rows of other items. */
 export const copiedFrom = (parts: Parts): number => partBytes + parts.target.lanes * copiedRowBytes(parts);
 
-export function copyScratch(parts: Parts): number {
-  const { plan, tiling, target } = parts;
-  if (!plan.copyA) return 0;
-  const rows = Math.min(plan.tilesPerItem, tiling.count) * tiling.height + target.lanes;
-  return copiedFrom(parts) + rows * copiedRowBytes(parts);
+const rowsMost = ({ plan, tiling }: Parts): number => Math.min(plan.tilesPerItem, tiling.count) * tiling.height;
+
+export const copyScratch = (parts: Parts): number =>
+  parts.plan.copyA ? copiedFrom(parts) + (rowsMost(parts) + parts.target.lanes) * copiedRowBytes(parts) : partBytes;
+
+/** An i32 for each of an item's rows lies behind what is copied. */
+export const sumScratch = (parts: Parts): number => (parts.words.kind === "quads" ? 4 * rowsMost(parts) + 64 : 0);
+
+/** -128 × the sum of each row's bytes, which the 128 added to those of B make too much, to scratch. */
+export function correctRows(
+  b: TileBuilder,
+  parts: Parts,
+  from: Int,
+  rowBytes: number,
+  count: Int,
+  depth: number,
+): void {
+  const { lanes } = parts.target;
+  const ones = b.constI(0x01010101);
+  const [row, to] = [b.int(from), b.add(b.scratch, copyScratch(parts))];
+  b.for(0, count, 1, () => {
+    const sum = b.constI(0);
+    const x = b.int(row);
+    b.for(0, Math.floor(depth / lanes), 1, () => {
+      b.dot4(sum, ones, b.loadI(at(x)));
+      b.add(x, lanes * 4, x);
+    });
+    if (depth % lanes > 0) b.dot4(sum, ones, b.loadPartI(at(x), depth % lanes));
+    b.storeLane(at(to), b.i32("sub", b.constI(0), b.shift("shl", b.reduce("add", sum), 7)));
+    b.add(row, rowBytes, row);
+    b.add(to, 4, to);
+  });
 }
 
 /** Rows `row` … `rowEnd` of A, words `k` … `k + depth`, to scratch, row by row. */

@@ -56,6 +56,8 @@ function tileFor(target: Target, columns: number): { readonly rows: number; read
 }
 
 /** Whether A's rows cannot be read where they are. */
-function mustCopyA(target: Target, { a, k, arithmetic }: MatmulShape): boolean {
-  return a.transposed === true || (arithmetic === "bf16" && (a.type !== "bf16" || !target.dotBf16 || k % 2 === 1));
+export function mustCopyA(target: Target, { a, k, arithmetic }: MatmulShape): boolean {
+  if (a.transposed === true) return true;
+  if (arithmetic === "int8") return !target.dot4 || k % 4 > 0;
+  return arithmetic === "bf16" && (a.type !== "bf16" || !target.dotBf16 || k % 2 === 1);
 }

@@ -1,7 +1,14 @@
 /** The inner loop: a tile of sums in registers, along a block of K. */
-import type { F32, Int } from "../../tile.ts";
+import type { Address, F32, I32, Int } from "../../tile.ts";
 import { at, type TileBuilder, vector } from "../../tile-builder.ts";
 import type { Words } from "./shape.ts";
+
+type Kind = Words["kind"];
+
+/** Rows of vectors, f32 or i32. */
+export type Sums = readonly (readonly (F32 | I32)[])[];
+
+export const isInteger = (kind: Kind): boolean => kind === "quads" || kind === "halves";
 
 /** Where a tile's rows of A are; a row's words of K lie one after the other. */
 export interface Rows {
@@ -15,15 +22,15 @@ export interface Panel {
   readonly wordBytes: number;
 }
 
-/** Adds `words` words of K to `sums`, which are rows of vectors. Words are taken in order, or each two in turn. */
+/** Adds `words` words of K to `sums`. Words are taken in order, or the second of each two first. */
 export function multiply(
   b: TileBuilder,
-  kind: Words["kind"],
+  kind: Kind,
   a: Rows,
   panel: Panel,
   words: number,
   unroll: number,
-  sums: readonly (readonly F32[])[],
+  sums: Sums,
 ): void {
   const cursor = b.int(panel.from);
   const order = kind === "rounded" ? 1 : 0;
@@ -31,20 +38,8 @@ export function multiply(
     const word = u ^ order;
     const line = word * panel.wordBytes;
     const columns = sums[0]!.map((_, v) => at(cursor, line + v * b.target.lanes * 4));
-    const place = (r: number) => at(a.from, r * a.rowBytes + word * 4, offset);
-    if (kind === "pairs") {
-      const w = columns.map((column) => b.loadI(column));
-      for (const [r, row] of sums.entries()) {
-        const x = b.broadcastI(place(r));
-        for (const [v, sum] of row.entries()) b.dotBf16(sum, w[v]!, x);
-      }
-      return;
-    }
-    const w = columns.map((column) => b.loadF(column));
-    for (const [r, row] of sums.entries()) {
-      const x = b.broadcastF(place(r));
-      for (const [v, sum] of row.entries()) b.fma(sum, w[v]!, x);
-    }
+    const rows = sums.map((_, r) => at(a.from, r * a.rowBytes + word * 4, offset));
+    addWord(b, kind, sums, columns, rows);
   };
   const turns = (from: number, to: number, times: number): void => {
     if (to <= from) return;
@@ -58,6 +53,27 @@ export function multiply(
   turns(whole, words, order === 1 ? 2 : 1);
 }
 
+/** One word of each row by one of each column. */
+function addWord(b: TileBuilder, kind: Kind, sums: Sums, columns: readonly Address[], rows: readonly Address[]): void {
+  if (kind === "f32" || kind === "rounded") {
+    const w = columns.map((column) => b.loadF(column));
+    for (const [r, row] of (sums as readonly (readonly F32[])[]).entries()) {
+      const x = b.broadcastF(rows[r]!);
+      for (const [v, sum] of row.entries()) b.fma(sum, w[v]!, x);
+    }
+    return;
+  }
+  const w = columns.map((column) => b.loadI(column));
+  for (const [r, row] of sums.entries()) {
+    const x = b.broadcastI(rows[r]!);
+    for (const [v, sum] of row.entries()) {
+      if (kind === "pairs") b.dotBf16(sum as F32, w[v]!, x);
+      else if (kind === "quads") b.dot4(sum as I32, w[v]!, x);
+      else b.i32("add", sum as I32, b.i32("madd16", w[v]!, x), sum as I32);
+    }
+  }
+}
+
 /** A tile of C: `counts` says how many columns each vector has. */
 export interface Place {
   readonly from: Int;
@@ -65,30 +81,33 @@ export interface Place {
   readonly counts: readonly number[];
 }
 
-const partOf = (b: TileBuilder, count: number): boolean => count < b.target.lanes;
+const places = (b: TileBuilder, { from, rowBytes }: Place, r: number, v: number): Address =>
+  at(from, r * rowBytes + v * b.target.lanes * 4);
 
-export function loadSums(b: TileBuilder, { from, rowBytes, counts }: Place, sums: readonly (readonly F32[])[]): void {
+/** Adds what C holds. */
+export function addC(b: TileBuilder, place: Place, sums: Sums): void {
   for (const [r, row] of sums.entries()) {
     for (const [v, sum] of row.entries()) {
-      const place = at(from, r * rowBytes + v * b.target.lanes * 4);
-      // Sums are zero before.
-      b.fadd(sum, partOf(b, counts[v]!) ? b.loadPartF(place, counts[v]!) : vector(place), sum);
+      const [from, count] = [places(b, place, r, v), place.counts[v]!];
+      const part = count < b.target.lanes;
+      if (sum.type === "f32") b.fadd(sum as F32, part ? b.loadPartF(from, count) : vector(from), sum as F32);
+      else b.i32("add", sum as I32, part ? b.loadPartI(from, count) : vector(from), sum as I32);
     }
   }
 }
 
-export function storeSums(
+export function storeC(
   b: TileBuilder,
-  { from, rowBytes, counts }: Place,
-  sums: readonly (readonly F32[])[],
-  finish: ((sum: F32, row: number, vector: number) => F32) | undefined,
+  place: Place,
+  sums: Sums,
+  finish: (sum: F32 | I32, row: number, vector: number) => F32 | I32,
 ): void {
   for (const [r, row] of sums.entries()) {
     for (const [v, sum] of row.entries()) {
-      const place = at(from, r * rowBytes + v * b.target.lanes * 4);
-      const value = finish === undefined ? sum : finish(sum, r, v);
-      if (partOf(b, counts[v]!)) b.storePart(place, value, counts[v]!);
-      else b.store(place, value);
+      const [to, count] = [places(b, place, r, v), place.counts[v]!];
+      const value = finish(sum, r, v);
+      if (count < b.target.lanes) b.storePart(to, value, count);
+      else b.store(to, value);
     }
   }
 }
