@@ -40,7 +40,7 @@ export function lowerProduct(lowering: Lowering, node: ArrayNode): void {
       node.id,
       call.program,
       call.items,
-      call.args.map((arg) => (arg === "temporary" ? { id: temporary, written: packs } : ids[arg])),
+      call.args.map((arg) => (arg === "temporary" ? { id: temporary, written: packs } : ids[arg as keyof typeof ids])),
     );
   }
 }
