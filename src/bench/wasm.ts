@@ -6,8 +6,7 @@ import { loadRunner } from "../model/load.ts";
 import { blocksOf, decode, openGemma, prefill, tokensOf } from "./gemma-steps.ts";
 import { interleave, secondsOf } from "./interleave.ts";
 import { limitsOn } from "./limits.ts";
-import { matrix } from "./matrices.ts";
-import { ourProducts } from "./our-products.ts";
+import { ourMatmul } from "./our-matmul.ts";
 import { nodePeer } from "./peers.ts";
 import type { Bench } from "./terms.ts";
 
@@ -38,7 +37,7 @@ async function product(
 ): Promise<void> {
   for (const library of peersOf(threads)) {
     const peer = nodePeer("wasm-gemm.mjs");
-    const ours = await ourProducts({ level: "wasm", threads, weights: matrix("F32", n, k), m });
+    const ours = await ourMatmul({ level: "wasm", threads, type: "f32", m, n, k });
     const rate = (seconds: number): number => (2 * m * n * k) / seconds / 1e9;
     const ready = await peer?.ask<{ readonly peer: string; readonly prepacked: boolean }>({
       prepare: { library, m, n, k, threads },

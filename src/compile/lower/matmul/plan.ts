@@ -13,7 +13,7 @@ export interface MatmulPlan {
   readonly panelsPerItem: number;
   /** Whether an item copies its rows of A to its thread's scratch, in the order in which they are read. */
   readonly copyA: boolean;
-  /** Words along K in one turn of the inner loop; even. */
+  /** Words along K in one turn of the inner loop; an even number of rounded ones. */
   readonly unroll: number;
 }
 
@@ -29,10 +29,11 @@ const itemsWanted = 8;
 export function matmulPlan(target: Target, shape: MatmulShape): MatmulPlan {
   const words = wordsOf(target, shape);
   const { rows, vectors } = tileFor(target, Math.ceil(shape.n / target.lanes));
-  const unroll = 4;
+  // V8 keeps few of an unrolled loop's loads in registers.
+  const unroll = target.lanes > 4 ? 4 : words.kind === "rounded" ? 2 : 1;
   const width = vectors * target.lanes;
   const blocks = Math.ceil((words.count * width * 4) / panelBytes);
-  const depth = Math.ceil(words.count / blocks / unroll) * unroll;
+  const depth = Math.ceil(words.count / blocks / 4) * 4;
   const tiles = tilingOf(shape.m, rows).count;
   const panels = Math.ceil(shape.n / width);
   const evenly = (all: number, most: number): number => Math.ceil(all / Math.ceil(all / Math.max(1, most)));
@@ -50,10 +51,13 @@ export function matmulPlan(target: Target, shape: MatmulShape): MatmulPlan {
 
 /** As many sums as registers hold, beside a word's vectors of B and one of A; of wide tiles, since they load least. */
 function tileFor(target: Target, columns: number): { readonly rows: number; readonly vectors: number } {
-  const vectors = Math.min(columns, { 4: 2, 8: 2, 16: 4 }[target.lanes]);
-  if (target.lanes === 16) return { rows: { 1: 12, 2: 12, 3: 8, 4: 6 }[vectors]!, vectors };
-  return { rows: 4, vectors };
+  const rowsOf = tiles[target.lanes];
+  const vectors = Math.min(columns, rowsOf.length);
+  return { rows: rowsOf[vectors - 1]!, vectors };
 }
+
+/** Rows of a tile of 1, 2, … vectors. */
+const tiles: Readonly<Record<Target["lanes"], readonly number[]>> = { 16: [12, 12, 8, 6], 8: [10, 5], 4: [8, 4, 3] };
 
 /** Whether A's rows cannot be read where they are. */
 export function mustCopyA(target: Target, { a, k, arithmetic }: MatmulShape): boolean {
