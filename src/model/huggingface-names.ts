@@ -1,4 +1,6 @@
 /** Hugging Face's names of tensors as canonical ones. */
+import { assert } from "../core/errors.ts";
+
 const top: Readonly<Record<string, string>> = {
   "embed_tokens.weight": "embedding",
   "norm.weight": "norm",
@@ -40,4 +42,11 @@ export function canonicalFromHuggingface(
   const names = Object.hasOwn(overrides, module!) ? overrides : modules;
   if (!Object.hasOwn(names, module!)) return undefined;
   return `layer.${index}.${names[module!]}${kind === "bias" ? ".bias" : ""}`;
+}
+
+/** The module of a layer whose weight has this canonical name within the layer. */
+export function huggingfaceModule(part: string, overrides: Readonly<Record<string, string>>): string {
+  const found = Object.entries({ ...modules, ...overrides }).find(([, canonical]) => canonical === part);
+  assert(found !== undefined, () => `${part} is no module of a layer`);
+  return found[0];
 }
