@@ -24,6 +24,7 @@ const commands: Readonly<Record<string, Listed>> = {
   pull: { summary: "fetch a model into the cache", load: () => import("./command/pull.ts") },
   tokenize: { summary: "show the tokens of a file", load: () => import("./command/tokenize.ts") },
   train: { summary: "train a model by a recipe", load: () => import("./command/train.ts") },
+  finetune: { summary: "train an adapter of a model on conversations", load: () => import("./command/finetune.ts") },
   perplexity: { summary: "measure how well a model predicts a file", load: () => import("./command/perplexity.ts") },
   compile: { summary: "show what the compiler makes of a model", load: () => import("./command/compile.ts") },
   profile: { summary: "show where the time of a step goes", load: () => import("./command/profile.ts") },

@@ -11,6 +11,7 @@ import { deviceMachine } from "../../train/device-machine.ts";
 import { parseRecipe, type Recipe } from "../../train/recipe.ts";
 import { type RecipeOutcome, runRecipe } from "../../train/run-recipe.ts";
 import { wholeFrom } from "../arguments.ts";
+import { stopOnSignals } from "../stop-signals.ts";
 import { print, printJson, say } from "../terminal.ts";
 import { readText } from "../text-file.ts";
 import { type TrainReport, trainReport } from "../train-report.ts";
@@ -59,7 +60,7 @@ async function run(given: string, options: Arguments): Promise<void> {
     tokensPerStep: training.batch * training.accumulate * model.context,
     live: process.stderr.isTTY === true,
   });
-  const stop = stopOnSignals();
+  const stop = stopOnSignals("Stopping after this step, and saving.");
   const device = await openDevice(options.level, { threads: options.threads, scratchBytes: 1 << 22 });
   if (device.note !== undefined) say(device.note);
   try {
@@ -100,26 +101,4 @@ function tell(
   say(
     `${parameters} parameters, ${step} steps in ${seconds.toFixed(1)} s${held}; metrics and the loss's curve are in ${folder}`,
   );
-}
-
-/** The first Ctrl-C or SIGTERM ends the training after its step and saves it; a second ends the program. */
-function stopOnSignals(): { readonly signal: AbortSignal; exitCode(): number; end(): void } {
-  const stop = new AbortController();
-  const codes = { SIGINT: 130, SIGTERM: 143 } as const;
-  let code = 0;
-  const caught = (signal: NodeJS.Signals): void => {
-    const exit = codes[signal as keyof typeof codes];
-    if (stop.signal.aborted) process.exit(exit);
-    code = exit;
-    stop.abort();
-    say("\nStopping after this step, and saving.");
-  };
-  for (const signal of Object.keys(codes)) process.on(signal, caught);
-  return {
-    signal: stop.signal,
-    exitCode: () => code,
-    end() {
-      for (const signal of Object.keys(codes)) process.off(signal, caught);
-    },
-  };
 }

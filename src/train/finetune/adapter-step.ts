@@ -5,41 +5,24 @@
  *     conversations ──► tokens [B, T], the rows that are answers [S] ──► loss ──► gradients of A and B alone ──► AdamW
  */
 import { draw } from "../../core/random.ts";
-import { type ArrayType, sizeOf } from "../../graph/array.ts";
-import { ArrayBuilder, type ArrayValue } from "../../graph/array-builder.ts";
-import { ArrayMath } from "../../graph/array-math.ts";
-import { gradient } from "../../graph/gradient.ts";
+import { sizeOf } from "../../graph/array.ts";
 import type { Graph, Rope } from "../../graph/ir.ts";
 import { buildGraph } from "../../model/architecture.ts";
 import type { Checkpoint } from "../../model/checkpoint.ts";
 import { dequantize } from "../../model/dequantize.ts";
 import { type ArrayMachine, type ArrayProgramRun, floats, integers, Regions } from "../machine.ts";
-import { type AdamW, adamW, allFinite, clipScale, globalNorm } from "../model/optimizer.ts";
-import { ropeTables, servedAsArrays, weightedLoss } from "../model/served.ts";
+import { ropeTables } from "../model/served.ts";
 import { learningRate, type Schedule } from "../schedule.ts";
 import { firstNonFinite, type NonFinite, type StateArray, type Step, type StepMetrics } from "../step.ts";
+import { type AdapterGraphOptions, adapterGraph, type Factor, nameOf, numbers, type Purpose } from "./adapter-graph.ts";
 import type { Taught } from "./conversations.ts";
 
-export interface AdapterOptions {
+export interface AdapterOptions extends AdapterGraphOptions {
   readonly checkpoint: Checkpoint;
   /** Canonical names of parts of a layer, for example `attention.q`. */
   readonly targets: readonly string[];
-  readonly rank: number;
-  readonly alpha: number;
-  /** Sequences, tokens of each, and answer tokens of all, at most, in a batch. */
-  readonly batch: number;
-  readonly length: number;
-  readonly rows: number;
-  readonly optimizer: AdamW;
   readonly schedule: Schedule;
   readonly seed: number;
-}
-
-/** A factor of one matrix, as trained; its product with the other counts α / r times. */
-export interface Factor {
-  readonly weight: string;
-  readonly part: "a" | "b";
-  readonly shape: readonly number[];
 }
 
 export interface AdapterStep extends Step<readonly Taught[]> {
@@ -67,13 +50,6 @@ export async function openAdapterStep(machine: ArrayMachine, options: AdapterOpt
   const graph = await buildGraph({ ...checkpoint, config, tensors: present });
   return new CompiledAdapterStep(machine, options, factors, graph);
 }
-
-const nameOf = ({ weight, part }: Pick<Factor, "weight" | "part">): string => `${weight}.lora.${part}`;
-const f32 = (...shape: number[]): ArrayType => ({ dtype: "f32", shape });
-const i32 = (...shape: number[]): ArrayType => ({ dtype: "i32", shape });
-const numbers = ["learningRate", "correction1", "correction2"] as const;
-
-type Purpose = "step" | "loss";
 
 class CompiledAdapterStep implements AdapterStep {
   readonly factors: readonly Factor[];
@@ -138,68 +114,8 @@ class CompiledAdapterStep implements AdapterStep {
   async #program(purpose: Purpose) {
     const known = this.#programs.get(purpose);
     if (known !== undefined) return known;
-    const m = new ArrayMath(new ArrayBuilder());
-    const input = (name: string, type: ArrayType): ArrayValue => m.builder.add({ kind: "input", name }, [], type);
-    const { batch, length, rows, rank, alpha, optimizer } = this.#options;
-    const factors = new Map(
-      this.factors.map((factor) => [nameOf(factor), input(nameOf(factor), f32(...factor.shape))]),
-    );
-    const served = servedAsArrays(
-      m,
-      this.#graph,
-      {
-        tokens: input("tokens", i32(batch, length)),
-        rows: input("rows", i32(rows)),
-        weight: (name, shape) => {
-          const factor = factors.get(name);
-          if (factor === undefined) return input(name, { dtype: shape.length === 2 ? "bf16" : "f32", shape });
-          return name.endsWith(".b") ? m.mul(factor, alpha / rank) : factor;
-        },
-        rope: (rope) => {
-          const i = this.#ropes.indexOf(rope);
-          const shape = f32(length, rope.frequencies.length);
-          return { cos: input(`cos${i}`, shape), sin: input(`sin${i}`, shape) };
-        },
-      },
-      true,
-    );
-    const { loss, stop } = weightedLoss(m, served.logits, input("targets", i32(rows)), input("weights", f32(rows)));
-    const outputs: Record<string, ArrayValue> = { loss };
-    const donate: Record<string, string> = {};
-    if (purpose === "step") {
-      const values = [...factors.values()];
-      const stops = new Set([...served.stops, stop]);
-      const gradients = gradient(m.builder, [loss], values, { stops }).map((g, i) => g ?? m.fill(values[i]!, 0));
-      const norm = globalNorm(m, gradients);
-      const [rate, correction1, correction2] = numbers.map((name) => input(name, f32(1))) as [
-        ArrayValue,
-        ArrayValue,
-        ArrayValue,
-      ];
-      const scale = clipScale(m, norm, optimizer.clip);
-      const guard = allFinite(m, [norm, loss]);
-      for (const [i, [name, value]] of [...factors].entries()) {
-        const [first, second] = [".first", ".second"].map((part) => input(name + part, value.type)) as [
-          ArrayValue,
-          ArrayValue,
-        ];
-        const given = { learningRate: rate, correction1, correction2 };
-        const after = adamW(m, optimizer, { value, first, second }, gradients[i]!, given, scale, guard);
-        for (const [part, now] of [
-          ["", after.value],
-          [".first", after.first],
-          [".second", after.second],
-        ] as const) {
-          outputs[`${name}${part}'`] = now;
-          donate[`${name}${part}'`] = name + part;
-        }
-      }
-      outputs.gradientNorm = norm;
-    }
-    const graph = m.builder.finish(outputs);
-    const inputs = graph.nodes.flatMap(({ op }) => (op.kind === "input" ? [op.name] : []));
-    const names = [...inputs, ...Object.keys(outputs).filter((name) => !(name in donate))];
-    const opened = { run: await this.#machine.open(graph, donate), names };
+    const made = adapterGraph(purpose, this.#graph, this.factors, this.#ropes, this.#options);
+    const opened = { run: await this.#machine.open(made.graph, made.donate), names: made.names };
     this.#programs.set(purpose, opened);
     return opened;
   }
