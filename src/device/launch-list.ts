@@ -28,6 +28,8 @@ export interface LaunchList {
   readonly segments: readonly Segment[];
   /** Before each run; the step is of the list's class. */
   prepare(size: StepSize): void;
+  /** How long it took when it last ran. */
+  seconds?: number;
 }
 
 /** What a call's records say beside its items. */
@@ -89,7 +91,7 @@ export class LaunchLists {
     checkPlan({ calls, threads }, plan, this.#launch.id);
     const region = this.#write(plan, places);
     const taskCalls = plan.map((task) => places[task.call]!);
-    const list = {
+    const list: LaunchList = {
       plan,
       calls: taskCalls,
       segments: segmentsOf(plan, region),
