@@ -39,3 +39,4 @@ export type { ArrayMachine } from "./train/machine.ts";
 export { configOf, type DecoderShape } from "./train/model/shape.ts";
 export { type ModelStep, type ModelStepOptions, openModelStep, type TokenBatch } from "./train/model-step.ts";
 export type { BatchSource, Step } from "./train/step.ts";
+export * from "./tensor/index.ts";

@@ -24,7 +24,9 @@ export class ArrayBuilder {
       inputs.map((v) => v.type),
       declared,
     );
-    const key = JSON.stringify([op, inputs.map((v) => v.id), type.dtype, type.shape]);
+    // JSON has neither infinities nor the sign of 0.
+    const exact = "value" in op ? (Object.is(op.value, -0) ? "-0" : `${op.value}`) : "";
+    const key = `${exact}${JSON.stringify([op, inputs.map((v) => v.id), type.dtype, type.shape])}`;
     const known = this.#known.get(key);
     if (known !== undefined) return known;
     const id = this.#nodes.length;

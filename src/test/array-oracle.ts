@@ -296,16 +296,16 @@ export function evaluate(
   inputs: Readonly<Record<string, ArrayData>>,
   { exact = false }: EvaluateOptions = {},
 ): Record<string, ArrayData> {
-  const values: OracleArray[] = [];
-  for (const { op, inputs: from, type } of graph.nodes) {
-    const operands = from.map((id) => values[id]!);
+  const values = new Map<number, OracleArray>();
+  for (const { id, op, inputs: from, type } of graph.nodes) {
+    const operands = from.map((id) => values.get(id)!);
     const data =
       op.kind === "input" ? bound(op.name, type, inputs) : (meanings[op.kind] as Meaning<ArrayOp>)(op, operands, type);
-    values.push({ type, data: rounded(data, type.dtype, exact) });
+    values.set(id, { type, data: rounded(data, type.dtype, exact) });
   }
   return Object.fromEntries(
     Object.entries(graph.outputs).map(([name, id]) => {
-      const { data, type } = values[id]!;
+      const { data, type } = values.get(id)!;
       return [name, exported(data, type.dtype, exact)];
     }),
   );
