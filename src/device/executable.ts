@@ -5,6 +5,7 @@
  * refuses that, a memory file is mapped twice. Tested on Linux; elsewhere `openNative` gives `undefined` and callers
  * fall back to WebAssembly.
  */
+import { createRequire } from "node:module";
 import { UserError } from "../core/errors.ts";
 import type { Region } from "./device.ts";
 
@@ -39,21 +40,23 @@ export class ExecutionRefused extends UserError {}
  * `undefined` where koffi is not installed or this is not x86-64 Linux. `refused` is refused whatever the system allows, so
  * that what comes next can be tried.
  */
-export async function openNative(refused: readonly Refusal[] = []): Promise<Native | undefined> {
+export function openNative(refused: readonly Refusal[] = []): Native | undefined {
   if (process.platform !== "linux" || process.arch !== "x64") return undefined;
   try {
-    const { default: koffi } = await import("koffi");
-    return new Linux(koffi, refused);
+    return new Linux(loadKoffi(), refused);
   } catch {
     return undefined;
   }
 }
 
+/** At once, not by `import()`: the first tensor of a program opens a device while its caller waits. */
+const loadKoffi = (): Koffi => createRequire(import.meta.url)("koffi") as Koffi;
+
 /** Asks for huge pages for `bytes` from a buffer's start on, some of which it may yet grow into; without koffi, or elsewhere, nothing happens. */
-export async function adviseHugePages(buffer: ArrayBufferLike, bytes: number): Promise<void> {
+export function adviseHugePages(buffer: ArrayBufferLike, bytes: number): void {
   if (process.platform !== "linux") return;
   try {
-    const { default: koffi } = await import("koffi");
+    const koffi = loadKoffi();
     bindLibc(koffi).madvise(Number(koffi.address(new Uint8Array(buffer))), bytes, adviceHugePage);
   } catch {
     // It only costs speed.

@@ -65,12 +65,12 @@ function cpuidCode(): Uint8Array {
  * `undefined` where machine code cannot run here; throws a `UserError` where `level` is more than the processor has, and
  * `ExecutionRefused` where the system forbids it.
  */
-export async function openX64(
+export function openX64(
   level: X64Level | undefined,
   options: DeviceOptions,
   refused: readonly Refusal[] = [],
-): Promise<Device | undefined> {
-  const native = await openNative(refused);
+): Device | undefined {
+  const native = openNative(refused);
   if (native === undefined) return undefined;
   try {
     const best = detect(native);

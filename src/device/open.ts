@@ -2,6 +2,9 @@
 import { UserError } from "../core/errors.ts";
 import type { Device, DeviceOptions, Level } from "./device.ts";
 import { ExecutionRefused, type Refusal } from "./executable.ts";
+import { openX64 } from "./native.ts";
+import { openReference } from "./reference.ts";
+import { openWasm } from "./wasm.ts";
 
 export const levels: readonly Level[] = ["x64-avx512", "x64-avx2", "wasm", "reference"];
 
@@ -14,18 +17,25 @@ export async function openDevice(
   options: DeviceOptions,
   refused: readonly Refusal[] = [],
 ): Promise<Device> {
-  if (level === "reference") return (await import("./reference.ts")).openReference(options);
-  const webAssembly = async (): Promise<Device> => (await import("./wasm.ts")).openWasm(options);
-  if (level === "wasm") return webAssembly();
-  const { openX64 } = await import("./native.ts");
+  return openDeviceNow(level, options, refused);
+}
+
+/** The same while the caller waits. */
+export function openDeviceNow(
+  level: Level | undefined,
+  options: DeviceOptions,
+  refused: readonly Refusal[] = [],
+): Device {
+  if (level === "reference") return openReference(options);
+  if (level === "wasm") return openWasm(options);
   try {
-    const device = await openX64(level, options, refused);
+    const device = openX64(level, options, refused);
     if (device !== undefined) return device;
   } catch (error) {
     if (!(error instanceof ExecutionRefused) || level !== undefined) throw error;
-    return { ...(await webAssembly()), note: "This system refuses executable memory; WebAssembly runs instead." };
+    return { ...openWasm(options), note: "This system refuses executable memory; WebAssembly runs instead." };
   }
-  if (level === undefined) return webAssembly();
+  if (level === undefined) return openWasm(options);
   throw new UserError(
     `Level ${level} was asked for; machine code cannot run here.`,
     "It needs x86-64 Linux, AVX2 and the optional package koffi. Use --level wasm.",

@@ -19,10 +19,10 @@ export interface WasmOptions extends DeviceOptions {
   readonly relaxed?: Relaxed;
 }
 
-export async function openWasm({ threads, scratchBytes, relaxed = relaxedHere() }: WasmOptions): Promise<Device> {
+export function openWasm({ threads, scratchBytes, relaxed = relaxedHere() }: WasmOptions): Device {
   const memory = reserve();
   // On small pages a matrix that is read from memory is read at half the speed.
-  await adviseHugePages(memory.buffer, pagesMax * pageBytes);
+  adviseHugePages(memory.buffer, pagesMax * pageBytes);
   const space = new Allocator((bytes) => grow(memory, bytes));
   const block = space.alloc(control.bytes);
   const driver = new WebAssembly.Module(driverModule(pagesMax));

@@ -125,8 +125,9 @@ function prepare(recipe: Recipe, inputs: readonly Tensor[], { over, versions }: 
     if (alias !== undefined) storages.push(("input" in alias ? stored[alias.input] : storages[alias.output])!.share());
     else if (target !== undefined) storages.push(stored[target]!.share());
     else storages.push(runtime.storage(bytesOf(type)));
-    if (alias === undefined) bindings[`o${o}`] = storages[o]!.region;
-    if (alias === undefined && target !== undefined) storages[o]!.version += 1;
+    if (alias !== undefined) continue;
+    if (target === undefined) bindings[`o${o}`] = storages[o]!.region;
+    else storages[o]!.version += 1;
   }
   return { program, bindings, storages };
 }

@@ -1,11 +1,19 @@
 /** A device as what tensors need of it: memory, and graphs compiled and run. */
-
-import { UserError } from "../core/errors.ts";
+import { openArrays } from "../device/array-session.ts";
 import type { Level } from "../device/device.ts";
+import { openDeviceNow } from "../device/open.ts";
 import type { Machine } from "./runtime.ts";
 
+/** What each thread's kernels have for packed operands and the like. */
+const scratchBytes = 4 << 20;
+
 export function openMachine(level: Level | undefined, threads: number): Machine {
-  throw new UserError(
-    `Tensors on ${level ?? "the best"} level, ${threads} threads, were asked for; graphs of arrays are not compiled yet.`,
-  );
+  const device = openDeviceNow(level, { threads, scratchBytes });
+  return {
+    name: `${device.level}, ${threads} threads`,
+    alloc: (bytes) => device.alloc(bytes),
+    free: (region) => device.free(region),
+    open: (graph, donate) => openArrays(device, graph, { donate }),
+    close: () => device.close(),
+  };
 }

@@ -1,13 +1,10 @@
 /** Every operation and loss: values and gradients as PyTorch's, eagerly and compiled. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { useOracle } from "../test/oracle-machine.ts";
 import { assertNear, type FixtureCase, numbers, readFixture, weighed, wholeNumbers } from "../test/tensor-fixtures.ts";
 import { cat, clamp, grad, jit, nn, oneHot, stack, type Tensor, where } from "./index.ts";
 import { normalize } from "./normalize.ts";
 import { tidy } from "./scope.ts";
-
-useOracle();
 
 type Op = (...t: readonly [Tensor, Tensor, Tensor]) => Tensor;
 
