@@ -93,7 +93,7 @@ function openProgram(machine: Machine, whole: ArrayGraph, donate: ReadonlyMap<nu
   const outputs = Object.fromEntries(Object.entries(whole.outputs).filter((_, i) => aliases[i] === undefined));
   const graph = pruned({ nodes: whole.nodes, outputs });
   const reads: boolean[] = Array(inputs.size).fill(false);
-  for (const { id } of graph.nodes) if (inputs.has(id)) reads[inputs.get(id)!] = true;
+  for (const { op } of graph.nodes) if (op.kind === "input") reads[Number(op.name.slice(1))] = true;
   const types = Object.values(whole.outputs).map((id) => nodes.get(id)!.type);
   const isOpen = Object.keys(outputs).length > 0;
   const donated = [...donate].filter(([output, input]) => aliases[output] === undefined && reads[input]);
