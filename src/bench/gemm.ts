@@ -101,8 +101,8 @@ async function compareShape(bench: Bench, one: Case, [m, n, k]: Shape, rates: Ra
   const rate = (seconds: number): number => (2 * m * n * k) / seconds / 1e9;
   const ready = new Map<string, Ready>();
   const sides: Record<string, () => Promise<number>> = {
-    packing: async () => rate(await secondsOf(ours.packAndRun)),
-    prepacked: async () => rate(await secondsOf(ours.run)),
+    packing: async () => rate((await secondsOf(ours.packAndRun)) / ours.products),
+    prepacked: async () => rate((await secondsOf(ours.run)) / ours.products),
   };
   for (const library of peer === undefined ? [] : peersOf[kind]) {
     ready.set(library, await peer!.ask<Ready>({ prepare: { library, kind, m, n, k } }));
@@ -110,7 +110,13 @@ async function compareShape(bench: Bench, one: Case, [m, n, k]: Shape, rates: Ra
   }
   const { medians, terms } = await interleave(bench.repeat, sides);
   const shared = { name: `gemm ${kind} ${m}×${n}×${k}`, threads, unit: unitOf(kind), limit };
-  const inside = { ...terms, oursPacking: medians.packing, oursPrepacked: medians.prepacked, level: ours.level };
+  const inside = {
+    ...terms,
+    oursPacking: medians.packing,
+    oursPrepacked: medians.prepacked,
+    level: ours.level,
+    productsInALaunch: ours.products,
+  };
   if (ready.size === 0) bench.row({ ...shared, ours: medians.packing, terms: { ...inside, ours: "packing" } });
   for (const [library, its] of ready) {
     const [mine, theirs] = [medians[sideFor(its)]!, medians[library]!];

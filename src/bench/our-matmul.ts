@@ -2,7 +2,9 @@
  * Our product of two matrices that both arrive when it is called, in the layout of the peers: rows of A [M, K], of weights [N, K]
  * and of C [M, N] without anything between them. Integers get a scale a row and a scale a column.
  */
-import { lowerMatmul, type MatmulShape } from "../compile/lower/matmul.ts";
+
+import { matmulPlan } from "../compile/lower/matmul/plan.ts";
+import { lowerMatmul, type MatmulCall, type MatmulShape } from "../compile/lower/matmul.ts";
 import { assert } from "../core/errors.ts";
 import { bfloatToFloat, floatToBfloat } from "../core/half.ts";
 import type { Level, Region } from "../device/device.ts";
@@ -12,6 +14,8 @@ import { floatsOf, noise } from "./matrices.ts";
 
 /** What a kernel may need of a thread's scratch. */
 const scratchBytes = 2 << 20;
+/** Operations of a run, about. */
+const operationsWanted = 1e9;
 
 export interface Wanted {
   readonly level: Level | undefined;
@@ -25,8 +29,11 @@ export interface Wanted {
 
 export interface OurMatmul {
   readonly level: Level;
+  /** Products in a run: they are steps of one launch, since how long a launch takes is another bench's question. */
+  readonly products: number;
+  /** The weights packed before. */
   run(): Promise<void>;
-  /** The same, and packing the weights before. */
+  /** The same, and packing the weights before each product. */
   packAndRun(): Promise<void>;
   close(): Promise<void>;
 }
@@ -47,24 +54,42 @@ export async function ourMatmul({ level, threads, type, m, n, k }: Wanted): Prom
     b: { stride: k, type, transposed: true },
     c: { stride: n },
   };
-  const { calls, temporaryBytes } = lowerMatmul(device.target, shape);
+  const whole = lowerMatmul(device.target, shape);
+  // Where each panel is packed when it is multiplied, the weights packed before are another plan's.
+  const apart = lowerMatmul(device.target, shape, undefined, { ...matmulPlan(device.target, shape), packB: "call" });
   const [x, w] = [noise(m * k, 2), noise(n * k, 3)];
   const [rowScales, columnScales] = [new Float32Array(m).fill(1 / 127), new Float32Array(n).fill(1 / 127)];
   const c = filled(new Uint8Array(m * n * 4));
   const places = {
-    ...{ a: filled(coded(x, type)), b: filled(coded(w, type)), c, temporary: filled(new Uint8Array(temporaryBytes)) },
+    ...{
+      a: filled(coded(x, type)),
+      b: filled(coded(w, type)),
+      c,
+      temporary: filled(new Uint8Array(apart.temporaryBytes)),
+    },
     rowScales: filled(new Uint8Array(rowScales.buffer)),
     columnScales: filled(new Uint8Array(columnScales.buffer)),
   };
-  const launches = calls.map(({ program, items, args }): Launch => {
+  const products = Math.max(1, Math.round(operationsWanted / (2 * m * n * k)));
+  const launch = ({ program, items, args }: MatmulCall): Launch => {
     return { program, items, args: args.map((arg) => places[arg as keyof typeof places]) };
-  });
-  const packAndRun = prepare(device, launches).run;
-  await packAndRun();
-  check(x, w, floatsOf(c), { m, n, k, type });
+  };
+  const repeated = (calls: readonly MatmulCall[]): (() => Promise<void>) => {
+    const once = calls.map(launch);
+    return prepare(device, Array.from({ length: products }, () => once).flat()).run;
+  };
+  const packAndRun = repeated(whole.calls);
+  const run = repeated(apart.calls.slice(1));
+  await prepare(device, apart.calls.map(launch)).run();
+  for (const once of [run, packAndRun]) {
+    floatsOf(c).fill(0);
+    await once();
+    check(x, w, floatsOf(c), { m, n, k, type });
+  }
   return {
     level: device.level,
-    run: prepare(device, launches.slice(1)).run,
+    products,
+    run,
     packAndRun,
     async close() {
       await device.close();

@@ -43,7 +43,7 @@ async function product(
       prepare: { library, m, n, k, threads },
     });
     const { medians, terms } = await interleave(bench.repeat, {
-      ours: async () => rate(await secondsOf(ready?.prepacked === true ? ours.run : ours.packAndRun)),
+      ours: async () => rate((await secondsOf(ready?.prepacked === true ? ours.run : ours.packAndRun)) / ours.products),
       peer: async () => peer && rate((await peer.ask<{ readonly seconds: number }>({ time: true })).seconds),
     });
     await peer?.close();

@@ -111,7 +111,7 @@ async function run(
   const c = shape.arithmetic === "int8" && !shape.scaled ? new Int32Array(length) : new Float32Array(length);
   c.fill(mark);
   const none = new Float32Array(1);
-  const operands = { a: within(a.memory), b: within(b.memory), c, temporary: new Uint8Array(temporaryBytes) };
+  const operands = { a: within(a.memory), b: within(b.memory), c, temporary: new Uint8Array(temporaryBytes + 1) };
   const all = { ...operands, rowScales: none, columnScales: none, ...scales };
   for (const { program, items, args } of calls) {
     const inside = args.flatMap((arg): readonly Operand[] => (arg === "epilogue" ? parameters : [all[arg]]));
@@ -171,10 +171,11 @@ for (const device of devices) {
           const first = await run(device, one, plan);
           if (i === 0) check(first, one, "by its plan");
           for (const other of [
-            { ...plan, depth: 8, tilesPerItem: 2, panelsPerItem: 1 },
-            { ...plan, rows: 3, vectors: 1, unroll: 2 },
-            { ...plan, depth: 16, copyA: true },
-          ]) {
+            { ...plan, depth: 8, tilesPerItem: 2, panelsPerItem: 1, packB: "call" },
+            { ...plan, rows: 3, vectors: 1, unroll: 2, tilesPerItem: 99, packB: "item" },
+            { ...plan, depth: 16, copyA: true, packB: "call" },
+            { ...plan, depth: 80, tilesPerItem: 99, copyA: true, packB: "item" },
+          ] as const) {
             assert.deepEqual(await run(device, one, other), first, JSON.stringify({ ...one.shape, other, seed }));
           }
         }
@@ -199,7 +200,7 @@ for (const device of devices) {
       };
       for (let i = 0; i < 4; i++) {
         const one = randomCase(r, () => integer(r, 1, 60), "f32");
-        const plan = { ...matmulPlan(target, one.shape), depth: 8 };
+        const plan = { ...matmulPlan(target, one.shape), depth: 8, packB: "call" } as const;
         const c = await run(device, one, plan, { epilogue, parameters: [bias] });
         check(c, one, "with an epilogue", (sum, _, __, column) => 2 * sum + bias[column]!);
       }

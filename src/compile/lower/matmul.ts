@@ -12,10 +12,10 @@
 import { assert } from "../../core/errors.ts";
 import type { Target, TileProgram } from "../tile.ts";
 import type { Epilogue } from "./matmul/epilogue.ts";
-import { copyScratch, packColumns, packScratch, sumScratch } from "./matmul/pack.ts";
+import { packColumns, packScratch } from "./matmul/pack.ts";
 import { partsOf } from "./matmul/parts.ts";
 import { type MatmulPlan, matmulPlan, mustCopyA } from "./matmul/plan.ts";
-import { itemsOf, product } from "./matmul/product.ts";
+import { itemsOf, product, productScratch } from "./matmul/product.ts";
 import { checkShape, type MatmulShape } from "./matmul/shape.ts";
 import { partBytes } from "./matmul/words.ts";
 
@@ -35,8 +35,8 @@ export interface MatmulCall {
 }
 
 export interface Matmul {
-  /** Each waits for the one before. The first depends on B alone, and may be left out while B stays. */
-  readonly calls: readonly [pack: MatmulCall, multiply: MatmulCall];
+  /** Each waits for the one before. Where there are two, the first depends on B alone, and may be left out while B stays. */
+  readonly calls: readonly MatmulCall[];
   /** What is in it before does not matter. */
   readonly temporaryBytes: number;
   /** Of each thread. */
@@ -57,12 +57,25 @@ export function lowerMatmul(
   const matrices = shape.b.batchStride ? (shape.batch ?? 1) : 1;
   const scales = shape.scaled ? (["rowScales", "columnScales"] as const) : [];
   const more = epilogue === undefined ? [] : (["epilogue"] as const);
+  const packs = plan.packB === "item";
+  assert(
+    !packs || (plan.tilesPerItem >= parts.tiling.count && plan.depth >= parts.words.count),
+    () => "items pack all",
+  );
+  const multiply: MatmulCall = {
+    program: product(parts, epilogue),
+    items: itemsOf(parts),
+    args: ["a", packs ? "b" : "temporary", "c", ...scales, ...more],
+  };
+  if (packs) return { calls: [multiply], temporaryBytes: 0, scratchBytes: productScratch(parts) };
+  const pack: MatmulCall = {
+    program: packColumns(parts),
+    items: matrices * parts.panels,
+    args: ["b", "temporary"],
+  };
   return {
-    calls: [
-      { program: packColumns(parts), items: matrices * parts.panels, args: ["b", "temporary"] },
-      { program: product(parts, epilogue), items: itemsOf(parts), args: ["a", "temporary", "c", ...scales, ...more] },
-    ],
+    calls: [pack, multiply],
     temporaryBytes: matrices * parts.panels * parts.panelBytes,
-    scratchBytes: partBytes + Math.max(packScratch(parts), copyScratch(parts) + sumScratch(parts)),
+    scratchBytes: Math.max(partBytes + packScratch(parts), productScratch(parts)),
   };
 }

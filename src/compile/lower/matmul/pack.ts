@@ -22,25 +22,38 @@ export const packScratch = (parts: Parts): number =>
 
 /** Parameters: B, panels. An item is a panel: for each word of K, that of its columns. */
 export function packColumns(parts: Parts): TileProgram {
-  const { target, shape, width, panels, panelBytes } = parts;
+  const { target, shape, panels, panelBytes } = parts;
   const b = new TileBuilder(target);
   const [source, packed] = [b.param(), b.param()];
-  const { batchStride = 0, transposed } = shape.b;
+  const { batchStride = 0 } = shape.b;
   const size = bytesOf(shape.b);
   b.for(b.begin, b.end, 1, (item) => {
     const panel = batchStride === 0 ? item : b.rem(item, panels);
     const matrix = batchStride === 0 ? source : b.add(source, b.mul(b.div(item, panels), batchStride * size));
-    const from = b.add(matrix, b.mul(panel, width * (transposed ? sourceOf(shape.b).rowBytes : size)));
     const to = b.add(packed, b.mul(item, panelBytes));
-    eachWidth(parts, b, panel, (counts) => {
-      if (transposed) rowsToPanel(b, parts, from, counts, to);
-      else columnsToPanel(b, parts, from, counts, to);
-    });
+    eachWidth(parts, b, panel, (counts) => packPanel(b, parts, matrix, panel, counts, to, b.add(b.scratch, partBytes)));
   });
   return b.finish(`matmul-pack-${nameOf(parts)}`);
 }
 
-function rowsToPanel(b: TileBuilder, parts: Parts, from: Int, counts: readonly number[], to: Int): void {
+/** Panel `index` of the matrix at `matrix` to `to`, with `packScratch` bytes at `room`. */
+export function packPanel(
+  b: TileBuilder,
+  parts: Parts,
+  matrix: Int,
+  index: Int,
+  counts: readonly number[],
+  to: Int,
+  room: Int,
+): void {
+  const { shape, width } = parts;
+  const { transposed } = shape.b;
+  const from = b.add(matrix, b.mul(index, width * (transposed ? sourceOf(shape.b).rowBytes : bytesOf(shape.b))));
+  if (transposed) rowsToPanel(b, parts, from, counts, to, room);
+  else columnsToPanel(b, parts, from, counts, to);
+}
+
+function rowsToPanel(b: TileBuilder, parts: Parts, from: Int, counts: readonly number[], to: Int, room: Int): void {
   const { target, shape, words, width } = parts;
   const source = sourceOf(shape.b);
   for (const [v, count] of counts.entries()) {
@@ -53,7 +66,6 @@ function rowsToPanel(b: TileBuilder, parts: Parts, from: Int, counts: readonly n
       continue;
     }
     const rowBytes = rowRoom(words.count);
-    const room = b.add(b.scratch, partBytes);
     const [x, y] = [b.int(rows), b.int(room)];
     b.for(0, count, 1, () => {
       copyRow(b, words.kind, source, x, shape.k, y);

@@ -13,6 +13,8 @@ export interface MatmulPlan {
   readonly panelsPerItem: number;
   /** Whether an item copies its rows of A to its thread's scratch, in the order in which they are read. */
   readonly copyA: boolean;
+  /** Whether an item packs each panel of B when it comes to it, and no call before: where it has all rows, and all of K. */
+  readonly packB: "call" | "item";
   /** Words along K in one turn of the inner loop; an even number of rounded ones. */
   readonly unroll: number;
 }
@@ -25,6 +27,8 @@ const panelBytes = 512 << 10;
 const columnsMost = 1024;
 /** So many items at least, where tiles and panels allow: threads that are held up for a while find others to take. */
 const itemsWanted = 8;
+/** Rows up to which panels are packed where they are multiplied: a panel that others need too is packed once, before. */
+const rowsAlone = 512;
 
 export function matmulPlan(target: Target, shape: MatmulShape): MatmulPlan {
   const words = wordsOf(target, shape);
@@ -41,12 +45,18 @@ export function matmulPlan(target: Target, shape: MatmulShape): MatmulPlan {
   let panelsPerItem = evenly(panels, columnsMost / width);
   const batch = shape.batch ?? 1;
   const items = (): number => batch * Math.ceil(tiles / tilesPerItem) * Math.ceil(panels / panelsPerItem);
+  const rest = { rows, vectors, depth, unroll, copyA: mustCopyA(target, shape) };
+  const fits = shape.m <= rowsAlone && (!rest.copyA || shape.m * words.count * 4 <= 2 * blockBytes);
+  if (blocks === 1 && fits && batch * panels >= itemsWanted / 2) {
+    panelsPerItem = Math.ceil(panels / Math.ceil(itemsWanted / batch));
+    return { ...rest, tilesPerItem: tiles, panelsPerItem, packB: "item" };
+  }
   while (items() < itemsWanted && (tilesPerItem > 1 || panelsPerItem > 1)) {
     if (tilesPerItem === 1 || (panelsPerItem > 1 && panelsPerItem * width > tilesPerItem * rows))
       panelsPerItem = Math.ceil(panelsPerItem / 2);
     else tilesPerItem = Math.ceil(tilesPerItem / 2);
   }
-  return { rows, vectors, depth, tilesPerItem, panelsPerItem, copyA: mustCopyA(target, shape), unroll };
+  return { ...rest, tilesPerItem, panelsPerItem, packB: "call" };
 }
 
 /** As many sums as registers hold, beside a word's vectors of B and one of A; of wide tiles, since they load least. */

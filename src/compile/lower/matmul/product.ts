@@ -2,7 +2,16 @@
 import type { F32, I32, Int, TileProgram } from "../../tile.ts";
 import { at, TileBuilder } from "../../tile-builder.ts";
 import { type Epilogue, scaled } from "./epilogue.ts";
-import { copiedFrom, copiedRowBytes, copyRows, copyScratch, correctRows } from "./pack.ts";
+import {
+  copiedFrom,
+  copiedRowBytes,
+  copyRows,
+  copyScratch,
+  correctRows,
+  packPanel,
+  packScratch,
+  sumScratch,
+} from "./pack.ts";
 import { eachHeight, eachWidth, nameOf, type Parts, rowOf } from "./parts.ts";
 import { bytesOf } from "./shape.ts";
 import { addC, isInteger, multiply, type Place, type Sums, storeC } from "./tile.ts";
@@ -25,7 +34,13 @@ interface Item {
   readonly panelEnd: Int;
 }
 
-/** Parameters: A, panels, C, (scales of rows, of columns,) those of the epilogue. An item is some tiles by some panels. */
+/** Scratch: what is read of A, corrections, and where items pack B, the room for that and a panel. */
+const roomFrom = (parts: Parts): number => copyScratch(parts) + sumScratch(parts);
+const panelFrom = (parts: Parts): number => roomFrom(parts) + packScratch(parts);
+export const productScratch = (parts: Parts): number =>
+  parts.plan.packB === "item" ? panelFrom(parts) + parts.panelBytes : roomFrom(parts);
+
+/** Parameters: A, panels (or B, where items pack it), C, (scales of rows, of columns,) those of the epilogue. An item is some tiles by some panels. */
 export function product(parts: Parts, epilogue: Epilogue | undefined): TileProgram {
   const { target, shape, plan, words, tiling, panels, panelBytes } = parts;
   const b = new TileBuilder(target);
@@ -35,6 +50,7 @@ export function product(parts: Parts, epilogue: Epilogue | undefined): TileProgr
   const across = Math.ceil(panels / plan.panelsPerItem);
   const down = Math.ceil(tiling.count / plan.tilesPerItem);
   const batch = shape.batch ?? 1;
+  const matrixBytes = plan.packB === "item" ? (shape.b.batchStride ?? 0) * bytesOf(shape.b) : panels * panelBytes;
   b.for(b.begin, b.end, 1, (item) => {
     const matrix = batch === 1 ? b.int(0) : b.div(item, across * down);
     const inside = batch === 1 ? item : b.rem(item, across * down);
@@ -50,7 +66,7 @@ export function product(parts: Parts, epilogue: Epilogue | undefined): TileProgr
         columns: moved(scales.columns, shape.b.batchStride ? shape.n * 4 : 0),
       },
       a: moved(a, (shape.a.batchStride ?? 0) * bytesOf(shape.a)),
-      packed: moved(packed, shape.b.batchStride ? panels * panelBytes : 0),
+      packed: moved(packed, shape.b.batchStride ? matrixBytes : 0),
       c: moved(c, (shape.c.batchStride ?? 0) * 4),
       tilesEnd: b.min(b.add(tiles, plan.tilesPerItem), tiling.count),
       panelEnd: b.min(b.add(panel, plan.panelsPerItem), panels),
@@ -86,9 +102,12 @@ function block(b: TileBuilder, item: Item, k: Int, depth: number, first: First, 
   if (words.kind === "quads") correctRows(b, parts, rows, rowBytes, b.sub(endRow, firstRow), depth);
   const wordBytes = width * 4;
   b.for(panel, panelEnd, 1, (index) => {
-    const from = b.add(b.add(packed, b.mul(index, panelBytes)), b.mul(k, wordBytes));
+    const packs = plan.packB === "item";
+    const panelAt = packs ? b.add(b.scratch, panelFrom(parts)) : b.add(packed, b.mul(index, panelBytes));
+    const from = packs ? panelAt : b.add(panelAt, b.mul(k, wordBytes));
     const column = b.mul(index, width);
     eachWidth(parts, b, index, (counts) => {
+      if (packs) packPanel(b, parts, packed, index, counts, panelAt, b.add(b.scratch, roomFrom(parts)));
       eachHeight(b, tiling, tiles, tilesEnd, (_, row, count) => {
         const c = b.add(b.add(item.c, b.mul(row, shape.c.stride * 4)), b.shl(column, 2));
         const place = { from: c, rowBytes: shape.c.stride * 4, counts };
