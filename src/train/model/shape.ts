@@ -46,12 +46,12 @@ export interface Parameter {
 /** The parameters under their canonical names (see `model/architecture.ts`), in the order of computation. */
 export function parametersOf(config: ModelConfig): readonly Parameter[] {
   const { layers, width, heads, kvHeads, headWidth, feedForward, vocabulary, tied } = config;
-  const deviation = 0.02;
-  // What is added to the residual stream begins smaller, so that its variance does not grow with the depth (GPT-2).
-  const residual = deviation / Math.sqrt(2 * layers);
-  const matrix = (name: string, rows: number, columns: number, by = deviation): Parameter => {
+  // Products begin with the variance of their inputs: attention then tells tokens apart from the first step on.
+  const matrix = (name: string, rows: number, columns: number, by = 1 / Math.sqrt(columns)): Parameter => {
     return { name, shape: [rows, columns], deviation: by };
   };
+  // What is added to the residual stream begins smaller, so that its variance does not grow with the depth (GPT-2).
+  const residual = 0.02 / Math.sqrt(2 * layers);
   const norm = (name: string): Parameter => ({ name, shape: [width], deviation: "ones" });
   const layer = (i: number): readonly Parameter[] => [
     norm(`layer.${i}.attention.norm`),
