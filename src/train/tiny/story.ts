@@ -22,26 +22,23 @@ interface Phrase {
   readonly plot?: string;
 }
 
+/** What is seldom asked for is learnt badly: what a hero is like, and the friend, are asked for as often as names and things. */
 const subjects: readonly Phrase[] = [
-  ...["{a n}", "{a n}", "{a d} {n}", "{a n} named {H}", "{a d} {n} named {H}", "{H} the {n}", "{a n} and {a t}"].map(
+  ...["{a n}", "{a d} {n}", "{a d} {n}", "{a n} named {H}", "{a d} {n} named {H}", "{a d} {n} named {H}"].map(said),
+  ...["{a n} and {a t}", "{a d} {n} and {a t}", "{a n} and {a f}", "{a d} {n} and {a f}", "{a n} and the {w}"].map(
     said,
   ),
-  ...["{a d} {n} and {a t}", "{a n} named {H} and {a t}", "{a n} and {a f}", "{a n} and the {w}", "{a n} at {a w}"].map(
-    said,
-  ),
-  ...[
-    "{a n} named {H} and {a f} named {F}",
-    "{a n} who has {a t}",
-    "{a n} with {a c} {t}",
-    "{H} the {n} and {F} the {f}",
-  ].map(said),
+  ...["{H} the {n}", "{H} the {n} and {F} the {f}", "{a n} named {H} and {a f} named {F}", "{a n} at {a w}"].map(said),
+  ...["{a d} {n} who meets {F} the {f}", "{a n} named {H} and {a t}", "{a n} who has {a t}"].map(said),
+  ...["{a d} {n} with {a c} {t}", "{a n} whose friend is {a f} named {F}"].map(said),
   { text: "{a n} who lost {a t}", plot: "lost" },
+  { text: "{a d} {n} who lost {a t}", plot: "lost" },
   { text: "{a n} whose {t} broke", plot: "broken" },
   { text: "{a n} in a storm", plot: "storm" },
   { text: "{a d} {n} in a storm at the {w}", plot: "storm" },
-  { text: "{a n} who helps {a f}", plot: "stuck" },
+  { text: "{a d} {n} who helps {a f}", plot: "stuck" },
   { text: "{a n} and {a f} who both want {a t}", plot: "quarrel" },
-  { text: "{a n} who runs a race", plot: "race" },
+  { text: "{a d} {n} who runs a race", plot: "race" },
   { text: "{a n} who is hungry", plot: "hungry" },
 ];
 
@@ -73,11 +70,17 @@ export function makeStory(random: Random): Example {
     kind: "story",
     prompt,
     answer: storyOf(random, cast, plot, Object.values(asked.cast)),
-    key:
-      variety === "free" ? `story ${prompt}` : `story ${plot === asked.plot ? plot : ""} ${JSON.stringify(asked.cast)}`,
+    key: keyOf(prompt, asked, variety),
     variety,
     judge: (answer) => judgeStory(answer, asked),
   };
+}
+
+/** What is asked for, whatever the wording; of words without parts, which words. */
+function keyOf(prompt: string, { cast, plot, anyPart }: Asked, variety: string): string {
+  if (variety === "free") return `story ${prompt}`;
+  if (anyPart) return `story of ${Object.values(cast).sort()}`;
+  return `story ${plot ?? ""} ${JSON.stringify(cast)}`;
 }
 
 function drawCast(random: Random): Cast {
