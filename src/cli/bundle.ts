@@ -17,6 +17,9 @@ import { readKept, writeKept } from "../device/kept-file.ts";
 
 const bundle = new URL("./bundle.cjs", import.meta.url);
 
+/** A copy of the folder may have written them in any order. */
+const copyingMilliseconds = 5000;
+
 /** Kept files of earlier builds go when there are more than this many. */
 const keptMax = 32;
 
@@ -50,7 +53,7 @@ export function runBundle(): boolean {
 function readBundle(): Buffer | undefined {
   try {
     const beside = fileURLToPath(import.meta.url);
-    if (statSync(bundle).mtimeMs < statSync(beside).mtimeMs) return undefined;
+    if (statSync(bundle).mtimeMs + copyingMilliseconds < statSync(beside).mtimeMs) return undefined;
     return readFileSync(bundle);
   } catch {
     return undefined;
