@@ -158,6 +158,8 @@ export class Lowering {
       case "conv2d":
       case "conv2dInput":
       case "conv2dWeight":
+      case "attention":
+      case "attentionInput":
       case "pool2d":
       case "pool2dInput":
         return lowerWindows(this, node, op);

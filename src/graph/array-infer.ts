@@ -127,6 +127,11 @@ const rules: { readonly [K in ArrayOpKind]: Rule<Extract<ArrayOp, { kind: K }>> 
     if (!sameShape(type, y!) || !sameShape(type, dy!)) fail(`the pooled have shape [${type.shape}]`);
     return x!;
   },
+  attention: (inputs, fail, _, { scale }) => attended(inputs, 3, scale, fail),
+  attentionInput: (inputs, fail, _, { scale }) => {
+    const { dtype, shape } = attended(inputs, 4, scale, fail);
+    return { dtype, shape: [3, ...shape] };
+  },
   take: ([table, indices], fail) => {
     if (indices?.dtype !== "i32") fail("indices are i32");
     if (table!.shape.length < 1) fail("the table has no first axis");
@@ -172,6 +177,17 @@ function floats(a: ArrayType, b: ArrayType, fail: Fail): void {
 function lastTwo({ shape }: ArrayType, transposed: boolean): readonly [number, number] {
   const [rows, columns] = [shape.at(-2)!, shape.at(-1)!];
   return transposed ? [columns, rows] : [rows, columns];
+}
+
+function attended(inputs: readonly ArrayType[], count: number, scale: number, fail: Fail): ArrayType {
+  const [q] = inputs;
+  if (inputs.length !== count || inputs.some((x) => x.dtype !== "f32" || !sameShape(x, q!)))
+    fail(`it takes ${count} f32 arrays of one shape`);
+  const width = q!.shape.at(-1) ?? 0;
+  if (q!.shape.length < 2 || width % 16 !== 0 || q!.shape.includes(0))
+    fail("it takes [...B, T, C], C a multiple of 16");
+  if (!(scale > 0)) fail(`the scale is ${scale}: it must be positive`);
+  return q!;
 }
 
 /** Positions of a window of `size` over `extent`. */

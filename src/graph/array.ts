@@ -109,6 +109,13 @@ export type ArrayOp =
   | ({ readonly kind: "pool2d" } & Pooling)
   /** (x, y, dy) → the gradient of x; of equal maxima the first in the window gets it. */
   | ({ readonly kind: "pool2dInput" } & Pooling)
+  /**
+   * (q, k, v), f32 of one shape [...B, T, C], C a multiple of 16 → softmax(q kᵀ × scale) v. `causal`: query t sees the keys up to
+   * t. Scores are never stored.
+   */
+  | { readonly kind: "attention"; readonly causal: boolean; readonly scale: number }
+  /** (q, k, v, dy) → [3, ...B, T, C]: the gradients of q, k and v. */
+  | { readonly kind: "attentionInput"; readonly causal: boolean; readonly scale: number }
   /** (table [V, ...D], indices i32 [...I]) → [...I, ...D]. Indices are within V: the engine checks them where they enter. */
   | { readonly kind: "take" }
   /** (indices i32 [...I], values [...I, ...D]) → [V, ...D], declared: sums of the values at each index, in order of the indices. */

@@ -87,6 +87,11 @@ const rules: { readonly [K in ArrayOpKind]: Rule<Extract<ArrayOp, { kind: K }>> 
   },
   pool2d: (point) => asImages(point, [0]),
   pool2dInput: (point) => asImages(point, [0, 1, 2]),
+  attention: same,
+  attentionInput: (point) => {
+    const stacked = same(point);
+    return point.m.transpose(stacked, [1, 0, ...stacked.type.shape.slice(2).map((_, i) => i + 2)]);
+  },
   take: ({ m, inputs: [table, indices], whole, n, type }) => {
     if (!table!.batched) return m.take(table!.value, indices!.value);
     const [, rows, ...row] = table!.value.type.shape;

@@ -7,6 +7,7 @@
 import { type ArrayOp, type ArrayOpKind, sizeOf } from "./array.ts";
 import type { ArrayBuilder, ArrayValue } from "./array-builder.ts";
 import { ArrayMath } from "./array-math.ts";
+import { attentionGradient } from "./gradient-attention.ts";
 import { binaryGradient, unaryGradient } from "./gradient-elements.ts";
 import { chosenByMaximum } from "./gradient-pool.ts";
 import type { NodeId } from "./ir.ts";
@@ -129,6 +130,16 @@ const rules: { readonly [K in ArrayOpKind]: Rule<Extract<ArrayOp, { kind: K }>> 
     undefined,
     () => (op.fn === "mean" ? m.builder.add({ ...op, kind: "pool2d" }, [dy]) : chosenByMaximum(m, op, x!, dy)),
   ],
+  attention: ({ m, op, inputs, dy }) => {
+    const all = (): ArrayValue => m.builder.add({ ...op, kind: "attentionInput" }, [...inputs, dy]);
+    return inputs.map(({ type: { shape } }, i) => () => {
+      return m.reshape(m.slice(all(), [i, ...shape.map(() => 0)], [1, ...shape]), shape);
+    });
+  },
+  attentionInput: ({ m, op, inputs, dy }) => {
+    const composed = gradient(m.builder, [attentionGradient(m, op, inputs)], inputs, { seeds: [dy] });
+    return composed.map((g) => (g === undefined ? undefined : () => g));
+  },
   take: ({ m, inputs: [table, indices], dy }) => [
     () => m.builder.add({ kind: "scatterAdd" }, [indices!, dy], { dtype: "f32", shape: table!.type.shape }),
   ],

@@ -135,6 +135,30 @@ export const arrayCases: readonly ArrayCase[] = [
     ],
     build: (m, a, b) => m.matmul(a!, b!, false, true),
   },
+  ...[true, false].map(
+    (causal): ArrayCase => ({
+      name: causal ? "attention, causal" : "attention",
+      kind: "attention",
+      inputs: [
+        [2, 3, 16],
+        [2, 3, 16],
+        [2, 3, 16],
+      ],
+      build: (m, ...inputs) => m.builder.add({ kind: "attention", causal, scale: 0.25 }, inputs),
+    }),
+  ),
+  {
+    name: "attentionInput",
+    kind: "attentionInput",
+    inputs: [
+      [2, 16],
+      [2, 16],
+      [2, 16],
+      [2, 16],
+    ],
+    build: (m, ...inputs) =>
+      m.unary("square", m.builder.add({ kind: "attentionInput", causal: true, scale: 0.25 }, inputs)),
+  },
   {
     name: "conv2d",
     kind: "conv2d",

@@ -13,6 +13,7 @@ import {
   sizeOf,
   type Unary,
 } from "../graph/array.ts";
+import { attend, attendInput } from "./array-oracle-attention.ts";
 import { convolve, convolveInput, convolveWeight, pool, poolInput } from "./array-oracle-windows.ts";
 import { randomElement } from "./philox.ts";
 
@@ -154,6 +155,8 @@ const meanings: { readonly [K in Exclude<ArrayOpKind, "input">]: Meaning<Extract
   conv2dWeight: (op, [x, dy], type) => convolveWeight(op, x!, dy!, type),
   pool2d: (op, [x], type) => pool(op, x!, type),
   pool2dInput: (op, [x, y, dy], type) => poolInput(op, x!, dy!, y!.type, type),
+  attention: (op, inputs) => attend(op, inputs),
+  attentionInput: (op, inputs) => attendInput(op, inputs),
   take: (_, [table, indices], { shape }) => {
     const row = sizeOf(table!.type.shape.slice(1));
     return Float64Array.from({ length: sizeOf(shape) }, (_, i) => {

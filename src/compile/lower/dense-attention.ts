@@ -77,11 +77,13 @@ export function lowerDenseAttention(target: Target, a: DenseAttention): Lowered 
   };
 }
 
-/** Parameters q, k, v, the gradient of the result, then those of q, k and v, all of which are written. */
+/** Parameters q, k, v, the gradient of the result, then those of q, k and v, one behind the other. */
 export function lowerDenseAttentionGradient(target: Target, a: DenseAttention): Lowered {
   const b = new TileBuilder(target);
   const s = scoresOf(target, a);
-  const params = Array.from({ length: 7 }, () => b.param());
+  const given = Array.from({ length: 5 }, () => b.param());
+  const sizes = [a.queries, a.keys].map((length) => a.batch * length * a.width * 4) as [number, number];
+  const params = [...given, b.add(given[4]!, sizes[0]), b.add(given[4]!, sizes[0] + sizes[1])];
   const [ofKeys, ofQueries] = [
     [1, 2, 5, 6],
     [0, 3, 4],
@@ -132,7 +134,7 @@ export function lowerDenseAttentionGradient(target: Target, a: DenseAttention): 
     });
   });
   return {
-    calls: [{ program: b.finish(`attention-gradient-${nameOf(a)}`), items: a.batch, args: [0, 1, 2, 3, 4, 5, 6] }],
+    calls: [{ program: b.finish(`attention-gradient-${nameOf(a)}`), items: a.batch, args: [0, 1, 2, 3, 4] }],
     temporaries: [],
     scratchBytes: s.headBytes + 2 * (s.panelsBytes + s.blockBytes),
   };

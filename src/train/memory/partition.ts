@@ -18,6 +18,7 @@ export interface Part {
 /** Their operands lie in memory. */
 const dense: ReadonlySet<ArrayOpKind> = new Set([
   ...(["matmul", "conv2d", "conv2dInput", "conv2dWeight", "pool2d", "pool2dInput"] as const),
+  ...(["attention", "attentionInput"] as const),
   ...(["take", "scatterAdd", "argmax", "cumsum"] as const),
 ]);
 const leaves: ReadonlySet<ArrayOpKind> = new Set<ArrayOpKind>([...dense, "reduce", "random", "concat"]);

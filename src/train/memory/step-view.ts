@@ -90,7 +90,7 @@ const nameOf = ({ nodes }: ArrayGraph, id: NodeId): string => {
 function kindOf({ nodes }: ArrayGraph, { nodes: ids }: Part): UnitView["kind"] {
   const kinds = ids.map((id) => nodes[id]!.op.kind);
   if (kinds.some((k) => k.startsWith("conv2d"))) return "convolution";
-  if (kinds.includes("matmul")) return "product";
+  if (kinds.some((k) => k === "matmul" || k.startsWith("attention"))) return "product";
   return kinds.some((k) => k.startsWith("pool2d")) ? "pool" : "other";
 }
 
@@ -138,6 +138,9 @@ export function operationsOf({ nodes }: ArrayGraph, part: Part): number {
         return 2 * sizeOf(a!) * sizeOf(b!.slice(0, 3));
       case "conv2dWeight":
         return 2 * sizeOf(b!) * sizeOf(type.shape.slice(0, 3));
+      case "attention":
+      case "attentionInput":
+        return 2 * (op.kind === "attention" ? 2 : 5) * sizeOf(a!) * a!.at(-2)!;
       case "pool2d":
       case "pool2dInput":
         return size * op.size[0] * op.size[1];
