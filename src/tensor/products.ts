@@ -102,6 +102,10 @@ export function attention(
     refuse(`attention over ${q.signature}, ${k.signature}, ${v.signature}`, "the batches or widths differ.");
   const axis = q.shape.length - 1;
   const [queries, keys] = [q.shape.at(-2)!, k.shape.at(-2)!];
+  const width = q.shape[axis]!;
+  const alike = queries === keys && [q, k, v].every((t) => t.dtype === "f32") && dtype === "f32" && q.size > 0;
+  if (alike && mask === undefined && width % 16 === 0 && scale > 0 && keys * (width + 32) <= attentionElementsMax)
+    return attentionInOne(q, k, v, causal, scale);
   const narrow = (m: ArrayMath, x: ArrayValue): ArrayValue => m.cast(x, dtype);
   const probabilities = (m: ArrayMath, [x, y, , seen]: readonly ArrayValue[]): ArrayValue => {
     const scores = m.mul(m.matmul(narrow(m, x!), narrow(m, y!), false, true), scale);
@@ -121,6 +125,23 @@ export function attention(
     },
   };
   return computeOne(recipe, ...(mask === undefined ? [q, k, v] : [q, k, v, mask]));
+}
+
+/** Numbers of a transposed matrix of keys and a block of scores, two of each of which a thread's scratch has room for. */
+const attentionElementsMax = 450_000;
+
+/** As one operation, whose scores are never stored. */
+function attentionInOne(q: Tensor, k: Tensor, v: Tensor, causal: boolean, scale: number): Tensor {
+  return computeOne(
+    {
+      name: "attention",
+      key: `attention in one ${causal} ${scale}`,
+      build: (m, inputs) => [m.builder.add({ kind: "attention", causal, scale }, inputs)],
+    },
+    q,
+    k,
+    v,
+  );
 }
 
 /** Scores with a great negative number in place of those that are not seen. */

@@ -116,21 +116,8 @@ export function lowerDenseAttentionGradient(target: Target, a: DenseAttention): 
         addProduct(b, sums, x, { at: b.add(k, column), step: rowBytes }, block.seen);
         storeSums(b, sums, b.add(b.add(b.add(dq, offset), b.mul(row, rowBytes)), column), rowBytes);
       });
-      for (const [from, rows, to] of [
-        [slopes, qs, dk],
-        [scores, dys, dv],
-      ] as const) {
-        eachTile(b, tile, block.seen, a.width, (key, high, column, vectors) => {
-          const out = b.add(b.add(to, b.mul(key, rowBytes)), column);
-          const width = target.lanes * 4;
-          const sums = Array.from({ length: high }, (_, r) =>
-            Array.from({ length: vectors }, (_, i) => b.loadF(at(out, r * rowBytes + i * width))),
-          );
-          const x = { at: b.add(from, b.shl(key, 2)), row: 4, step: s.rowBytes };
-          addProduct(b, sums, x, { at: b.add(rows, column), step: rowBytes }, block.count);
-          storeSums(b, sums, out, rowBytes);
-        });
-      }
+      addToKeys(b, s, tile, block, slopes, qs, dk);
+      addToKeys(b, s, tile, block, scores, dys, dv);
     });
   });
   return {
@@ -138,6 +125,28 @@ export function lowerDenseAttentionGradient(target: Target, a: DenseAttention): 
     temporaries: [],
     scratchBytes: s.headBytes + 2 * (s.panelsBytes + s.blockBytes),
   };
+}
+
+/** to[key] += Σ over the block's queries of factors[query, key] × rows[query]. */
+function addToKeys(
+  b: TileBuilder,
+  s: Scores,
+  tile: Tile,
+  { seen, count }: Block,
+  factors: Int,
+  rows: Int,
+  to: Int,
+): void {
+  const rowBytes = s.width * 4;
+  eachTile(b, tile, seen, s.width, (key, high, column, vectors) => {
+    const out = b.add(b.add(to, b.mul(key, rowBytes)), column);
+    const sums = Array.from({ length: high }, (_, r) =>
+      Array.from({ length: vectors }, (_, i) => b.loadF(at(out, r * rowBytes + i * b.target.lanes * 4))),
+    );
+    const x = { at: b.add(factors, b.shl(key, 2)), row: 4, step: s.rowBytes };
+    addProduct(b, sums, x, { at: b.add(rows, column), step: rowBytes }, count);
+    storeSums(b, sums, out, rowBytes);
+  });
 }
 
 /** Some queries: the first, how many, and how many keys the last of them sees; `panels` hold those. */
