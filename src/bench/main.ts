@@ -16,6 +16,7 @@ const benches: Readonly<Record<string, () => Promise<{ run(bench: Bench): Promis
   limits: () => import("./limits.ts"),
   gemm: () => import("./gemm.ts"),
   conv: () => import("./conv.ts"),
+  train: () => import("./train.ts"),
   gemv: () => import("./gemv.ts"),
   prefill: () => import("./prefill.ts"),
   decode: () => import("./decode.ts"),
