@@ -1,0 +1,117 @@
+/**
+ * A training step under a cap: what a user of memory policies opens.
+ *
+ *     training graph ─► units ─► [remat, offload: a plan] ─► engine on the device ─► record ─► the next plan
+ */
+import { UserError } from "../../core/errors.ts";
+import type { Device, Region } from "../../device/device.ts";
+import type { CopyRate, Drop, MemoryPlan, MemoryView, StepRecord } from "../memory.ts";
+import { offloads } from "../offload.ts";
+import { remats } from "../remat.ts";
+import { modelledUnit, type UnitRates } from "./cost.ts";
+import { DeviceMachine } from "./device-machine.ts";
+import { MemoryEngine } from "./engine.ts";
+import { price } from "./modelled.ts";
+import { type StepView, stepView, type TrainingGraph } from "./step-view.ts";
+
+export interface CappedOptions {
+  /** Bytes of the arena, everything in it: parameters, data, activations, gradients. */
+  readonly capacity: number;
+  readonly copy: CopyRate;
+  /** Ids of the slots, and options of the entries. Left out: nothing is recomputed, nothing moves. */
+  readonly remat?: string;
+  readonly offload?: string;
+  readonly offloadOptions?: Readonly<Record<string, number>>;
+}
+
+export interface CappedTraining {
+  /** With the seconds that units took, once they were measured. */
+  readonly view: MemoryView;
+  /** Of units, beside the arena. */
+  readonly workspaceBytes: number;
+  /**
+   * One step; this thread waits for it. Throws `OutOfMemory`, and the training is to be closed then. The first two plans are made
+   * with estimated and with measured times; policies that learn from steps may change the next ones too.
+   */
+  step(): StepRecord;
+  /** What the simulator says of a step under the last plan. */
+  predict(): StepRecord | undefined;
+  /** Where an input lies, or an output that replaces one; not to be kept beyond the next step. */
+  region(name: string): Region;
+  close(): Promise<void>;
+}
+
+/** Rates of a core, until units have been measured. */
+const estimated: UnitRates = { operationsPerSecond: 20e9, bytesPerSecond: 5e9, callSeconds: 3e-6 };
+/** Encoding is JavaScript: about a nanosecond for each byte. */
+const codecSecondsPerByte = 1e-9;
+/** Steps after which plans stay as they are. */
+const learning = 12;
+
+/** Throws a `UserError` for a graph that cannot be compiled, and `OutOfMemory` where already what outlasts steps does not fit. */
+export async function openCapped(
+  device: Device,
+  training: TrainingGraph,
+  { capacity, copy, remat = "none", offload, offloadOptions = {} }: CappedOptions,
+): Promise<CappedTraining> {
+  const limits = { capacity, copy, codecSecondsPerByte };
+  const step = stepView(training, limits, modelledUnit(training, estimated));
+  const rematPolicy = await remats.create(remat);
+  const offloadPolicy = offload === undefined ? undefined : await offloads.create(offload, offloadOptions);
+  const machine = await DeviceMachine.open(device, training, step);
+  const by = `${remat} and ${offload ?? "no offload"}`;
+  let engine: MemoryEngine;
+  try {
+    engine = new MemoryEngine(step.view, machine);
+  } catch (error) {
+    await machine.close();
+    throw error;
+  }
+  let { view } = step;
+  let drops: readonly Drop[] = [];
+  let plan: MemoryPlan | undefined;
+  const records: StepRecord[] = [];
+  const nextPlan = (): MemoryPlan => {
+    if (plan !== undefined && records.length > (offloadPolicy === undefined ? 2 : learning)) return plan;
+    // What was dropped stays so once times are known: offload plans build on it.
+    if (records.length <= 1) drops = rematPolicy.drops(view);
+    return offloadPolicy?.plan({ ...view, drops, records }) ?? { drops, outs: [], ins: [], encodings: [] };
+  };
+  return {
+    get view() {
+      return view;
+    },
+    workspaceBytes: machine.workspaceBytes,
+    step() {
+      plan = nextPlan();
+      const record = engine.step(plan, by);
+      if (records.length < learning) view = measured(view, record);
+      records.push(record);
+      return record;
+    },
+    predict: () => (plan === undefined ? undefined : price(view, plan)),
+    region(name) {
+      const tensor = tensorNamed(training, step, name);
+      return machine.region(tensor, engine.offsetOf(tensor));
+    },
+    close: () => machine.close(),
+  };
+}
+
+/** Units take what they took in the step; the first one may have been slow, and counts only where no other is. */
+function measured(view: MemoryView, { runs }: StepRecord): MemoryView {
+  const seconds = view.units.map((u) => u.seconds);
+  for (const run of runs) if (!run.again) seconds[run.unit] = run.end - run.begin;
+  return { ...view, units: view.units.map((u, id) => ({ ...u, seconds: seconds[id]! })) };
+}
+
+function tensorNamed({ graph, donate }: TrainingGraph, { nodes }: StepView, name: string): number {
+  const node = graph.outputs[donate[name] === undefined ? name : ""];
+  const wanted = donate[name] ?? name;
+  const tensor = nodes.findIndex((id) => {
+    const { op } = graph.nodes[id]!;
+    return id === node || (op.kind === "input" && op.name === wanted);
+  });
+  if (tensor >= 0) return tensor;
+  throw new UserError(`The step has neither an input nor an output "${name}".`);
+}
