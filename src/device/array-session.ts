@@ -19,6 +19,8 @@ export interface ArraySessionOptions {
    * `{ "w'": "w" }`: the output may be written over that input. Its region is then that of the input, and is not to be bound.
    */
   readonly donate?: Readonly<Record<string, string>>;
+  /** Gives the memory between calls, which stays the caller's: sessions that never run at once may share it. */
+  readonly memory?: (bytes: number) => Region;
 }
 
 export interface ArraySession {
@@ -45,7 +47,7 @@ export function openArrays(device: Device, graph: ArrayGraph, options: ArraySess
       "Open the device with more scratchBytes.",
     );
   }
-  return new Session(device, program, donate);
+  return new Session(device, program, options);
 }
 
 /** Outputs that cannot be written over their input while the program runs go there by way of a buffer of their own. */
@@ -115,7 +117,7 @@ class Session implements ArraySession {
   readonly #alone: Region | undefined;
   readonly #aloneCounters: Int32Array | undefined;
 
-  constructor(device: Device, program: ArrayProgram, donate: Readonly<Record<string, string>>) {
+  constructor(device: Device, program: ArrayProgram, { donate = {}, memory: given }: ArraySessionOptions) {
     this.program = program;
     this.#device = device;
     this.#donate = donate;
@@ -126,7 +128,7 @@ class Session implements ArraySession {
       const name = input ?? output;
       if (name !== undefined && !(output !== undefined && output in donate)) this.#sizes.set(name, bytes);
     }
-    const memory = this.#alloc(plan.arenaBytes);
+    const memory = given?.(plan.arenaBytes) ?? this.#alloc(plan.arenaBytes);
     const parameters = this.#alloc(program.calls.reduce((n, call) => n + call.args.length, 1) * 8);
     this.#words = new DataView(parameters.buffer, parameters.offset, parameters.bytes);
     const starts = this.#parameters(plan, memory, parameters);

@@ -94,7 +94,7 @@ export interface NetworkShape {
   readonly blocks: number;
 }
 
-const rate = 0.05;
+const rate = 0.01;
 
 /** Three stages of `blocks` convolutions with ReLU and a pooling; channels double. */
 function vgg({ batch, size, width, blocks }: NetworkShape): TrainingGraph {

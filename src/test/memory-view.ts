@@ -187,6 +187,16 @@ export class CheckingMachine extends ModelledMachine {
     this.#copies.delete(ticket);
   }
 
+  override move(from: number, to: number, bytes: number): void {
+    super.move(from, to, bytes);
+    this.memory.copyWithin(to / 8, from / 8, (from + bytes) / 8);
+    for (const [at, value] of [...this.#encoded]) {
+      if (at < from || at >= from + bytes) continue;
+      this.#encoded.delete(at);
+      this.#encoded.set(at - from + to, value);
+    }
+  }
+
   override encode(tensor: TensorId, _as?: Encoding, from?: number, to?: number): void {
     super.encode(tensor);
     this.#encoded.set(to!, this.valueIn(tensor, from!));

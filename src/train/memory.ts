@@ -50,6 +50,8 @@ export interface CopyRate {
   readonly bytesPerSecond: number;
   /** What a copy takes beside its bytes. */
   readonly latencySeconds: Seconds;
+  /** From when a copy has ended until who waits for it knows, measured; the next copy does not wait so long. */
+  readonly wakeSeconds?: Seconds;
 }
 
 export interface MemoryView {
@@ -142,9 +144,11 @@ export interface StepRecord {
   readonly recomputeSeconds: Seconds;
   /** Tensors that left because memory did not suffice. */
   readonly evicted: readonly TensorId[];
-  /** Bytes of encoded tensors, and of what they encode. */
-  readonly encodedBytes: number;
-  readonly decodedBytes: number;
+  readonly encoded: readonly { readonly tensor: TensorId; readonly bytes: number }[];
+  /** Moved within the arena, so that what is free lies in one piece. */
+  readonly packedBytes: number;
+  /** What encoding and decoding took. */
+  readonly codecSeconds: Seconds;
 }
 
 /** Tensors that the forward part makes and the backward part reads: what training needs memory for. */

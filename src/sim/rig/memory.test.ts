@@ -34,3 +34,9 @@ test("SuperNeurons' peak falls from liveness to offload to recomputation", async
   ];
   assert.ok(both! < 0.7 * again! && again! < 0.8 * kept!, `${kept}, ${again}, ${both}`);
 });
+
+test("a policy is counted for real too, with the parameters of training with room", async () => {
+  const { fits, heldBytes, capBytes, outBytes } = await rigOf("train/offload").measure("capuchin", "machine", "resnet");
+  assert.ok(fits === 1 && heldBytes! <= capBytes! && outBytes! > 0);
+  assert.equal((await rigOf("train/remat").measure("none", "machine", "resnet")).fits, 0);
+});

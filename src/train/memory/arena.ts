@@ -1,13 +1,17 @@
 /**
  * The device's memory: one range of a given capacity, from which tensors get places.
  *
- * The smallest gap that fits is taken, from its lower end; gaps that meet become one. Nothing is ever moved, so what lies free in
- * gaps that are too small is lost until their neighbours go.
+ * The smallest gap that fits is taken, from its lower end; gaps that meet become one. What is small lies at the other end of the
+ * memory, so that parameters and sums do not part the room of activations. What lies free in gaps that are too small is lost until
+ * their neighbours go, or everything is packed.
  */
 import { assert } from "../../core/errors.ts";
 
 const alignment = 64;
 export const aligned = (bytes: number): number => Math.max(alignment, Math.ceil(bytes / alignment) * alignment);
+
+/** Small is what fits so many times into the memory. */
+const smallShare = 64;
 
 interface Gap {
   offset: number;
@@ -23,7 +27,8 @@ export class Arena {
   #peak = 0;
 
   constructor(capacity: number) {
-    this.capacity = Math.floor(capacity / alignment) * alignment;
+    // Without a limit offsets still are numbers that can be counted with.
+    this.capacity = Math.floor(Math.min(capacity, 2 ** 50) / alignment) * alignment;
     this.#gaps = [{ offset: 0, bytes: this.capacity }];
   }
 
@@ -47,14 +52,15 @@ export class Arena {
   /** An offset, or `undefined` where no gap is large enough. */
   alloc(bytes: number): number | undefined {
     const size = aligned(bytes);
+    const small = size * smallShare < this.capacity;
     let best: Gap | undefined;
     for (const gap of this.#gaps) {
-      if (gap.bytes >= size && (best === undefined || gap.bytes < best.bytes)) best = gap;
+      if (gap.bytes >= size && (best === undefined || small || gap.bytes < best.bytes)) best = gap;
     }
     if (best === undefined) return undefined;
-    const { offset } = best;
-    best.offset += size;
     best.bytes -= size;
+    const offset = small ? best.offset + best.bytes : best.offset;
+    if (!small) best.offset += size;
     if (best.bytes === 0) this.#gaps.splice(this.#gaps.indexOf(best), 1);
     this.#sizes.set(offset, size);
     this.#used += size;
@@ -72,6 +78,20 @@ export class Arena {
     this.#gaps.splice(at, 0, { offset, bytes });
     this.#join(at);
     if (at > 0) this.#join(at - 1);
+  }
+
+  /** Moves everything to the lower end: what must be moved, in the order in which nothing is written over. */
+  pack(): readonly { readonly from: number; readonly to: number; readonly bytes: number }[] {
+    const blocks = [...this.#sizes].sort(([a], [b]) => a - b);
+    this.#sizes.clear();
+    let to = 0;
+    const moves = blocks.map(([from, bytes]) => {
+      this.#sizes.set(to, bytes);
+      to += bytes;
+      return { from, to: to - bytes, bytes };
+    });
+    this.#gaps.splice(0, this.#gaps.length, ...(to < this.capacity ? [{ offset: to, bytes: this.capacity - to }] : []));
+    return moves.filter((m) => m.from !== m.to);
   }
 
   #join(at: number): void {

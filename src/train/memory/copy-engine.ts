@@ -51,6 +51,17 @@ export async function openCopyEngine(
   };
 }
 
+/** How much later than it should a copy is seen to have ended: threads sleep, and must wake. Uses the first bytes of the memories. */
+export function measuredWake(engine: CopyEngine, { bytesPerSecond, latencySeconds }: CopyRate, most: number): Seconds {
+  const bytes = Math.min(most, Math.ceil(bytesPerSecond * 0.5e-3));
+  const times = Array.from({ length: 9 }, () => {
+    const began = now();
+    engine.wait(engine.copy("out", 0, 0, bytes));
+    return Math.max(0, now() - began - latencySeconds - bytes / bytesPerSecond);
+  });
+  return times.sort((a, b) => a - b)[times.length >> 1]!;
+}
+
 class Lane {
   readonly #worker: Worker;
   readonly #control: Int32Array;

@@ -14,9 +14,11 @@ const there = new Uint8Array(host);
 const { control, numbers } = copyRing(ring);
 const chunkBytes = 128 << 10;
 
-/** Sleeps, and does not spin: the processor is for computing. */
-function until(time: number): void {
+/** Sleeps, and does not spin: the processor is for computing. True if there was time left. */
+function until(time: number): boolean {
+  const early = time > now();
   for (let left = time - now(); left > 0; left = time - now()) Atomics.wait(control, control.length - 1, 0, left * 1e3);
+  return early;
 }
 
 function copyPart(job: number, from: number, to: number): void {
@@ -27,20 +29,26 @@ function copyPart(job: number, from: number, to: number): void {
   else here.set(away);
 }
 
-parentPort?.postMessage("ready");
-let end = 0;
-for (let done = 0; ; done++) {
-  while (Atomics.load(control, copyRing.asked) === done) Atomics.wait(control, copyRing.asked, done);
-  const job = (done % copyRing.jobs) * copyRing.stride;
-  const bytes = numbers[job + 2]!;
-  if (bytes < 0) break;
-  const begin = Math.max(end, numbers[job + 3]!) + rate.latencySeconds;
-  for (let from = 0; from < bytes; from += chunkBytes) {
-    const to = Math.min(bytes, from + chunkBytes);
-    copyPart(job, from, to);
-    until(begin + to / rate.bytesPerSecond);
+function serve(): void {
+  let end = 0;
+  for (let done = 0; ; done++) {
+    while (Atomics.load(control, copyRing.asked) === done) Atomics.wait(control, copyRing.asked, done);
+    const job = (done % copyRing.jobs) * copyRing.stride;
+    const bytes = numbers[job + 2]!;
+    if (bytes < 0) break;
+    const begin = Math.max(end, numbers[job + 3]!) + rate.latencySeconds;
+    let early = true;
+    for (let from = 0; from < bytes; from += chunkBytes) {
+      const to = Math.min(bytes, from + chunkBytes);
+      copyPart(job, from, to);
+      early = until(begin + to / rate.bytesPerSecond);
+    }
+    // Waking late does not delay the next copy; bytes that could not move as fast as they may do.
+    end = early ? begin + bytes / rate.bytesPerSecond : now();
+    Atomics.store(control, copyRing.ended, done + 1);
+    Atomics.notify(control, copyRing.ended);
   }
-  end = Math.max(now(), begin + bytes / rate.bytesPerSecond);
-  Atomics.store(control, copyRing.ended, done + 1);
-  Atomics.notify(control, copyRing.ended);
 }
+
+parentPort?.postMessage("ready");
+serve();

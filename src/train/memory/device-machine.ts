@@ -2,11 +2,12 @@
 import { assert } from "../../core/errors.ts";
 import { type ArraySession, openArrays } from "../../device/array-session.ts";
 import type { Device, Region } from "../../device/device.ts";
-import { sizeOf } from "../../graph/array.ts";
+import { type ArrayGraph, sizeOf } from "../../graph/array.ts";
 import type { NodeId } from "../../graph/ir.ts";
 import type { Seconds } from "../../time/clock.ts";
-import type { Encoding, TensorId, UnitId } from "../memory.ts";
-import { type CopyEngine, openCopyEngine } from "./copy-engine.ts";
+import type { Encoding, MemoryView, TensorId, UnitId } from "../memory.ts";
+import { aligned } from "./arena.ts";
+import { type CopyEngine, measuredWake, openCopyEngine } from "./copy-engine.ts";
 import { now } from "./copy-ring.ts";
 import { decode, encode, encodedBytes, type Windows } from "./encoding.ts";
 import type { MemoryMachine, OffsetOf, Ticket } from "./machine.ts";
@@ -21,9 +22,9 @@ interface Pooled {
 
 export class DeviceMachine implements MemoryMachine {
   readonly arena: Region;
-  readonly #device: Device;
   readonly #step: StepView;
   readonly #sessions: readonly ArraySession[];
+  readonly #units: Units;
   readonly #copies: CopyEngine;
   /** Where each tensor's copy lies on the host. */
   readonly #hostOffsets: readonly number[];
@@ -31,44 +32,61 @@ export class DeviceMachine implements MemoryMachine {
   readonly #bindings: readonly (readonly (readonly [name: string, tensor: TensorId])[])[];
 
   private constructor(
-    device: Device,
     step: StepView,
     arena: Region,
     sessions: readonly ArraySession[],
+    units: Units,
     copies: CopyEngine,
     pooled: ReadonlyMap<TensorId, Pooled>,
   ) {
     this.arena = arena;
-    this.#device = device;
     this.#step = step;
+    this.#units = units;
     this.#sessions = sessions;
     this.#copies = copies;
     this.#hostOffsets = hostOffsets(step);
     this.#pooled = pooled;
     const tensorOf = new Map(step.nodes.map((node, id) => [node, id]));
-    this.#bindings = step.parts.map(({ reads, result }) => {
-      const named = reads.map((node) => [inputName(node), tensorOf.get(node)!] as const);
+    this.#bindings = step.parts.map(({ views, result }) => {
+      const named = views.map(({ source }, place) => [inputName(place), tensorOf.get(source)!] as const);
       return [...named, ["y", tensorOf.get(result)!] as const];
     });
   }
 
-  /** `Σ arenaBytes` of the units is memory of the device beside the arena. */
-  static async open(device: Device, training: TrainingGraph, step: StepView): Promise<DeviceMachine> {
-    const { view, parts, nodes } = step;
-    const sessions = parts.map((part, unit) => {
-      const { replaces } = view.tensors[view.units[unit]!.writes[0]!]!;
-      const donate = replaces === undefined ? {} : { y: inputName(nodes[replaces]!) };
-      return openArrays(device, graphOfPart(training.graph, part), { donate });
-    });
-    const arena = device.alloc(view.capacity);
-    const hostBytes = hostOffsets(step).at(-1)!;
-    const copies = await openCopyEngine(device, arena, hostBytes, view.copy);
-    return new DeviceMachine(device, step, arena, sessions, copies, pooledTensors(training, step));
+  /**
+   * Units are compiled first: what they need while they run is shared by all, and taken from the capacity. Equal units share what
+   * they were compiled to.
+   */
+  static async open(device: Device, training: TrainingGraph, given: StepView): Promise<DeviceMachine> {
+    const units = new Units(device);
+    try {
+      const sessions = given.parts.map((part, unit) => {
+        const [result] = given.view.units[unit]!.writes;
+        const { replaces } = given.view.tensors[result!]!;
+        const donor = replaces === undefined ? -1 : part.views.findIndex((v) => v.node === given.nodes[replaces]);
+        return units.open(graphOfPart(training.graph, part), donor);
+      });
+      const capacity = Math.max(64, given.view.capacity - units.workspaceBytes);
+      const arena = units.alloc(capacity);
+      const { copy } = given.view;
+      const hostBytes = hostOffsets(given).at(-1)!;
+      const copies = await openCopyEngine(device, arena, hostBytes, copy);
+      const wakeSeconds = measuredWake(copies, copy, Math.min(capacity, hostBytes));
+      const step = { ...given, view: { ...given.view, capacity, copy: { ...copy, wakeSeconds } } };
+      return new DeviceMachine(step, arena, sessions, units, copies, pooledTensors(training, step));
+    } catch (error) {
+      units.close();
+      throw error;
+    }
   }
 
-  /** What units hold between their calls. */
+  /** Its capacity is what units leave of the one given, and copies are seen to end as late as was measured. */
+  get view(): MemoryView {
+    return this.#step.view;
+  }
+
   get workspaceBytes(): number {
-    return this.#sessions.reduce((sum, s) => sum + s.arenaBytes, 0);
+    return this.#units.workspaceBytes;
   }
 
   now(): Seconds {
@@ -90,6 +108,10 @@ export class DeviceMachine implements MemoryMachine {
 
   wait(ticket: Ticket): void {
     this.#copies.wait(ticket);
+  }
+
+  move(from: number, to: number, bytes: number): void {
+    this.#bytes(0, this.arena.bytes).copyWithin(to, from, from + bytes);
   }
 
   encodedBytes(tensor: TensorId, as: Encoding, offset: number): number {
@@ -120,8 +142,7 @@ export class DeviceMachine implements MemoryMachine {
 
   async close(): Promise<void> {
     await this.#copies.close();
-    for (const session of this.#sessions) session.close();
-    this.#device.free(this.arena);
+    this.#units.close();
   }
 
   #bits(tensor: TensorId, offset: number): Uint32Array {
@@ -131,6 +152,48 @@ export class DeviceMachine implements MemoryMachine {
 
   #bytes(offset: number, bytes: number): Uint8Array {
     return new Uint8Array(this.arena.buffer, this.arena.offset + offset, bytes);
+  }
+}
+
+/** Compiled units, and the memory that is theirs. */
+class Units {
+  readonly #device: Device;
+  readonly #sessions = new Map<string, ArraySession>();
+  readonly #regions: Region[] = [];
+  #workspace: Region | undefined;
+  workspaceBytes = 0;
+
+  constructor(device: Device) {
+    this.#device = device;
+  }
+
+  alloc(bytes: number): Region {
+    const region = this.#device.alloc(bytes);
+    this.#regions.push(region);
+    return region;
+  }
+
+  /** `donor` is the place of what the result is written over, or negative. */
+  open(graph: ArrayGraph, donor: number): ArraySession {
+    const key = JSON.stringify([graph, donor]);
+    const known = this.#sessions.get(key);
+    if (known !== undefined) return known;
+    const donate = donor < 0 ? {} : { y: inputName(donor) };
+    const session = openArrays(this.#device, graph, { donate, memory: (bytes) => this.#shared(bytes) });
+    this.#sessions.set(key, session);
+    return session;
+  }
+
+  close(): void {
+    for (const session of this.#sessions.values()) session.close();
+    for (const region of this.#regions.splice(0)) this.#device.free(region);
+  }
+
+  #shared(bytes: number): Region {
+    if (this.#workspace !== undefined && this.#workspace.bytes >= bytes) return this.#workspace;
+    this.#workspace = this.alloc(aligned(bytes));
+    this.workspaceBytes += aligned(bytes);
+    return this.#workspace;
   }
 }
 

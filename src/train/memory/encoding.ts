@@ -182,11 +182,7 @@ function eachWindow(windows: Windows, visit: Visit): void {
             if (y >= 0 && y < height && z >= 0 && z < width) corners.push(((n * height + y) * width + z) * channels);
           }
         }
-        for (let c = 0; c < channels; c++)
-          visit(
-            window++,
-            corners.map((corner) => corner + c),
-          );
+        for (let c = 0; c < channels; c++) visit(window++, corners, c);
       }
     }
   }

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { stream } from "../../core/random.ts";
-import { CheckingMachine, plainNetwork, residualNetwork, runChecked } from "../../test/memory-view.ts";
+import { CheckingMachine, plainNetwork, residualNetwork, runChecked, trainingStep } from "../../test/memory-view.ts";
 import {
   type Drop,
   type Encode,
@@ -122,4 +122,24 @@ test("plans that cannot be kept are refused with the policy's name", () => {
   wrong({ drops: [{ tensor: 0, after: 0, stays: true }] }, /data is dropped, but no unit makes it/);
   wrong({ sizes: view.tensors.map(() => 8) }, /8 bytes are set aside/);
   wrong({ ins: [{ tensor: 99, at: 0, join: false }] }, /names tensor 99/);
+});
+
+test("where what is free lies in pieces the arena is packed, and nothing is lost", () => {
+  const sizes = [4, 8, 4, 8, 4, 20];
+  const view = trainingStep(
+    sizes.map((k, i) => ({
+      name: `l${i}`,
+      bytes: k * 8192,
+      seconds: 0.1,
+      kind: "other",
+      from: i === 5 ? [0, 2, 4] : i === 0 ? [] : [0],
+    })),
+    { capacity: 8e6 },
+  );
+  const plan = { ...keepAll, outs: [1, 3].map((l) => ({ tensor: 1 + l, at: 4, begin: "after", join: true }) as const) };
+  const { values, records } = runChecked(view, [keepAll]);
+  const capped = { ...view, capacity: records[0]!.peakBytes - 16 * 8192 };
+  const packed = runChecked(capped, [plan]);
+  assert.deepEqual(packed.values, values);
+  assert.ok(packed.records[0]!.packedBytes > 0);
 });

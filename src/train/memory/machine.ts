@@ -17,6 +17,8 @@ export interface MemoryMachine {
   done(ticket: Ticket): boolean;
   /** Returns when the copy has ended. */
   wait(ticket: Ticket): void;
+  /** Within the arena, to a lower place that may overlap. */
+  move(from: number, to: number, bytes: number): void;
   /** How many bytes the tensor takes when encoded; it is looked at where that depends on its values. */
   encodedBytes(tensor: TensorId, as: Encoding, offset: number): number;
   encode(tensor: TensorId, as: Encoding, from: number, to: number): void;

@@ -8,6 +8,9 @@ import { copySeconds } from "../memory.ts";
 import { MemoryEngine } from "./engine.ts";
 import type { MemoryMachine, Ticket } from "./machine.ts";
 
+/** Reading and writing memory. */
+const moveSecondsPerByte = 2e-10;
+
 export class ModelledMachine implements MemoryMachine {
   readonly #view: MemoryView;
   #now: Seconds = 0;
@@ -30,7 +33,7 @@ export class ModelledMachine implements MemoryMachine {
   copy(direction: "out" | "in", _tensor: TensorId, _offset: number, bytes: number): Ticket {
     const end = Math.max(this.#now, this.#free[direction]) + copySeconds(this.#view, bytes);
     this.#free[direction] = end;
-    return this.#ends.push(end) - 1;
+    return this.#ends.push(end + (this.#view.copy.wakeSeconds ?? 0)) - 1;
   }
 
   done(ticket: Ticket): boolean {
@@ -39,6 +42,10 @@ export class ModelledMachine implements MemoryMachine {
 
   wait(ticket: Ticket): void {
     this.#now = Math.max(this.#now, this.#ends[ticket]!);
+  }
+
+  move(_from: number, _to: number, bytes: number): void {
+    this.#now += bytes * moveSecondsPerByte;
   }
 
   encodedBytes(tensor: TensorId, as: Encoding): number {

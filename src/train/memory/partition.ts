@@ -12,6 +12,8 @@ export interface Part {
   readonly nodes: readonly NodeId[];
   /** Nodes of other parts, or inputs, whose values it takes. */
   readonly reads: readonly NodeId[];
+  /** How it takes them: under their own shape (the node itself) or another one (a reshape of it). */
+  readonly views: readonly { readonly node: NodeId; readonly source: NodeId }[];
   readonly result: NodeId;
 }
 
@@ -33,17 +35,28 @@ export function partition(graph: ArrayGraph): readonly Part[] {
   return graph.nodes.flatMap(({ id, op }): Part[] => {
     if (op.kind === "input" || !placed.has(id)) return [];
     const nodes = new Set<NodeId>();
-    const reads = new Set<NodeId>();
+    const views = new Map<NodeId, NodeId>();
     const follow = (node: NodeId): void => {
       nodes.add(node);
       for (const input of graph.nodes[node]!.inputs) {
-        if (placed.has(input)) reads.add(input);
+        const source = sourceOf(graph, placed, input);
+        if (source !== undefined) views.set(input, source);
         else if (!nodes.has(input)) follow(input);
       }
     };
     follow(id);
-    return [{ nodes: [...nodes].sort((a, b) => a - b), reads: [...reads].sort((a, b) => a - b), result: id }];
+    const ascending = (ids: Iterable<NodeId>): NodeId[] => [...new Set(ids)].sort((a, b) => a - b);
+    const taken = ascending(views.keys()).map((node) => ({ node, source: views.get(node)! }));
+    return [{ nodes: ascending(nodes), reads: ascending(views.values()), views: taken, result: id }];
   });
+}
+
+/** What lies in memory and has a node's elements in their order. */
+function sourceOf({ nodes }: ArrayGraph, placed: ReadonlySet<NodeId>, node: NodeId): NodeId | undefined {
+  if (placed.has(node)) return node;
+  return nodes[node]!.op.kind === "reshape"
+    ? sourceOf({ nodes, outputs: {} }, placed, nodes[node]!.inputs[0]!)
+    : undefined;
 }
 
 /** Nodes whose values lie in memory between units; what no output depends on is left out. */
@@ -57,6 +70,14 @@ function placedNodes({ nodes, outputs }: ArrayGraph): ReadonlySet<NodeId> {
       alive.add(input);
       readers[input]!.push(id);
     }
+  }
+  /** Read by an operation whose operands lie in memory, be it under another shape. */
+  const readDense = nodes.map(() => false);
+  for (const { id } of nodes.toReversed()) {
+    readDense[id] = readers[id]!.some((r) => {
+      const { kind } = nodes[r]!.op;
+      return dense.has(kind) || (kind === "reshape" && readDense[r]!);
+    });
   }
   const placed = new Set<NodeId>();
   /** What lies in memory that an operation reads, through those that do not. */
@@ -73,28 +94,32 @@ function placedNodes({ nodes, outputs }: ArrayGraph): ReadonlySet<NodeId> {
       for (const i of inputs) if (!placed.has(i) && wide(i) > 1) placed.add(i);
       sources[id] = read();
     }
-    const readDense = readers[id]!.some((r) => dense.has(nodes[r]!.op.kind)) && op.kind !== "reshape";
     const transcendental = (op.kind === "unary" || op.kind === "binary") && costly.has(op.fn);
     const shared = readers[id]!.length > 1 && (wide(id) > 1 || transcendental);
-    const lies = op.kind === "input" || results.has(id) || leaves.has(op.kind) || readDense || shared;
+    const lies =
+      op.kind === "input" ||
+      results.has(id) ||
+      leaves.has(op.kind) ||
+      (readDense[id]! && op.kind !== "reshape") ||
+      shared;
     if (lies && (results.has(id) || !free.has(op.kind))) placed.add(id);
   }
   return placed;
 }
 
-/** The part as a graph: what it reads are inputs `n`+id, what it leaves is the output `y`. */
-export function graphOfPart(graph: ArrayGraph, { nodes, reads, result }: Part): ArrayGraph {
-  const all = [...reads, ...nodes];
+/** The part as a graph: what it reads are inputs by their place, what it leaves is the output `y`. Equal parts give equal graphs. */
+export function graphOfPart(graph: ArrayGraph, { nodes, views, result }: Part): ArrayGraph {
+  const all = [...views.map((v) => v.node), ...nodes];
   const idOf = new Map(all.map((node, id) => [node, id]));
-  const read = new Set(reads);
   return {
     nodes: all.map((node, id): ArrayNode => {
       const { op, inputs, type } = graph.nodes[node]!;
-      if (read.has(node)) return { id, op: { kind: "input", name: inputName(node) }, inputs: [], type };
+      if (id < views.length) return { id, op: { kind: "input", name: inputName(id) }, inputs: [], type };
       return { id, op, inputs: inputs.map((i) => idOf.get(i)!), type };
     }),
     outputs: { y: idOf.get(result)! },
   };
 }
 
-export const inputName = (node: NodeId): string => `n${node}`;
+/** Of what a part takes, by its place in `views`. */
+export const inputName = (place: number): string => `read${place}`;

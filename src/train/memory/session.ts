@@ -27,7 +27,7 @@ export interface CappedOptions {
 export interface CappedTraining {
   /** With the seconds that units took, once they were measured. */
   readonly view: MemoryView;
-  /** Of units, beside the arena. */
+  /** What units need while they run; the arena has the rest of the capacity. */
   readonly workspaceBytes: number;
   /**
    * One step; this thread waits for it. Throws `OutOfMemory`, and the training is to be closed then. The first two plans are made
@@ -62,12 +62,12 @@ export async function openCapped(
   const by = `${remat} and ${offload ?? "no offload"}`;
   let engine: MemoryEngine;
   try {
-    engine = new MemoryEngine(step.view, machine);
+    engine = new MemoryEngine(machine.view, machine);
   } catch (error) {
     await machine.close();
     throw error;
   }
-  let { view } = step;
+  let { view } = machine;
   let drops: readonly Drop[] = [];
   let plan: MemoryPlan | undefined;
   const records: StepRecord[] = [];
@@ -85,7 +85,7 @@ export async function openCapped(
     step() {
       plan = nextPlan();
       const record = engine.step(plan, by);
-      if (records.length < learning) view = measured(view, record);
+      view = measured(view, record);
       records.push(record);
       return record;
     },
@@ -98,11 +98,21 @@ export async function openCapped(
   };
 }
 
-/** Units take what they took in the step; the first one may have been slow, and counts only where no other is. */
-function measured(view: MemoryView, { runs }: StepRecord): MemoryView {
+/** Units take what they took in the step, and so does encoding; what was stored sparse had as many zeros as its bytes tell. */
+function measured(view: MemoryView, { runs, encoded, codecSeconds }: StepRecord): MemoryView {
   const seconds = view.units.map((u) => u.seconds);
   for (const run of runs) if (!run.again) seconds[run.unit] = run.end - run.begin;
-  return { ...view, units: view.units.map((u, id) => ({ ...u, seconds: seconds[id]! })) };
+  const units = view.units.map((u, id) => ({ ...u, seconds: seconds[id]! }));
+  const coded = encoded.reduce((sum, e) => sum + view.tensors[e.tensor]!.bytes, 0);
+  // Once there and once back.
+  const codecSecondsPerByte = coded === 0 ? view.codecSecondsPerByte : codecSeconds / (2 * coded);
+  const share = new Map(encoded.map(({ tensor, bytes }) => [tensor, bytes / view.tensors[tensor]!.bytes]));
+  const tensors = view.tensors.map((t, id) => {
+    const left = share.get(id);
+    // Five bytes for each element of four that is not 0.
+    return t.zeros === undefined || left === undefined ? t : { ...t, zeros: 1 - Math.min(1, (4 * left) / 5) };
+  });
+  return { ...view, units, tensors, codecSecondsPerByte };
 }
 
 function tensorNamed({ graph, donate }: TrainingGraph, { nodes }: StepView, name: string): number {

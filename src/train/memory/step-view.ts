@@ -104,10 +104,11 @@ function isRelu({ nodes }: ArrayGraph, id: NodeId): boolean {
 /** What a part takes from a tensor: its values, unless every operation that reads them looks at less. */
 function needOf({ nodes }: ArrayGraph, part: Part, tensor: NodeId): Need {
   const needs = new Set<Need>();
+  const taken = new Set(part.views.filter((v) => v.source === tensor).map((v) => v.node));
   for (const id of part.nodes) {
     const node = nodes[id]!;
     for (const [place, input] of node.inputs.entries()) {
-      if (input === tensor) needs.add(needAt(nodes, node, place));
+      if (taken.has(input)) needs.add(needAt(nodes, node, place));
     }
   }
   return needs.has("value") ? "value" : needs.has("greatest") ? "greatest" : "sign";
