@@ -128,6 +128,18 @@ test("conversations are learnt by their answers, and the file brings their templ
   assert.equal(generated.stdout.trim(), "over and under");
 });
 
+test("a loss that is not finite ends the training with the step, the batch, where it began, and what is kept", async () => {
+  const training = { ...recipe.training, learningRate: 1e25, schedule: "linear", warmup: 0, clip: 0 };
+  writeFileSync(join(folder, "wild.json"), JSON.stringify({ ...recipe, training, checkpoints: { every: 1 } }));
+  const { code, stderr } = await runHeddle(["train", join(folder, "wild.json"), "--threads", "1"]);
+  assert.equal(code, 1, stderr);
+  assert.match(
+    stderr,
+    /Training, step \d+, batch \d+: .*(NaN|Infinity).* First not finite: (stream|loss|gradient).*, element \d+, is/,
+  );
+  assert.match(stderr, /checkpoints\/step-00000000\d\.safetensors is kept/);
+});
+
 test("a recipe that is wrong is refused by the field; data that are too few by their number", async () => {
   const cases: readonly (readonly [object, RegExp])[] = [
     [{ ...recipe, modle: {} }, /there is no field modle.*Did you mean model\?/s],

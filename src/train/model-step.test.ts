@@ -5,17 +5,20 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
 import { draw } from "../core/random.ts";
+import type { Level } from "../device/device.ts";
+import { levels, openDevice } from "../device/open.ts";
 import { loadRunner } from "../model/load.ts";
 import { openCheckpoint } from "../model/open.ts";
 import { bpeMetadata, learnBpe } from "../model/tokenizer/learn-bpe.ts";
 import { oracleMachine } from "../test/oracle-machine.ts";
+import { deviceMachine } from "./device-machine.ts";
 import { trainedGguf } from "./export.ts";
 import { machineFiles, writeWhole } from "./files.ts";
 import { floats, integers, Regions } from "./machine.ts";
 import { logitsGraph } from "./model/graphs.ts";
 import { ropeTables } from "./model/served.ts";
 import { configOf, type DecoderShape } from "./model/shape.ts";
-import { type ModelStepOptions, openModelStep, type TokenBatch, trainedGraph } from "./model-step.ts";
+import { type ModelStep, type ModelStepOptions, openModelStep, type TokenBatch, trainedGraph } from "./model-step.ts";
 
 const shape: DecoderShape = {
   layers: 2,
@@ -65,6 +68,47 @@ test("it learns what follows, tied and untied, with operands of f32 and of bf16"
     await step.close();
   }
 });
+
+const low = { ...options, config: configOf({ ...shape, layers: 1 }) };
+const onAll = { ...options, config: configOf({ ...shape, layers: 1, kvHeads: 2, tied: false }) };
+const compiled: readonly (readonly [string, ModelStepOptions, readonly (Level | undefined)[]])[] = [
+  ["on every level", onAll, levels],
+  ["with operands of bf16", { ...low, bf16: true }, [undefined]],
+  ["accumulating", { ...low, accumulate: 2 }, [undefined]],
+];
+for (const [how, given, on] of compiled) {
+  test(`compiled, it computes what its graphs mean, ${how}, with equal bits whatever the threads`, async () => {
+    const expected = await openModelStep(oracleMachine(), given);
+    const losses = await trainedOn(expected, given.accumulate);
+    for (const level of on) {
+      const states: Buffer[] = [];
+      for (const threads of level === undefined ? [1, 2] : [2]) {
+        const device = await openDevice(level, { threads, scratchBytes: 1 << 22 }).catch(() => undefined);
+        if (device === undefined) continue;
+        const step = await openModelStep(deviceMachine(device), given);
+        for (const [i, loss] of (await trainedOn(step, given.accumulate)).entries()) {
+          assert.ok(Math.abs(loss - losses[i]!) < (given.bf16 ? 2e-2 : 2e-4), `${level}: ${loss}, not ${losses[i]}`);
+        }
+        states.push(Buffer.concat([...step.state.values()].map(({ bytes }) => bytes().slice())));
+        await step.close();
+        await device.close();
+      }
+      assert.ok(
+        states.every((state) => state.equals(states[0]!)),
+        level,
+      );
+    }
+  });
+}
+
+async function trainedOn(step: ModelStep, accumulate: number): Promise<readonly number[]> {
+  const losses: number[] = [];
+  for (let number = 1; number <= 2; number++) {
+    const batches = Array.from({ length: accumulate }, (_, i) => batchAt(number * accumulate + i));
+    losses.push((await step.run(batches, number)).loss);
+  }
+  return losses;
+}
 
 test("two batches accumulated are one batch twice as large, also where they count differently", async () => {
   const [a, b] = [batchAt(1), batchAt(2)];
