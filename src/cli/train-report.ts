@@ -41,6 +41,7 @@ class Report implements TrainReport {
   #began = false;
   #said = Number.NEGATIVE_INFINITY;
   #written = 0;
+  #warned = false;
 
   constructor(options: ReportOptions) {
     this.#options = options;
@@ -64,7 +65,8 @@ class Report implements TrainReport {
     if (this.#options.live) sayOver("");
     this.#flush();
     const { folder, name } = this.#options;
-    writeFileSync(join(folder, "loss.svg"), lossSvg(name, this.#trained, this.#heldOut));
+    const drawing = lossSvg(name, this.#trained, this.#heldOut);
+    this.#tried(() => writeFileSync(join(folder, "loss.svg"), drawing));
   }
 
   /** What an earlier process wrote of steps that are trained again is left out. */
@@ -76,7 +78,8 @@ class Report implements TrainReport {
       if (line.loss !== undefined) this.#trained.push({ step: line.step, loss: line.loss });
       if (line.heldOut !== undefined) this.#heldOut.push({ step: line.step, loss: line.heldOut });
     }
-    writeFileSync(this.#path, kept.map((line) => `${JSON.stringify(line)}\n`).join(""));
+    const text = kept.map((line) => `${JSON.stringify(line)}\n`).join("");
+    this.#tried(() => writeFileSync(this.#path, text));
   }
 
   #step({ step, seconds, metrics }: Extract<TrainEvent, { kind: "step" }>): void {
@@ -119,9 +122,21 @@ class Report implements TrainReport {
     this.#unwritten += `${JSON.stringify(metrics)}\n`;
   }
 
+  /** A disk that is full must not end a training for want of its metrics: they are kept, and written when there is room. */
   #flush(): void {
-    appendFileSync(this.#path, this.#unwritten);
-    this.#unwritten = "";
+    const written = this.#tried(() => appendFileSync(this.#path, this.#unwritten));
+    if (written) this.#unwritten = "";
+  }
+
+  #tried(write: () => void): boolean {
+    try {
+      write();
+      return true;
+    } catch (error) {
+      if (!this.#warned) say(`Metrics of ${this.#options.folder} cannot be written: ${(error as Error).message}`);
+      this.#warned = true;
+      return false;
+    }
   }
 }
 

@@ -77,14 +77,22 @@ export async function runRecipe(run: RecipeRun): Promise<RecipeOutcome> {
     if (outcome.why === "stopped") return { ...outcome, file: undefined, parameters: step.size };
     const file = `${folder}/${recipe.name}.gguf`;
     const model = { name: recipe.name, config, ropeBase: recipe.model.ropeBase, parameters: step.parameters() };
-    await writeWhole(
-      machineFiles,
-      file,
-      trainedGguf({ ...model, tokenizer: corpus.metadata, type: recipe.output.type }),
-    );
+    await writeModel(file, trainedGguf({ ...model, tokenizer: corpus.metadata, type: recipe.output.type }));
     return { ...outcome, file, parameters: step.size };
   } finally {
     await step.close();
+  }
+}
+
+/** Throws a `UserError` where it cannot be written: the training itself is in its last checkpoint. */
+async function writeModel(file: string, parts: Iterable<Uint8Array>): Promise<void> {
+  try {
+    await writeWhole(machineFiles, file, parts);
+  } catch (error) {
+    throw new UserError(
+      `Writing the model ${file}: ${(error as Error).message}.`,
+      "The training is done and in its last checkpoint: make room, then run it again with --resume.",
+    );
   }
 }
 
