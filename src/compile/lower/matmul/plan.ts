@@ -21,8 +21,12 @@ export interface MatmulPlan {
 
 /** Bytes of A that an item keeps in the second cache, beside a panel of B. */
 const blockBytes = 384 << 10;
-/** A panel's part that a block of K has in the second cache. */
-const panelBytes = 512 << 10;
+/** A panel's part that a block of K has in the second cache; less where B would come from memory again for each item. */
+const panelBytes = { near: 512 << 10, far: 128 << 10 } as const;
+/** What the last cache holds of B, beside the others. */
+const nearBytes = 12 << 20;
+/** Of a transposed A that is read where it lies, a column after the other. */
+const acrossBytes = 1 << 20;
 /** Columns of B that an item goes through before it begins with other rows. */
 const columnsMost = 1024;
 /** So many items at least, where tiles and panels allow: threads that are held up for a while find others to take. */
@@ -36,19 +40,22 @@ export function matmulPlan(target: Target, shape: MatmulShape): MatmulPlan {
   // V8 keeps few of an unrolled loop's loads in registers.
   const unroll = target.lanes > 4 ? 4 : words.kind === "rounded" ? 2 : 1;
   const width = vectors * target.lanes;
-  const blocks = Math.ceil((words.count * width * 4) / panelBytes);
+  const { m, n, batch = 1 } = shape;
+  const far = n * words.count * 4 > nearBytes;
+  const blocks = Math.ceil((words.count * width * 4) / panelBytes[far ? "far" : "near"]);
   const depth = Math.ceil(words.count / blocks / 4) * 4;
-  const tiles = tilingOf(shape.m, rows).count;
-  const panels = Math.ceil(shape.n / width);
+  const tiles = tilingOf(m, rows).count;
+  const panels = Math.ceil(n / width);
   const evenly = (all: number, most: number): number => Math.ceil(all / Math.ceil(all / Math.max(1, most)));
   let tilesPerItem = evenly(tiles, Math.floor(blockBytes / (depth * 4 * rows)));
   let panelsPerItem = evenly(panels, columnsMost / width);
-  const batch = shape.batch ?? 1;
   const items = (): number => batch * Math.ceil(tiles / tilesPerItem) * Math.ceil(panels / panelsPerItem);
-  const rest = { rows, vectors, depth, unroll, copyA: mustCopyA(target, shape) };
-  const fits = shape.m <= rowsAlone && (!rest.copyA || shape.m * words.count * 4 <= 2 * blockBytes);
+  const rest = { rows, vectors, depth, unroll, copyA: copiesA(target, shape) };
+  const fits = m <= rowsAlone && (!rest.copyA || m * words.count * 4 <= 2 * blockBytes);
   if (blocks === 1 && fits && batch * panels >= itemsWanted / 2) {
-    panelsPerItem = Math.ceil(panels / Math.ceil(itemsWanted / batch));
+    // Each item copies all rows again.
+    const wanted = rest.copyA ? itemsWanted / 2 : itemsWanted;
+    panelsPerItem = Math.ceil(panels / Math.ceil(wanted / batch));
     return { ...rest, tilesPerItem: tiles, panelsPerItem, packB: "item" };
   }
   while (items() < itemsWanted && (tilesPerItem > 1 || panelsPerItem > 1)) {
@@ -69,9 +76,13 @@ function tileFor(target: Target, columns: number): { readonly rows: number; read
 /** Rows of a tile of 1, 2, … vectors. */
 const tiles: Readonly<Record<Target["lanes"], readonly number[]>> = { 16: [12, 12, 8, 6], 8: [10, 5], 4: [8, 4, 3] };
 
-/** Whether A's rows cannot be read where they are. */
+/** Whether A is better read from a copy: a step along K is a line, and where the second cache has not all of them it waits. */
+const copiesA = (target: Target, shape: MatmulShape): boolean =>
+  mustCopyA(target, shape) || (shape.a.transposed === true && shape.m * shape.k * 4 > acrossBytes);
+
+/** Whether A's words are not in its memory as they are. */
 export function mustCopyA(target: Target, { a, k, arithmetic }: MatmulShape): boolean {
-  if (a.transposed === true) return true;
+  if (a.transposed === true) return arithmetic !== undefined && arithmetic !== "f32";
   if (arithmetic === "int8") return !target.dot4 || k % 4 > 0;
   return arithmetic === "bf16" && (a.type !== "bf16" || !target.dotBf16 || k % 2 === 1);
 }

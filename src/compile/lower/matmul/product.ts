@@ -95,16 +95,19 @@ function block(b: TileBuilder, item: Item, k: Int, depth: number, first: First, 
   const firstRow = rowOf(b, tiling, tiles);
   const endRow = rowOf(b, tiling, tilesEnd);
   if (plan.copyA) copyRows(b, parts, item.a, firstRow, endRow, k, depth);
-  const rowBytes = plan.copyA ? copiedRowBytes(parts) : shape.a.stride * bytesOf(shape.a);
+  const across = shape.a.transposed && !plan.copyA;
+  const stride = shape.a.stride * bytesOf(shape.a);
+  const rowBytes = plan.copyA ? copiedRowBytes(parts) : across ? 4 : stride;
+  const wordBytes = across ? stride : 4;
   const rows = plan.copyA
     ? b.add(b.scratch, copiedFrom(parts))
-    : b.add(b.add(item.a, b.mul(firstRow, rowBytes)), b.shl(k, 2));
+    : b.add(b.add(item.a, b.mul(firstRow, rowBytes)), b.mul(k, wordBytes));
   if (words.kind === "quads") correctRows(b, parts, rows, rowBytes, b.sub(endRow, firstRow), depth);
-  const wordBytes = width * 4;
+  const lineBytes = width * 4;
   b.for(panel, panelEnd, 1, (index) => {
     const packs = plan.packB === "item";
     const panelAt = packs ? b.add(b.scratch, panelFrom(parts)) : b.add(packed, b.mul(index, panelBytes));
-    const from = packs ? panelAt : b.add(panelAt, b.mul(k, wordBytes));
+    const from = packs ? panelAt : b.add(panelAt, b.mul(k, lineBytes));
     const column = b.mul(index, width);
     eachWidth(parts, b, index, (counts) => {
       if (packs) packPanel(b, parts, packed, index, counts, panelAt, b.add(b.scratch, roomFrom(parts)));
@@ -115,8 +118,8 @@ function block(b: TileBuilder, item: Item, k: Int, depth: number, first: First, 
         const sums = begin(b, parts, inItem, count, counts);
         if (shape.accumulate || first === "not first") addC(b, place, sums);
         else if (first === "some") b.if(k, "gt", 0, () => addC(b, place, sums));
-        const tile = { from: b.add(rows, b.mul(inItem, rowBytes)), rowBytes };
-        multiply(b, words.kind, tile, { from, wordBytes }, depth, plan.unroll, sums);
+        const tile = { from: b.add(rows, b.mul(inItem, rowBytes)), rowBytes, wordBytes };
+        multiply(b, words.kind, tile, { from, lineBytes }, depth, plan.unroll, sums);
         const finish = (): void => store(b, item, row, column, place, sums);
         const wait = (): void => storeC(b, place, sums, (sum) => sum);
         if (last === "not last") wait();

@@ -10,16 +10,17 @@ export type Sums = readonly (readonly (F32 | I32)[])[];
 
 export const isInteger = (kind: Kind): boolean => kind === "quads" || kind === "halves";
 
-/** Where a tile's rows of A are; a row's words of K lie one after the other. */
+/** Where a tile's rows of A are: bytes from a row to the next, and from a word of K to the next. */
 export interface Rows {
   readonly from: Int;
   readonly rowBytes: number;
+  readonly wordBytes: number;
 }
 
-/** Where a panel of B is: the vectors of each word of K lie together, `wordBytes` from those of the next. */
+/** Where a panel of B is: the vectors of each word of K lie together, `lineBytes` from those of the next. */
 export interface Panel {
   readonly from: Int;
-  readonly wordBytes: number;
+  readonly lineBytes: number;
 }
 
 /** Adds `words` words of K to `sums`. Words are taken in order, or the second of each two first. */
@@ -36,16 +37,16 @@ export function multiply(
   const order = kind === "rounded" ? 1 : 0;
   const step = (offset: Int, u: number): void => {
     const word = u ^ order;
-    const line = word * panel.wordBytes;
+    const line = word * panel.lineBytes;
     const columns = sums[0]!.map((_, v) => at(cursor, line + v * b.target.lanes * 4));
-    const rows = sums.map((_, r) => at(a.from, r * a.rowBytes + word * 4, offset));
+    const rows = sums.map((_, r) => at(a.from, r * a.rowBytes + word * a.wordBytes, offset));
     addWord(b, kind, sums, columns, rows);
   };
   const turns = (from: number, to: number, times: number): void => {
     if (to <= from) return;
-    b.for(from * 4, to * 4, times * 4, (offset) => {
+    b.for(from * a.wordBytes, to * a.wordBytes, times * a.wordBytes, (offset) => {
       for (let u = 0; u < times; u++) step(offset, u);
-      b.add(cursor, times * panel.wordBytes, cursor);
+      b.add(cursor, times * panel.lineBytes, cursor);
     });
   };
   const whole = Math.floor(words / unroll) * unroll;
