@@ -1,9 +1,9 @@
 /** Recurrent cells, with PyTorch's parameters: the gates lie one below the other in each weight. */
 import { zeros } from "../creation.ts";
 import { linear } from "../products.ts";
-import { stack } from "../shape.ts";
 import type { Tensor } from "../tensor.ts";
 import { uniform } from "./initial.ts";
+import { lstmSequence } from "./lstm-sequence.ts";
 import { Module } from "./module.ts";
 
 /** What every cell holds: maps from the input and from the state to `gates` times the state's width. */
@@ -99,13 +99,8 @@ export class LSTM extends Module {
     x: Tensor,
     state: LstmState = this.cell.initial(x.shape[0]!),
   ): { readonly outputs: Tensor; readonly state: LstmState } {
-    const given = this.cell.given(x.transpose(0, 1));
-    const outputs: Tensor[] = [];
-    let now = state;
-    for (let t = 0; t < x.shape[1]!; t++) {
-      now = this.cell.step(given.select(0, t), now);
-      outputs.push(now[0]);
-    }
-    return { outputs: stack(outputs, 1), state: now };
+    const { weightHh, biasHh } = this.cell;
+    const [outputs, c] = lstmSequence(this.cell.given(x.transpose(0, 1)), weightHh, biasHh, ...state);
+    return { outputs: outputs.transpose(0, 1), state: [outputs.select(0, -1), c] };
   }
 }
