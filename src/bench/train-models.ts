@@ -180,6 +180,9 @@ export function operationsOf({ nodes }: ArrayGraph): number {
   return nodes.reduce((sum, { op, inputs, type }) => {
     const [a, b] = inputs.map((id) => types.get(id)!);
     if (op.kind === "matmul") return sum + 2 * sizeOf(type.shape) * a!.at(op.transposeA ? -2 : -1)!;
+    // Of q and k, of probabilities and v; and of each of these, two gradients. What is masked counts too.
+    if (op.kind === "attention") return sum + 4 * sizeOf(a!) * b!.at(-2)!;
+    if (op.kind === "attentionInput") return sum + 8 * sizeOf(a!) * b!.at(-2)!;
     // A weight [h, w, C / groups, O] meets each position of the result once.
     if (op.kind === "conv2d") return sum + 2 * sizeOf(b!.slice(0, 3)) * sizeOf(type.shape);
     if (op.kind === "conv2dInput") return sum + 2 * sizeOf(b!.slice(0, 3)) * sizeOf(a!);
