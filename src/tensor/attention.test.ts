@@ -1,13 +1,23 @@
 /** Attention as one operation is what it is with the same mask, whose scores are stored: results, gradients, second gradients. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { grad, jit, randn, type Tensor, tensor } from "./index.ts";
+import { autocast, grad, jit, randn, type Tensor, tensor } from "./index.ts";
 import { attention } from "./products.ts";
 
 const near = (a: Tensor, b: Tensor, what: string): void => {
   const [x, y] = [a.data(), b.data()];
   for (const [i, value] of x.entries()) assert.ok(Math.abs(value - y[i]!) < 2e-5, `${what} ${i}: ${value}, ${y[i]}`);
 };
+
+test("under autocast operands are rounded, and scores are not", () => {
+  const [q, k, v] = [0, 1, 2].map(() => randn([2, 5, 32])) as [Tensor, Tensor, Tensor];
+  const [x, y, w] = [q, k, v].map((t) => t.to("bf16").to("f32")) as [Tensor, Tensor, Tensor];
+  near(
+    autocast(() => attention(q, k, v)),
+    attention(x, y, w),
+    "result",
+  );
+});
 
 for (const causal of [true, false]) {
   test(`attention${causal ? ", causal" : ""}`, () => {

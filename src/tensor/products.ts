@@ -103,9 +103,9 @@ export function attention(
   const axis = q.shape.length - 1;
   const [queries, keys] = [q.shape.at(-2)!, k.shape.at(-2)!];
   const width = q.shape[axis]!;
-  const alike = queries === keys && [q, k, v].every((t) => t.dtype === "f32") && dtype === "f32" && q.size > 0;
+  const alike = queries === keys && [q, k, v].every((t) => t.dtype !== "i32") && q.size > 0;
   if (alike && mask === undefined && width % 16 === 0 && scale > 0 && keys * (width + 32) <= attentionElementsMax)
-    return attentionInOne(q, k, v, causal, scale);
+    return attentionInOne([q, k, v], dtype, { causal, scale });
   const narrow = (m: ArrayMath, x: ArrayValue): ArrayValue => m.cast(x, dtype);
   const probabilities = (m: ArrayMath, [x, y, , seen]: readonly ArrayValue[]): ArrayValue => {
     const scores = m.mul(m.matmul(narrow(m, x!), narrow(m, y!), false, true), scale);
@@ -130,17 +130,22 @@ export function attention(
 /** Numbers of a transposed matrix of keys and a block of scores, two of each of which a thread's scratch has room for. */
 const attentionElementsMax = 450_000;
 
-/** As one operation, whose scores are never stored. */
-function attentionInOne(q: Tensor, k: Tensor, v: Tensor, causal: boolean, scale: number): Tensor {
+/** As one operation, whose scores are never stored. Operands are rounded to `dtype`; the rest is f32. */
+function attentionInOne(
+  operands: readonly Tensor[],
+  dtype: "f32" | "bf16",
+  how: { readonly causal: boolean; readonly scale: number },
+): Tensor {
   return computeOne(
     {
       name: "attention",
-      key: `attention in one ${causal} ${scale}`,
-      build: (m, inputs) => [m.builder.add({ kind: "attention", causal, scale }, inputs)],
+      key: `attention in one ${dtype} ${how.causal} ${how.scale}`,
+      build: (m, inputs) => {
+        const rounded = inputs.map((x) => m.cast(m.cast(x, dtype), "f32"));
+        return [m.builder.add({ kind: "attention", ...how }, rounded)];
+      },
     },
-    q,
-    k,
-    v,
+    ...operands,
   );
 }
 
