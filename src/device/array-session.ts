@@ -10,7 +10,7 @@ import { type ArrayProgram, compileArrays } from "../compile/array.ts";
 import { assert, UserError } from "../core/errors.ts";
 import type { ArrayGraph } from "../graph/array.ts";
 import { chunkOf } from "./call-list.ts";
-import { type Device, type Region, record } from "./device.ts";
+import { type Device, type Region, record, type Span } from "./device.ts";
 
 export type ArrayBindings = Readonly<Record<string, Region>>;
 
@@ -21,6 +21,8 @@ export interface ArraySessionOptions {
   readonly donate?: Readonly<Record<string, string>>;
   /** Gives the memory between calls, which stays the caller's: sessions that never run at once may share it. */
   readonly memory?: (bytes: number) => Region;
+  /** As `compileArrays` has it. */
+  readonly fused?: boolean;
 }
 
 export interface ArraySession {
@@ -31,6 +33,8 @@ export interface ArraySession {
   run(bindings: ArrayBindings): Promise<void>;
   /** The same, while this thread waits. */
   runNow(bindings: ArrayBindings): void;
+  /** On a device opened with `timed`; a span's record is the index of its call in the program. */
+  timedRun(bindings: ArrayBindings): Promise<readonly Span[]>;
   close(): void;
 }
 
@@ -39,8 +43,8 @@ const aloneBytes = 1 << 20;
 
 /** Throws a `UserError` for operations that are not compiled, and for scratch that the device lacks. */
 export function openArrays(device: Device, graph: ArrayGraph, options: ArraySessionOptions = {}): ArraySession {
-  const { donate = {} } = options;
-  const program = withDonations(compileArrays(graph, { target: device.target }), donate);
+  const { donate = {}, fused = true } = options;
+  const program = withDonations(compileArrays(graph, { target: device.target, fused }), donate);
   if (program.scratchBytes > device.scratchBytes) {
     throw new UserError(
       `This graph's kernels need ${program.scratchBytes} bytes of scratch; the device has ${device.scratchBytes}.`,
@@ -224,6 +228,13 @@ class Session implements ArraySession {
     this.#bind(bindings);
     reset(this.#aloneCounters ?? this.#counters);
     this.#device.runNow(this.#alone ?? this.#records, this.program.calls.length, this.#alone !== undefined);
+  }
+
+  async timedRun(bindings: ArrayBindings): Promise<readonly Span[]> {
+    assert(this.#device.timedRun !== undefined, () => "the device was opened without `timed`");
+    this.#bind(bindings);
+    reset(this.#counters);
+    return this.#device.timedRun(this.#records, this.program.calls.length);
   }
 
   close(): void {

@@ -3,7 +3,6 @@
  * words of scratch; sums run in 32 parts, whatever the number of lanes, or along the vector, element by element.
  */
 import type { ArrayDType } from "../../graph/array.ts";
-import type { NodeId } from "../../graph/ir.ts";
 import { reduce16 } from "../lower/math.ts";
 import { vectorsNeeded } from "../render/x64-registers.ts";
 import type { F32, I32, Int, Target, TileProgram } from "../tile.ts";
@@ -11,13 +10,12 @@ import { at, TileBuilder } from "../tile-builder.ts";
 import { Evaluator, laneTableBytes } from "./evaluate.ts";
 import { roundToBf16, select } from "./functions.ts";
 import type { Nest, Store } from "./nest.ts";
-import { type LoopOrder, loadsOf, orderOf } from "./order.ts";
+import { arraysOf, type LoopOrder, orderOf } from "./order.ts";
 import { Places } from "./places.ts";
 
+/** Its parameters are `arraysOf` the nest. */
 export interface NestKernel {
   readonly program: TileProgram;
-  /** Arrays whose addresses are the parameters, in order. */
-  readonly params: readonly NodeId[];
   readonly items: number;
 }
 
@@ -46,7 +44,6 @@ class NestWriter {
   readonly #nest: Nest;
   readonly #order: LoopOrder;
   readonly #how: How;
-  readonly #params: readonly NodeId[];
   readonly #places: Places;
   readonly #evaluator: Evaluator;
 
@@ -56,9 +53,7 @@ class NestWriter {
     this.#nest = nest;
     this.#how = how;
     this.#order = orderOf(nest);
-    const nodes = new Set<NodeId>([...loadsOf(nest).map((l) => l.node), ...nest.stores.map((s) => s.node)]);
-    this.#params = [...nodes];
-    const params = new Map(this.#params.map((node) => [node, b.param()]));
+    const params = new Map(arraysOf(nest).map((node) => [node, b.param()]));
     this.#places = new Places(b, params, this.#order.vector);
     this.#evaluator = new Evaluator(b, this.#places, this.#order.vector, how.spill);
   }
@@ -72,7 +67,7 @@ class NestWriter {
       masked,
     );
     const items = fn === undefined ? this.#elementwise() : this.#isHorizontal ? this.#horizontal() : this.#vertical();
-    return { program: this.#b.finish(name), params: this.#params, items };
+    return { program: this.#b.finish(name), items };
   }
 
   get #isHorizontal(): boolean {

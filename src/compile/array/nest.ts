@@ -48,16 +48,20 @@ export interface Root {
   readonly start: number;
 }
 
-/** The nest of some roots of one shape, or the node whose array must lie in memory before there can be one. */
+/**
+ * The nest of some roots of one shape; `members` are computed where they are read element by element, stored or not. Or the node
+ * whose array must lie in memory before there can be one.
+ */
 export function nestOf(
   graph: ReadonlyMap<NodeId, ArrayNode>,
   inMemory: ReadonlySet<NodeId>,
   roots: readonly Root[],
+  members: readonly NodeId[] = roots.map((r) => r.node),
 ): Nest | { readonly needs: NodeId } {
   const [first] = roots as [Root];
   let axes = first.shape.map((d) => [d]);
   for (;;) {
-    const walk = new Walk(graph, inMemory, axes, new Set(roots.map((r) => r.node)));
+    const walk = new Walk(graph, inMemory, axes, new Set(members));
     const stores = roots.map((root) => walk.store(root));
     if (walk.needs !== undefined) return { needs: walk.needs };
     if (walk.split === undefined) {

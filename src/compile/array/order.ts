@@ -1,4 +1,5 @@
 /** In which order the loops of a nest run, which of them runs along vectors, and which are work items. */
+import type { NodeId } from "../../graph/ir.ts";
 import { formsOf, type Nest, type Value } from "./nest.ts";
 
 export interface LoopOrder {
@@ -60,4 +61,29 @@ export function loadsOf(nest: Nest): Extract<Value, { kind: "load" }>[] {
   };
   for (const { value } of nest.stores) visit(value);
   return loads;
+}
+
+/** Arrays that a nest reads or writes: its kernel's parameters, in order. */
+export const arraysOf = (nest: Nest): readonly NodeId[] => [
+  ...new Set([...loadsOf(nest).map((l) => l.node), ...nest.stores.map((s) => s.node)]),
+];
+
+/** The nest with arrays as numbers, and each expression said once: nests that are alike become equal. */
+export function numbered(nest: Nest, numbers: ReadonlyMap<NodeId, number>): unknown {
+  const known = new Map<Value, number>();
+  const said: unknown[] = [];
+  const say = (value: Value): number => {
+    const at = known.get(value);
+    if (at !== undefined) return at;
+    const whole =
+      value.kind === "load"
+        ? { ...value, node: numbers.get(value.node) }
+        : value.kind === "local"
+          ? { ...value, inputs: value.inputs.map(say) }
+          : value;
+    known.set(value, said.push(whole) - 1);
+    return said.length - 1;
+  };
+  const stores = nest.stores.map((s) => ({ ...s, node: numbers.get(s.node), value: say(s.value) }));
+  return { ...nest, stores, said };
 }

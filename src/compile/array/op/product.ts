@@ -1,7 +1,7 @@
 /** Products of matrices: operands are read as they lie, moved or not, where rows or columns of them are next to each other. */
 import type { ArrayNode } from "../../../graph/array.ts";
 import type { Lowering } from "../../array.ts";
-import { lowerMatmul } from "../../lower/matmul.ts";
+import { lowerMatmul, type MatmulShape } from "../../lower/matmul.ts";
 
 export function lowerProduct(lowering: Lowering, node: ArrayNode): void {
   const { op, inputs, type } = node;
@@ -19,13 +19,14 @@ export function lowerProduct(lowering: Lowering, node: ArrayNode): void {
     batchStride: rows * columns,
     type: bf16 ? ("bf16" as const) : ("f32" as const),
   });
-  const product = lowerMatmul(lowering.target, {
+  const shape: MatmulShape = {
     ...{ m, n, k, batch },
     a: operand(op.transposeA, left.shape.at(-1)!, left.shape.at(-2)!),
     b: operand(op.transposeB, right.shape.at(-1)!, right.shape.at(-2)!),
     c: { stride: n, batchStride: m * n },
     arithmetic: bf16 ? "bf16" : "f32",
-  });
+  };
+  const product = lowering.once(["matmul", shape], () => lowerMatmul(lowering.target, shape));
   const temporary = lowering.buffer({ bytes: product.temporaryBytes });
   lowering.needScratch(product.scratchBytes);
   const ids = {
@@ -37,7 +38,7 @@ export function lowerProduct(lowering: Lowering, node: ArrayNode): void {
   for (const call of product.calls) {
     const packs = !call.args.includes("c");
     lowering.call(
-      node.id,
+      [node.id],
       call.program,
       call.items,
       call.args.map((arg) => (arg === "temporary" ? { id: temporary, written: packs } : ids[arg as keyof typeof ids])),

@@ -33,13 +33,15 @@ function lowerAttention(
 export function lowerWindows(lowering: Lowering, node: ArrayNode, op: Windowed): void {
   const types = node.inputs.map((id) => lowering.nodes.get(id)!.type);
   if ([...types, node.type].some(({ shape }) => shape.includes(0))) return;
-  const { calls, temporaries, scratchBytes } = lowered(lowering.target, op, types, node.type);
+  const { calls, temporaries, scratchBytes } = lowering.once([op, types, node.type], () =>
+    lowered(lowering.target, op, types, node.type),
+  );
   lowering.needScratch(scratchBytes);
   const made = temporaries.map((bytes) => lowering.buffer({ bytes }));
   const buffers = [...node.inputs.map((id) => lowering.bufferOf(id)), lowering.bufferOf(node.id), ...made];
   const first = node.inputs.length;
   for (const call of calls) {
     const args = call.args.map((arg) => ({ id: buffers[arg]!, written: arg >= first }));
-    lowering.call(node.id, call.program, call.items, args);
+    lowering.call([node.id], call.program, call.items, args);
   }
 }
