@@ -3,6 +3,7 @@ import { readFileSync } from "node:fs";
 import { fusions } from "../compile/fusion.ts";
 import { launches } from "../compile/launch.ts";
 import { optionalPasses } from "../compile/pass.ts";
+import { primitiveSets } from "../compile/primitive.ts";
 import { tuners } from "../compile/tuner.ts";
 import type { Entry } from "../core/entry.ts";
 import { nearest, UserError } from "../core/errors.ts";
@@ -17,6 +18,7 @@ export const slots: readonly Slot<unknown>[] = [
   fusions,
   launches,
   optionalPasses,
+  primitiveSets,
   tuners,
   loaders,
   batchings,

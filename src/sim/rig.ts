@@ -12,6 +12,7 @@ import { launchRigs } from "./rig/launch.ts";
 import { loaderRigs } from "./rig/loader.ts";
 import { memoryRigs } from "./rig/memory.ts";
 import { passRigs } from "./rig/pass.ts";
+import { primitiveRigs } from "./rig/primitive.ts";
 import { servingRigs } from "./rig/serving.ts";
 import { tunerRigs } from "./rig/tuner.ts";
 import type { Metrics } from "./serve-metrics.ts";
@@ -30,6 +31,7 @@ export const rigs: readonly Rig[] = [
   ...memoryRigs,
   ...loaderRigs,
   ...passRigs,
+  ...primitiveRigs,
   ...servingRigs,
   ...tunerRigs,
 ];

@@ -4,14 +4,14 @@
  */
 import { type ArrayNode, sizeOf } from "../../graph/array.ts";
 import type { NodeId } from "../../graph/ir.ts";
-import { isInlined, type Nest, nestOf } from "./nest.ts";
+import { isInlined, nestOf } from "./nest.ts";
 import { loadsOf } from "./order.ts";
 import { nestRoots } from "./roots.ts";
 
 /** Nodes whose arrays one kernel computes, or the calls of one operation; those that must be stored. */
 export interface Group {
   readonly members: readonly NodeId[];
-  stored: readonly NodeId[];
+  readonly stored: readonly NodeId[];
 }
 
 /** Arrays that one pass writes at most, so that its streams are few and its values fit the registers. */
@@ -26,57 +26,78 @@ interface Draft {
   reads: Set<NodeId>;
 }
 
+/** `fused` false gives each array a group of its own. */
 export function groupsOf(
   nodes: readonly ArrayNode[],
   roots: ReadonlySet<NodeId>,
   outputs: ReadonlySet<NodeId>,
   fused: boolean,
 ): readonly Group[] {
-  const graph = new Map(nodes.map((node) => [node.id, node]));
-  const drafts: Draft[] = [];
-  const draftOf = new Map<NodeId, Draft>();
-  for (const node of nodes) {
-    if (!roots.has(node.id) || node.op.kind === "input") continue;
-    const reads = readsOf(node, graph, roots);
-    const shape = isInlined(node.op) && sizeOf(node.type.shape) > 0 ? `${node.type.shape}` : undefined;
-    const home = fused && shape !== undefined ? joinable(node, reads, shape) : undefined;
-    if (home !== undefined) {
-      home.members.push(node.id);
-      home.reads = new Set([...home.reads, ...reads].filter((id) => !home.members.includes(id)));
-      draftOf.set(node.id, home);
-      continue;
-    }
-    const draft = { members: [node.id], shape, reads };
-    drafts.push(draft);
-    draftOf.set(node.id, draft);
-  }
-  return ordered(drafts, draftOf).map(({ members }) => ({ members, stored: storedOf(members) }));
+  const grouping = new Grouping(nodes, roots);
+  for (const node of nodes) if (roots.has(node.id) && node.op.kind !== "input") grouping.add(node, fused);
+  return grouping.finish(outputs);
+}
 
-  function joinable(node: ArrayNode, reads: ReadonlySet<NodeId>, shape: string): Draft | undefined {
+class Grouping {
+  readonly #graph: ReadonlyMap<NodeId, ArrayNode>;
+  readonly #roots: ReadonlySet<NodeId>;
+  readonly #drafts: Draft[] = [];
+  readonly #draftOf = new Map<NodeId, Draft>();
+
+  constructor(nodes: readonly ArrayNode[], roots: ReadonlySet<NodeId>) {
+    this.#graph = new Map(nodes.map((node) => [node.id, node]));
+    this.#roots = roots;
+  }
+
+  add(node: ArrayNode, fused: boolean): void {
+    const reads = readsOf(node, this.#graph, this.#roots);
+    const shape = isInlined(node.op) && sizeOf(node.type.shape) > 0 ? `${node.type.shape}` : undefined;
+    const home = fused && shape !== undefined ? this.#joinable(node, reads, shape) : undefined;
+    if (home === undefined) {
+      const draft = { members: [node.id], shape, reads };
+      this.#drafts.push(draft);
+      this.#draftOf.set(node.id, draft);
+      return;
+    }
+    home.members.push(node.id);
+    home.reads = new Set([...home.reads, ...reads].filter((id) => !home.members.includes(id)));
+    this.#draftOf.set(node.id, home);
+  }
+
+  finish(outputs: ReadonlySet<NodeId>): readonly Group[] {
+    const readers = new Map<NodeId, Set<Draft>>();
+    for (const draft of this.#drafts)
+      for (const id of draft.reads) readers.set(id, (readers.get(id) ?? new Set()).add(draft));
+    return ordered(this.#drafts, this.#draftOf).map(({ members }) => {
+      const stored = members.filter((id) => members.length === 1 || outputs.has(id) || readers.has(id));
+      return { members, stored };
+    });
+  }
+
+  #joinable(node: ArrayNode, reads: ReadonlySet<NodeId>, shape: string): Draft | undefined {
     const size = sizeOf(node.type.shape);
-    const shares = (draft: Draft): boolean =>
-      [...reads].some(
-        (id) => draft.members.includes(id) || (draft.reads.has(id) && sizeOf(graph.get(id)!.type.shape) === size),
-      );
+    const isWhole = (id: NodeId): boolean => sizeOf(this.#graph.get(id)!.type.shape) === size;
+    const shares = ({ members, reads: others }: Draft): boolean =>
+      [...reads].some((id) => members.includes(id) || (others.has(id) && isWhole(id)));
     let tried = 0;
-    for (const draft of drafts.toReversed()) {
+    for (const draft of this.#drafts.toReversed()) {
       if (draft.shape !== shape || draft.members.length >= membersMax || !shares(draft)) continue;
       if (tried++ === triedMax) return undefined;
-      if (!waitsFor(draft, reads) && fits([...draft.members, node.id])) return draft;
+      if (!this.#waitsFor(draft, reads) && this.#fits([...draft.members, node.id])) return draft;
     }
     return undefined;
   }
 
   /** Whether something that is read, but not of the draft, comes from the draft. */
-  function waitsFor(draft: Draft, reads: ReadonlySet<NodeId>): boolean {
+  #waitsFor(draft: Draft, reads: ReadonlySet<NodeId>): boolean {
     const seen = new Set<Draft>();
-    const open = [...reads].flatMap((id) => draftOf.get(id) ?? []).filter((d) => d !== draft);
+    const open = [...reads].flatMap((id) => this.#draftOf.get(id) ?? []).filter((d) => d !== draft);
     for (const next of open) {
       if (next === draft) return true;
       if (seen.has(next)) continue;
       seen.add(next);
       for (const id of next.reads) {
-        const from = draftOf.get(id);
+        const from = this.#draftOf.get(id);
         if (from !== undefined) open.push(from);
       }
     }
@@ -84,22 +105,10 @@ export function groupsOf(
   }
 
   /** Members read each other only element by element. */
-  function fits(members: readonly NodeId[]): boolean {
-    const made = nestOf(
-      graph,
-      roots,
-      members.flatMap((id) => nestRoots(graph.get(id)!, graph)),
-    );
-    if ("needs" in made) return false;
-    return !loadsOf(made as Nest).some(({ node }) => members.includes(node));
-  }
-
-  function storedOf(members: readonly NodeId[]): readonly NodeId[] {
-    if (members.length === 1) return members;
-    const inside = new Set(members);
-    return members.filter(
-      (id) => outputs.has(id) || drafts.some((d) => !d.members.some((m) => inside.has(m)) && d.reads.has(id)),
-    );
+  #fits(members: readonly NodeId[]): boolean {
+    const roots = members.flatMap((id) => nestRoots(this.#graph.get(id)!, this.#graph));
+    const made = nestOf(this.#graph, this.#roots, roots);
+    return !("needs" in made) && !loadsOf(made).some(({ node }) => members.includes(node));
   }
 }
 
