@@ -37,7 +37,8 @@ function vectorLoop(nest: Nest): number | undefined {
     for (const form of places) {
       const term = Math.abs(form.terms[j]!);
       const stored = stores.has(form);
-      if (stored && reduced) continue;
+      // Of a reduction few elements are stored, and many are loaded.
+      if (stored && (reduced || nest.fn !== undefined)) continue;
       sum += term === 1 ? (stored ? 3 : 2) : term === 0 ? 1 : 0;
     }
     // Few turns leave most of a vector unused.

@@ -2,7 +2,7 @@
  * Rewrites of a graph that make each later step simple: only nodes that are needed, each output a node of its own, and long
  * sums as sums of sums, so that they are exact enough and there is work for all threads.
  */
-import type { ArrayGraph, ArrayNode, ArrayOp, ArrayType } from "../../graph/array.ts";
+import { type ArrayGraph, type ArrayNode, type ArrayOp, type ArrayType, sizeOf } from "../../graph/array.ts";
 import type { NodeId } from "../../graph/ir.ts";
 
 export interface Prepared {
@@ -51,7 +51,11 @@ function splitReduce(node: ArrayNode, graph: ArrayGraph, add: Add, keep: (node: 
   const from = graph.nodes.find(({ id }) => id === inputs[0])!.type;
   const axes = op.kind === "reduce" ? op.axes.filter((axis) => from.shape[axis]! > 1) : [];
   const count = axes.reduce((n, axis) => n * from.shape[axis]!, 1);
-  if (op.kind !== "reduce" || count <= chainMax) return keep(node);
+  // Sums along rows run in 32 parts, and rows are work items.
+  const behind = sizeOf(from.shape.slice(from.shape.length - axes.length));
+  const rows = sizeOf(from.shape) / Math.max(1, count);
+  const alongRows = behind === count && rows >= 16 && count <= 16 * chainMax;
+  if (op.kind !== "reduce" || count <= chainMax || alongRows) return keep(node);
   const rest = splitAxis(from.shape, axes);
   if (rest === undefined) return keep(node);
   // [..., d, ...] as [..., a, b, ...]: b is summed with the axes behind it, then a with those before it.
