@@ -73,7 +73,8 @@ class Reader {
       return this.#refuse(root, "a function is needed");
     }
     const names = root.params.map((p) => this.#name(p));
-    if (names.length !== 3) this.#refuse(root, "it must take (control, parameters, batch)");
+    if (names.length < 2 || names.length > 3) this.#refuse(root, "it must take (control, parameters, batch)");
+    if (names.length === 2) names.push("batch");
     this.#parameters = names[1]!;
     const { steps, result } = this.#function(root);
     return { names: names as [string, string, string], steps, result, variables: this.#variables };
