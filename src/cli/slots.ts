@@ -13,6 +13,7 @@ import { batchings } from "../serve/batching.ts";
 import { kvCaches } from "../serve/kv-cache.ts";
 import { speculations } from "../serve/speculation.ts";
 import { loadCombination } from "../system/combination.ts";
+import { captures } from "../tensor/capture.ts";
 
 export const slots: readonly Slot<unknown>[] = [
   fusions,
@@ -24,6 +25,7 @@ export const slots: readonly Slot<unknown>[] = [
   batchings,
   kvCaches,
   speculations,
+  captures,
 ];
 
 export interface Found {
