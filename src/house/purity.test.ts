@@ -34,7 +34,14 @@ function waits(source: Source): string[] {
 }
 
 const sources = readSources();
-const deciders = findSlots(sources).filter((slot) => !slot.ownIndexType);
+/** Slots whose techniques carry something out instead of deciding it: a capture runs the models that it is given. */
+const transformers = ["tensor/capture"];
+const deciders = findSlots(sources).filter((slot) => !slot.ownIndexType && !transformers.includes(slot.path));
+
+test("slots that carry out are slots", () => {
+  const paths = findSlots(sources).map(({ path }) => path);
+  for (const path of transformers) assert.ok(paths.includes(path), path);
+});
 
 test("policies read no clock, draw nothing at random, wait for nothing and touch no machine", () => {
   for (const slot of deciders) {
