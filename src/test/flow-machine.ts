@@ -1,7 +1,7 @@
 /** Ports for programs of dataflow: the oracle's arithmetic at once, or in virtual time on a number of workers. */
 import type { ArrayOp, ArrayType } from "../graph/array.ts";
 import { ArrayBuilder } from "../graph/array-builder.ts";
-import type { OperationPort } from "../tensor/capture/dynamic-control-flow/executor.ts";
+import type { OperationPort } from "../tensor/flow/executor.ts";
 import { type ArrayData, evaluate } from "./array-oracle.ts";
 
 export interface FlowArray {

@@ -3,10 +3,10 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { ArrayType } from "../../graph/array.ts";
 import { atOnce, type FlowArray, flowArray, virtualWorkers } from "../../test/flow-machine.ts";
-import { pull } from "./dynamic-control-flow/differentiate.ts";
-import { execute, type RunOptions, type RunResult } from "./dynamic-control-flow/executor.ts";
-import { type Flow, type FlowValue, Scope } from "./dynamic-control-flow/flow.ts";
-import { dataflow } from "./dynamic-control-flow/primitives.ts";
+import { pull } from "../flow/differentiate.ts";
+import { execute, type RunOptions, type RunResult } from "../flow/executor.ts";
+import { type Flow, type FlowValue, Scope } from "../flow/flow.ts";
+import { dataflow } from "../flow/primitives.ts";
 
 const f32 = (...shape: number[]): ArrayType => ({ dtype: "f32", shape });
 const counter: ArrayType = { dtype: "i32", shape: [1] };

@@ -7,12 +7,12 @@ import type { ArrayType } from "../../graph/array.ts";
 import { type Captured, capture, type Model } from "../capture.ts";
 import { bytesOf, computeApart, type Recipe, trace } from "../compute.ts";
 import { tensor } from "../creation.ts";
+import { pull } from "../flow/differentiate.ts";
+import { execute, type OperationPort, type RunOptions } from "../flow/executor.ts";
+import { Scope } from "../flow/flow.ts";
+import { type Dataflow, dataflow } from "../flow/primitives.ts";
+import { Regions } from "../flow/trace.ts";
 import type { Tensor } from "../tensor.ts";
-import { pull } from "./dynamic-control-flow/differentiate.ts";
-import { execute, type OperationPort, type RunOptions } from "./dynamic-control-flow/executor.ts";
-import { Scope } from "./dynamic-control-flow/flow.ts";
-import { type Dataflow, dataflow } from "./dynamic-control-flow/primitives.ts";
-import { Regions } from "./dynamic-control-flow/trace.ts";
 
 /** Operations as they are ready, each by itself. */
 function eager(made: Set<Tensor>): OperationPort<Tensor> {

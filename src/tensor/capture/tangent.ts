@@ -3,14 +3,15 @@
  * gradients, statement by statement, with the model's own loops and branches run backwards. Nothing is recorded while it runs but
  * values that are about to be overwritten.
  */
+
+import { pullback } from "../adjoint/pullback.ts";
+import { reverseSource } from "../adjoint/reverse.ts";
+import { stepsOf } from "../adjoint/steps.ts";
 import { type Captured, capture, type Gradients, type Model, type Named } from "../capture.ts";
 import { indexTensor, running } from "../capture-control.ts";
 import { ones } from "../creation.ts";
 import { noGrad } from "../scope.ts";
 import type { Tensor } from "../tensor.ts";
-import { pullback } from "./tangent/pullback.ts";
-import { reverseSource } from "./tangent/reverse.ts";
-import { stepsOf } from "./tangent/steps.ts";
 
 type Written = (control: unknown, parameters: Named, batch: unknown, tools: unknown) => Gradients;
 

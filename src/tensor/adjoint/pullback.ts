@@ -1,7 +1,7 @@
 /** The gradients of one operation, for which there is no template: it is run on a tape of its own, and walked back. */
-import { enableGrad } from "../../scope.ts";
-import { gradientsOf } from "../../tape.ts";
-import type { Tensor } from "../../tensor.ts";
+import { enableGrad } from "../scope.ts";
+import { gradientsOf } from "../tape.ts";
+import type { Tensor } from "../tensor.ts";
 
 /** Of Σ f(inputs) · dy with respect to the inputs. */
 export function pullback(

@@ -2,9 +2,9 @@
  * Programs with conditions and loops in the graph: operations on arrays, `cond`, `while`, and stacks that keep what the iterations
  * of a loop were given. A body may use any value around it; what it uses becomes one of its inputs.
  */
-import { assert, UserError } from "../../../core/errors.ts";
-import type { ArrayOp, ArrayType } from "../../../graph/array.ts";
-import { inferArray } from "../../../graph/array-infer.ts";
+import { assert, UserError } from "../../core/errors.ts";
+import type { ArrayOp, ArrayType } from "../../graph/array.ts";
+import { inferArray } from "../../graph/array-infer.ts";
 
 /** A stack holds lists of arrays by index. */
 export type FlowType = ArrayType | "stack";

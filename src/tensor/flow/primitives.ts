@@ -2,7 +2,7 @@
  * Conditions and loops as dataflow (§4.1): Switch, Merge, Enter, Exit and NextIteration between operations on arrays. A value
  * on the branch not taken is dead, and what reads it is skipped.
  */
-import type { ArrayOp, ArrayType } from "../../../graph/array.ts";
+import type { ArrayOp, ArrayType } from "../../graph/array.ts";
 import type { Flow } from "./flow.ts";
 
 /** An output of a node: a switch has two, 0 where the predicate is 0. */

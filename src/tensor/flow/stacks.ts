@@ -1,5 +1,5 @@
 /** Stacks that loops keep their states on for their gradients: what does not fit on the device is moved out until it is read (§5.3). */
-import { assert } from "../../../core/errors.ts";
+import { assert } from "../../core/errors.ts";
 
 interface Entry<A> {
   readonly values: readonly A[];

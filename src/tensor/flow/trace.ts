@@ -2,15 +2,15 @@
  * A model traced with its loops and choices kept: bodies become graphs of their own, and what a loop gives stands in the graph
  * around it as inputs of its name, until all of it is written as one program.
  */
-import { assert } from "../../../core/errors.ts";
-import type { ArrayGraph, ArrayType } from "../../../graph/array.ts";
-import type { ArrayValue } from "../../../graph/array-builder.ts";
-import type { Control, Count } from "../../capture.ts";
-import { functions } from "../../capture-control.ts";
-import { trace } from "../../compute.ts";
-import { context } from "../../context.ts";
-import { tensor } from "../../creation.ts";
-import { Tensor } from "../../tensor.ts";
+import { assert } from "../../core/errors.ts";
+import type { ArrayGraph, ArrayType } from "../../graph/array.ts";
+import type { ArrayValue } from "../../graph/array-builder.ts";
+import type { Control, Count } from "../capture.ts";
+import { functions } from "../capture-control.ts";
+import { trace } from "../compute.ts";
+import { context } from "../context.ts";
+import { tensor } from "../creation.ts";
+import { Tensor } from "../tensor.ts";
 import type { FlowValue, Scope } from "./flow.ts";
 
 /** A body, and the values of the graph around it that it uses. */

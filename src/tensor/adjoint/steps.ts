@@ -11,7 +11,7 @@ import {
   parseExpressionAt,
   type Statement,
 } from "acorn";
-import { UserError } from "../../../core/errors.ts";
+import { UserError } from "../../core/errors.ts";
 
 /** A value that gradients flow through: a local variable, or a parameter by its name. */
 export interface Active {

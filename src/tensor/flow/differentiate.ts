@@ -3,9 +3,9 @@
  * was given; its gradient is a loop that counts down, takes a state from the stack, and goes back through the body. The gradient
  * of a condition is a condition on the same predicate. So the gradient is a program of the same kind, and nests as the program does.
  */
-import type { ArrayType } from "../../../graph/array.ts";
-import { ArrayBuilder, type ArrayValue } from "../../../graph/array-builder.ts";
-import { gradient } from "../../../graph/gradient.ts";
+import type { ArrayType } from "../../graph/array.ts";
+import { ArrayBuilder, type ArrayValue } from "../../graph/array-builder.ts";
+import { gradient } from "../../graph/gradient.ts";
 import { arrayType, type Flow, type FlowNode, type FlowValue, type Scope } from "./flow.ts";
 
 type Gradient = FlowValue | undefined;

@@ -4,7 +4,7 @@
  *
  *     value ──► node of an iteration: all inputs there? ──► dead: skipped │ operation: started ──► done: its values go on
  */
-import { assert } from "../../../core/errors.ts";
+import { assert } from "../../core/errors.ts";
 import type { Dataflow, Edge, PrimitiveNode } from "./primitives.ts";
 import { type Saved, Stacks } from "./stacks.ts";
 
