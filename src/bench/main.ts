@@ -21,6 +21,7 @@ const benches: Readonly<Record<string, () => Promise<{ run(bench: Bench): Promis
   prefill: () => import("./prefill.ts"),
   decode: () => import("./decode.ts"),
   batched: () => import("./batched.ts"),
+  memory: () => import("./memory.ts"),
   serve: () => import("./serve.ts"),
   wasm: () => import("./wasm.ts"),
   load: () => import("./load.ts"),

@@ -59,7 +59,8 @@ export function measuredWake(engine: CopyEngine, { bytesPerSecond, latencySecond
     engine.wait(engine.copy("out", 0, 0, bytes));
     return Math.max(0, now() - began - latencySeconds - bytes / bytesPerSecond);
   });
-  return times.sort((a, b) => a - b)[times.length >> 1]!;
+  // What disturbs others disturbs this too: the better half counts.
+  return times.sort((a, b) => a - b)[times.length >> 2]!;
 }
 
 class Lane {
