@@ -1,6 +1,7 @@
 /** Compiled graphs of arrays against their meaning, on every level. */
 import assert from "node:assert/strict";
 import { after, describe, test } from "node:test";
+import { bitsFloat } from "../core/half.ts";
 import { type ArrayGraph, sizeOf, type Unary } from "../graph/array.ts";
 import { ArrayBuilder, type ArrayValue } from "../graph/array-builder.ts";
 import { gradient } from "../graph/gradient.ts";
@@ -15,8 +16,12 @@ after(async () => {
   for (const device of devices) await device.close();
 });
 
-/** Within `tolerance` of the greatest. */
-function near(actual: ArrayData, wanted: ArrayData, tolerance: number, what: string): void {
+const numbers = (data: ArrayData): ArrayData =>
+  data instanceof Uint16Array ? Float32Array.from(data, (bits) => bitsFloat(bits << 16)) : data;
+
+/** Within `tolerance` of the greatest; zeros of either sign are equal. */
+function near(actualData: ArrayData, wantedData: ArrayData, tolerance: number, what: string): void {
+  const [actual, wanted] = [numbers(actualData), numbers(wantedData)];
   assert.equal(actual.length, wanted.length, what);
   let scale = 1e-3;
   for (const x of wanted) if (Number.isFinite(x)) scale = Math.max(scale, Math.abs(x));
