@@ -110,6 +110,7 @@ function block(b: TileBuilder, item: Item, k: Int, depth: number, first: First, 
     const from = packs ? panelAt : b.add(panelAt, b.mul(k, lineBytes));
     const column = b.mul(index, width);
     eachWidth(parts, b, index, (counts) => {
+      const ahead = nextPanel(b, item, index);
       if (packs) packPanel(b, parts, packed, index, counts, panelAt, b.add(b.scratch, roomFrom(parts)));
       eachHeight(b, tiling, tiles, tilesEnd, (_, row, count) => {
         const c = b.add(b.add(item.c, b.mul(row, shape.c.stride * 4)), b.shl(column, 2));
@@ -119,7 +120,7 @@ function block(b: TileBuilder, item: Item, k: Int, depth: number, first: First, 
         if (shape.accumulate || first === "not first") addC(b, place, sums);
         else if (first === "some") b.if(k, "gt", 0, () => addC(b, place, sums));
         const tile = { from: b.add(rows, b.mul(inItem, rowBytes)), rowBytes, wordBytes };
-        multiply(b, words.kind, tile, { from, lineBytes }, depth, plan.unroll, sums);
+        multiply(b, words.kind, tile, { from, lineBytes }, depth, plan.unroll, sums, ahead);
         const finish = (): void => store(b, item, row, column, place, sums);
         const wait = (): void => storeC(b, place, sums, (sum) => sum);
         if (last === "not last") wait();
@@ -128,6 +129,15 @@ function block(b: TileBuilder, item: Item, k: Int, depth: number, first: First, 
       });
     });
   });
+}
+
+/** Where an item packs B, what it packs next: fetched while this panel is multiplied, if it is one run of memory. */
+function nextPanel(b: TileBuilder, { parts, packed }: Item, index: Int): Int | undefined {
+  const { plan, shape, width, target } = parts;
+  if (plan.packB === "call" || !shape.b.transposed || shape.b.stride !== shape.k || target.lanes === 4)
+    return undefined;
+  const panelBytes = width * shape.k * bytesOf(shape.b);
+  return b.add(packed, b.mul(b.add(index, 1), panelBytes));
 }
 
 /** The first sums of a tile: zeros, or what takes back that bytes of B are 128 too large. */

@@ -23,7 +23,10 @@ export interface Panel {
   readonly lineBytes: number;
 }
 
-/** Adds `words` words of K to `sums`. Words are taken in order, or the second of each two first. */
+/**
+ * Adds `words` words of K to `sums`. Words are taken in order, or the second of each two first. Each turn of the loop fetches
+ * the line at `ahead`, if there is one, and moves on.
+ */
 export function multiply(
   b: TileBuilder,
   kind: Kind,
@@ -32,6 +35,7 @@ export function multiply(
   words: number,
   unroll: number,
   sums: Sums,
+  ahead: Int | undefined,
 ): void {
   const cursor = b.int(panel.from);
   const order = kind === "rounded" ? 1 : 0;
@@ -47,6 +51,9 @@ export function multiply(
     b.for(from * a.wordBytes, to * a.wordBytes, times * a.wordBytes, (offset) => {
       for (let u = 0; u < times; u++) step(offset, u);
       b.add(cursor, times * panel.lineBytes, cursor);
+      if (ahead === undefined) return;
+      b.prefetch(at(ahead));
+      b.add(ahead, 64, ahead);
     });
   };
   const whole = Math.floor(words / unroll) * unroll;
