@@ -15,7 +15,7 @@ import { floatsOf, noise } from "./matrices.ts";
 /** What a kernel may need of a thread's scratch. */
 const scratchBytes = 2 << 20;
 /** Operations of a run, about. */
-const operationsWanted = 1e9;
+const operationsWanted = 1e10;
 
 export interface Wanted {
   readonly level: Level | undefined;
