@@ -38,8 +38,8 @@ export interface ArraySession {
   close(): void;
 }
 
-/** Below so many bytes touched, waking other threads takes longer than the work. */
-const aloneBytes = 1 << 20;
+/** Below so many bytes touched, waking other threads takes longer than the work; below so many a call, waiting for them does. */
+const aloneBytes = { program: 1 << 20, call: 1 << 15 };
 
 /** Throws a `UserError` for operations that are not compiled, and for scratch that the device lacks. */
 export function openArrays(device: Device, graph: ArrayGraph, options: ArraySessionOptions = {}): ArraySession {
@@ -152,7 +152,8 @@ class Session implements ArraySession {
     };
     this.#records = write(true);
     this.#counters = countersOf(this.#records, program.calls.length);
-    if (touchedBytes(program) > aloneBytes) return;
+    const touched = touchedBytes(program);
+    if (touched > aloneBytes.program && touched > aloneBytes.call * program.calls.length) return;
     this.#alone = write(false);
     this.#aloneCounters = countersOf(this.#alone, program.calls.length);
   }

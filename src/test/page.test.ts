@@ -26,26 +26,39 @@ test("a conversation: streamed, stopped, continued, begun anew", { skip }, async
     await page.fill("#text", "Tell me a story.");
     await page.press("#text", "Enter");
     const first = page.locator(".assistant").first();
-    await page.waitForFunction(`document.querySelector(".assistant")?.textContent.startsWith("A <b>f")`);
+    await first.filter({ hasText: /^A <b>f/ }).waitFor();
     // What the model writes is text, whatever it looks like.
-    await page.waitForFunction(`document.querySelector("#send").textContent === "Send"`);
+    await page
+      .locator("#send")
+      .filter({ hasText: /^Send$/ })
+      .waitFor();
     assert.equal(await first.textContent(), "A <b>fox</b> & a lamp.");
     assert.equal(service.cancelled, 0);
 
     await page.fill("#text", "Say x.");
     await page.click("#send");
-    await page.waitForFunction(`document.querySelectorAll(".assistant")[1]?.textContent.startsWith("xx")`);
+    await page.locator(".assistant").nth(1).filter({ hasText: /^xx/ }).waitFor();
     await page.click("#send");
-    await page.waitForFunction(`document.querySelector("#send").textContent === "Send"`);
+    await page
+      .locator("#send")
+      .filter({ hasText: /^Send$/ })
+      .waitFor();
 
     await page.fill("#text", "Bye");
     await page.click("#send");
-    await page.waitForFunction(`document.querySelectorAll(".assistant")[2]?.textContent === "Goodbye."`);
+    await page
+      .locator(".assistant")
+      .nth(2)
+      .filter({ hasText: /^Goodbye\.$/ })
+      .waitFor();
     assert.equal(service.cancelled, 1);
     const sent = new TextDecoder().decode(Uint8Array.from(service.requests[2]!.prompt.filter((id) => id < 256)));
     assert.match(sent, /Tell me a story\.[\s\S]*fox[\s\S]*Say x\.[\s\S]*xx[\s\S]*Bye/);
 
-    await page.waitForFunction(`document.querySelector("#send").textContent === "Send"`);
+    await page
+      .locator("#send")
+      .filter({ hasText: /^Send$/ })
+      .waitFor();
     await page.click("#new");
     assert.equal(await page.locator("article").count(), 0);
   });
@@ -67,8 +80,11 @@ test("what no longer fits the context is left out, the oldest first; a refusal i
       for (let i = 0; i < 4; i++) {
         await page.fill("#text", `Question ${i} ${"?".repeat(40)}`);
         await page.press("#text", "Enter");
-        await page.waitForFunction(`document.querySelectorAll(".assistant").length === ${i + 1}
-        && document.querySelector("#send").textContent === "Send"`);
+        await page.locator(".assistant").nth(i).waitFor();
+        await page
+          .locator("#send")
+          .filter({ hasText: /^Send$/ })
+          .waitFor();
       }
       const last = service.requests.at(-1)!.prompt.filter((id) => id < 256);
       const sent = new TextDecoder().decode(Uint8Array.from(last));
