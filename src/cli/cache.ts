@@ -2,6 +2,7 @@
 import { readdirSync, statSync } from "node:fs";
 import { homedir } from "node:os";
 import { basename, join } from "node:path";
+import { fileURLToPath } from "node:url";
 import { nearest, UserError } from "../core/errors.ts";
 
 /** `$HEDDLE_HOME/models`, by default `~/.cache/heddle/models`. */
@@ -35,10 +36,10 @@ function isModel(path: string): boolean {
   return statSync(join(path, "config.json"), { throwIfNoEntry: false }) !== undefined;
 }
 
-/** The path of a model that is given as a path, a folder, or a name in the cache. */
+/** The path of a model that is given as a path, a folder, or a name: in the cache, or of the one that comes with Heddle. */
 export function findModel(given: string): string {
   if (statSync(given, { throwIfNoEntry: false }) !== undefined) return given;
-  const models = cachedModels();
+  const models = [...cachedModels(), shippedModel];
   const found = models.find(({ name, path }) => given === name || given === basename(path));
   if (found !== undefined) return found.path;
   const names = models.map(({ name }) => name);
@@ -47,9 +48,12 @@ export function findModel(given: string): string {
     `There is no model "${given}": no such file or folder, and no such name in ${modelsFolder()}.`,
     guess !== undefined
       ? `Did you mean "${guess}"?`
-      : `${names.length === 0 ? "The cache is empty" : `In the cache: ${names.join(", ")}`}. Fetch one: heddle pull gemma-3-270m`,
+      : `There are: ${names.join(", ")}. Fetch another: heddle pull gemma-3-270m`,
   );
 }
 
-/** A small model with random weights that is part of the package: it shows that all works, and says nothing. */
-export const noiseModel: URL = new URL("../../fixtures/noise.gguf", import.meta.url);
+/** The model that is part of the package, which Heddle has trained: `heddle train heddle-tiny`. */
+export const shippedModel: CachedModel = {
+  name: "heddle-tiny",
+  path: fileURLToPath(new URL("../../models/heddle-tiny.gguf", import.meta.url)),
+};

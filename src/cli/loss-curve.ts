@@ -22,6 +22,7 @@ export function lossSvg(title: string, trained: readonly LossPoint[], heldOut: r
   const ticks = Array.from({ length: 5 }, (_, i) => low + ((high - low) * i) / 4);
   return [
     `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${width} ${height}" font-family="sans-serif" font-size="12">`,
+    `<title>${escaped(title)}: loss by step</title>`,
     `<rect width="${width}" height="${height}" fill="white"/>`,
     `<text x="${margin.left}" y="18">${escaped(title)}: loss by step; blue in training, red held out</text>`,
     ...ticks.map(

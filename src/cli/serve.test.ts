@@ -71,7 +71,7 @@ test("killed with -9, it serves again at once on the same port; a port in use is
   assert.equal((await second.ended).code, 0);
 });
 
-test("without a model it serves the newest of the cache, else noise, and says so", async () => {
+test("without a model it serves the newest of the cache, else heddle-tiny, and says where bigger ones are", async () => {
   const models = join(place, "models");
   mkdirSync(models);
   const serve = async (): Promise<string> => {
@@ -82,7 +82,9 @@ test("without a model it serves the newest of the cache, else noise, and says so
     assert.equal(code, 0);
     return stdout;
   };
-  assert.match(await serve(), /noise[\s\S]*heddle pull gemma-3-270m/);
+  const alone = await serve();
+  assert.match(alone, /models\/heddle-tiny\.gguf[\s\S]*heddle pull gemma-3-270m/);
+  assert.match(alone, /^http:\S+ {2}is a page to talk with it/m);
   for (const [i, name] of ["older", "newest"].entries()) {
     copyFileSync(noiseFile, join(models, `${name}.gguf`));
     utimesSync(join(models, `${name}.gguf`), 1000 + i, 1000 + i);

@@ -21,7 +21,7 @@ before(() => {
   mkdirSync(installed, { recursive: true });
   mkdirSync(stage);
   for (const name of readdirSync(root)) {
-    const isSource = /\.md$|^LICENSE$|^package\.json$|^fixtures$/.test(name);
+    const isSource = /\.md$|^LICENSE$|^package\.json$|^(fixtures|models)$/.test(name);
     if (isSource) cpSync(join(root, name), join(stage, name), { recursive: true });
   }
   cpSync(built, join(stage, "dist"), { recursive: true });
@@ -38,7 +38,14 @@ before(() => {
 
 test("it holds what runs, its licence, and neither tests nor sources", () => {
   const files = readdirSync(installed, { recursive: true, encoding: "utf8" });
-  for (const name of ["LICENSE", "README.md", "dist/index.js", "dist/index.d.ts", "fixtures/noise.gguf"]) {
+  for (const name of [
+    "LICENSE",
+    "README.md",
+    "dist/index.js",
+    "dist/index.d.ts",
+    "fixtures/noise.gguf",
+    "models/heddle-tiny.gguf",
+  ]) {
     assert.ok(files.includes(name), name);
   }
   assert.deepEqual(
@@ -62,7 +69,7 @@ test("its command runs, on the model that comes with it", () => {
   const entries = JSON.parse(node(main, "list", "--json")) as { readonly id: string }[];
   assert.ok(entries.some(({ id }) => id === "pagedattention"));
   const words = ["--prompt", "a", "--tokens", "3", "--ignore-eos", "--json"];
-  const generated = JSON.parse(node(main, "generate", join(installed, "fixtures/noise.gguf"), ...words));
+  const generated = JSON.parse(node(main, "generate", "heddle-tiny", ...words));
   assert.equal(generated.tokens.length, 3);
   assert.match(node(main, "check", "speculative-decoding"), /^holds/);
 });

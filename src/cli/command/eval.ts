@@ -35,7 +35,7 @@ export function define(command: Command): void {
     .argument("<model>", "a file, a folder, or a name in the cache")
     .option("--count <n>", "prompts of each kind", wholeFrom(1), 200)
     .option("--seed <n>", "of the prompts and of the draws", wholeFrom(0), 1)
-    .option("--temperature <t>", "of all answers (default: 0.7 for stories, else 0)", numberFrom(0))
+    .option("--temperature <t>", "of all answers (default: 0.3 for stories, else 0)", numberFrom(0))
     .option("--constrained", "hold answers in JSON to their schema")
     .option("--show <n>", "print so many wrong answers of each kind", wholeFrom(0), 0)
     .option("--json", "print every answer as a line of JSON")
@@ -78,7 +78,7 @@ async function ask(running: Running, example: Example, index: number, given: Arg
     prompt,
     choices: 1,
     tokensMax: Math.max(1, Math.min(256, service.roomFor(prompt.length, 1))),
-    sampling: { temperature: given.temperature ?? (kind === "story" ? 0.7 : 0), seed: given.seed + index },
+    sampling: { temperature: given.temperature ?? (kind === "story" ? 0.3 : 0), seed: given.seed + index },
     stop: [],
     ignoreEos: false,
     ...(constraint !== undefined && { constraint }),

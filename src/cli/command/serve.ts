@@ -1,12 +1,10 @@
 /** `heddle serve`: the OpenAI-compatible server, from the first line printed to the last request answered. */
-import { existsSync } from "node:fs";
-import { fileURLToPath } from "node:url";
 import type { Command } from "commander";
 import { UserError } from "../../core/errors.ts";
 import { chatTemplateSource } from "../../model/chat.ts";
 import type { Server } from "../../serve/http.ts";
 import { wholeFrom } from "../arguments.ts";
-import { cachedModels, findModel, modelsFolder, noiseModel } from "../cache.ts";
+import { cachedModels, findModel, shippedModel } from "../cache.ts";
 import { addServiceOptions, type Running, type ServiceArguments, startService } from "../service.ts";
 import { print, say } from "../terminal.ts";
 
@@ -18,7 +16,10 @@ interface Arguments extends ServiceArguments {
 
 export function define(command: Command): void {
   command
-    .argument("[model]", "a file, a folder, or a name in the cache (default: the newest in the cache)")
+    .argument(
+      "[model]",
+      "a file, a folder, or a name in the cache (default: the newest in the cache, else heddle-tiny)",
+    )
     .option("--port <n>", "0 takes any free one (default: $PORT, else 8080)", wholeFrom(0, 65535))
     .option("--host <address>", "0.0.0.0 serves the whole network", "127.0.0.1")
     .option("--api-key <key>", "requests must carry it (default: none is asked for)")
@@ -57,16 +58,9 @@ function environmentPort(): number {
   throw new UserError(`PORT is "${text}".`, "It must be a port's number; or give --port.");
 }
 
+/** The newest that was fetched; of nothing fetched, the one that Heddle brings. */
 function modelWithoutName(): string {
-  const newest = cachedModels()[0];
-  if (newest !== undefined) return newest.path;
-  const noise = fileURLToPath(noiseModel);
-  if (!existsSync(noise)) {
-    throw new UserError(`There is no model in ${modelsFolder()}.`, "Fetch one: heddle pull gemma-3-270m");
-  }
-  print("No model in the cache: this one has random weights, and what it writes is noise.");
-  print("For a real one: heddle pull gemma-3-270m");
-  return noise;
+  return (cachedModels()[0] ?? shippedModel).path;
 }
 
 function announce(url: string, { checkpoint, service, device }: Running, given: Arguments): void {
@@ -83,6 +77,10 @@ function announce(url: string, { checkpoint, service, device }: Running, given: 
     max_tokens: 32,
   });
   const key = apiKey === undefined ? "" : ' -H "authorization: Bearer $KEY"';
+  print(`${url}  is a page to talk with it, in a browser`);
+  if (checkpoint.path === shippedModel.path) {
+    print("It is very small: short stories, small sums, answers in JSON. A bigger one: heddle pull gemma-3-270m");
+  }
   print(`\ncurl ${url}/v1/chat/completions -H "content-type: application/json"${key} -d '${body}'`);
 }
 

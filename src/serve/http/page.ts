@@ -64,7 +64,7 @@ label input { width: 4rem; padding: .125rem .25rem; }
 const body = `<body>
 <header>
   <h1 id="model"></h1>
-  <label>Temperature <input id="temperature" type="number" min="0" max="2" step="0.1" value="0.7"></label>
+  <label>Temperature <input id="temperature" type="number" min="0" max="2" step="0.1" value="0.3"></label>
   <button id="new" type="button">New</button>
 </header>
 <main id="log" aria-live="polite"></main>

@@ -7,7 +7,7 @@
 import { configOf, type DecoderShape } from "../model/shape.ts";
 import type { ModelStepOptions, TokenBatch } from "../model-step.ts";
 import type { BatchSource } from "../step.ts";
-import type { Part } from "./examples.ts";
+import { evenly, mostlyStories, type Part } from "./examples.ts";
 import type { LearntTokenizer } from "./format.ts";
 import { rowsAt } from "./rows.ts";
 
@@ -29,7 +29,9 @@ export const tinyShape: DecoderShape = {
   tied: true,
 };
 
-export const tinySteps = 12000;
+export const tinySteps = 24000;
+/** Steps of the first half, in which all is learnt evenly; then the rate begins anew, and stories come most. */
+const evenSteps = 12000;
 export const tokensOfStep = batch * length;
 
 export function tinyStep(steps: number): ModelStepOptions {
@@ -41,7 +43,14 @@ export function tinyStep(steps: number): ModelStepOptions {
     accumulate: 1,
     bf16: true,
     optimizer: { beta1: 0.9, beta2: 0.99, epsilon: 1e-8, weightDecay: 0.1, clip: 1 },
-    schedule: { kind: "cosine", peak, last: peak / 20, warmup: 100, steps },
+    schedule: {
+      kind: "cosine",
+      peak,
+      last: peak / 20,
+      warmup: 100,
+      steps,
+      restarts: [evenSteps].filter((at) => at < steps),
+    },
     seed,
   };
 }
@@ -58,7 +67,8 @@ export function tinyBatches(
       return at;
     },
     async next() {
-      return [rowsAt(tokenizer, { part, seed, first: at++ * batch, rows: batch, length })];
+      const mixture = at < evenSteps ? evenly : mostlyStories;
+      return [rowsAt(tokenizer, { part, seed, first: at++ * batch, rows: batch, length, mixture })];
     },
     async close() {},
   };

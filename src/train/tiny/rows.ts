@@ -7,7 +7,7 @@ import type { Tokenizer } from "../../model/tokenizer.ts";
 import type { TokenBatch } from "../model-step.ts";
 import { pick, whole } from "./draw.ts";
 import type { Example } from "./example.ts";
-import { exampleAt, type Part } from "./examples.ts";
+import { exampleAt, type Mixture, type Part } from "./examples.ts";
 import { turn } from "./format.ts";
 
 const systems = [
@@ -15,16 +15,23 @@ const systems = [
   ...["Answer the user.", "You answer questions and tell stories.", "You are a helpful, honest assistant. Be kind."],
 ];
 
-/** Row `first`, `first + 1`, … of a part; each is a function of part, seed and its number. */
-export function rowsAt(
-  tokenizer: Tokenizer,
-  { part, seed, first, rows, length }: { part: Part; seed: number; first: number; rows: number; length: number },
-): TokenBatch {
+export interface RowsWanted {
+  readonly part: Part;
+  readonly seed: number;
+  readonly first: number;
+  readonly rows: number;
+  readonly length: number;
+  readonly mixture?: Mixture;
+}
+
+/** Row `first`, `first + 1`, … of a part; each is a function of part, seed, mixture and its number. */
+export function rowsAt(tokenizer: Tokenizer, wanted: RowsWanted): TokenBatch {
+  const { first, rows, length } = wanted;
   const tokens = new Int32Array(rows * length);
   const targets = new Int32Array(rows * length);
   const weights = new Float32Array(rows * length);
   for (let i = 0; i < rows; i++) {
-    const { ids, counted } = row(tokenizer, part, seed, first + i, length + 1);
+    const { ids, counted } = row(tokenizer, wanted, first + i);
     tokens.set(ids.slice(0, length), i * length);
     targets.set(ids.slice(1), i * length);
     weights.set(counted.slice(1), i * length);
@@ -32,7 +39,9 @@ export function rowsAt(
   return { tokens, targets, weights };
 }
 
-function row(tokenizer: Tokenizer, part: Part, seed: number, index: number, length: number) {
+function row(tokenizer: Tokenizer, { part, seed, mixture, length: tokens }: RowsWanted, index: number) {
+  // Of n tokens each but the last has a target.
+  const length = tokens + 1;
   const random = stream(seed, 3, index);
   const ids: number[] = [];
   const counted: number[] = [];
@@ -45,7 +54,7 @@ function row(tokenizer: Tokenizer, part: Part, seed: number, index: number, leng
   for (let n = 0; ids.length < length; ) {
     if (random() < 0.1) add(turn("system", pick(random, systems)), 0);
     for (let exchanges = exchangesOf(random); exchanges > 0 && ids.length < length; exchanges--) {
-      const example = exampleAt(part, seed, index * 64 + n++);
+      const example = exampleAt(part, seed, index * 64 + n++, mixture);
       add(`${turn("user", asked(random, example))}<|assistant|>`, 0);
       add(`${example.answer}<|end|>`, 1);
     }

@@ -55,7 +55,11 @@ export async function trainTiny({
       steps,
       clock,
       checkpoints: {
-        store: new Checkpoints(folder, { keep: 2, identity: JSON.stringify([tinyName, tinyShape, steps]), warn }),
+        store: new Checkpoints(folder, {
+          keep: 2,
+          identity: JSON.stringify([tinyName, tinyShape, options.schedule]),
+          warn,
+        }),
         every: every.checkpoint,
         resume: true,
       },
