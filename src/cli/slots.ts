@@ -14,6 +14,8 @@ import { kvCaches } from "../serve/kv-cache.ts";
 import { speculations } from "../serve/speculation.ts";
 import { loadCombination } from "../system/combination.ts";
 import { captures } from "../tensor/capture.ts";
+import { offloads } from "../train/offload.ts";
+import { remats } from "../train/remat.ts";
 
 export const slots: readonly Slot<unknown>[] = [
   fusions,
@@ -26,6 +28,8 @@ export const slots: readonly Slot<unknown>[] = [
   kvCaches,
   speculations,
   captures,
+  offloads,
+  remats,
 ];
 
 export interface Found {
