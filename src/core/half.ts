@@ -44,3 +44,8 @@ export function floatToBfloat(x: number): number {
   if ((bits & 0x7fffffff) > 0x7f800000) return (bits >>> 16) | 0x40;
   return ((bits + 0x7fff + ((bits >>> 16) & 1)) >>> 16) & 0xffff;
 }
+
+/** Words of finite f32 to bfloat16, to nearest even. */
+export function narrowWords(words: Uint32Array, into: Uint16Array): void {
+  for (let i = 0; i < words.length; i++) into[i] = (words[i]! + 0x7fff + ((words[i]! >>> 16) & 1)) >>> 16;
+}

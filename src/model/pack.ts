@@ -2,9 +2,11 @@
  * Tensors of a checkpoint into the layout that kernels read (`compile/layout.ts`), by kernels: a file that is mapped is read
  * where it lies, all tensors in one launch; other sources pass through a staging buffer, some panels at a time.
  */
+
 import { panelRows } from "../compile/block-format.ts";
 import { rowFloats, type WeightFormat, weightLayout } from "../compile/layout.ts";
 import { lowerPack, storedRowBytes } from "../compile/lower/pack.ts";
+import { narrowWords } from "../core/half.ts";
 import { type ListedCall, runOnce } from "../device/call-list.ts";
 import type { Device, Region } from "../device/device.ts";
 import type { TensorSource } from "./checkpoint.ts";
@@ -146,8 +148,6 @@ function fill(matrix: Matrix, bytes: Uint8Array, first: number, count: number, i
   }
   const floats = new Float32Array(count * k);
   dequantize(tensor.type, source, count * k, floats);
-  const bits = new Uint32Array(floats.buffer);
-  const halves = new Uint16Array(into.buffer, into.byteOffset, count * k);
-  // To nearest even; weights are finite.
-  for (let i = 0; i < halves.length; i++) halves[i] = (bits[i]! + 0x7fff + ((bits[i]! >>> 16) & 1)) >>> 16;
+  // Weights are finite.
+  narrowWords(new Uint32Array(floats.buffer), new Uint16Array(into.buffer, into.byteOffset, count * k));
 }

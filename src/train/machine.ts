@@ -1,6 +1,7 @@
 /** What runs graphs of arrays for a training: memory, and compiled programs that are bound to it by name. */
 import type { Region } from "../device/device.ts";
-import type { ArrayGraph } from "../graph/array.ts";
+import { type ArrayGraph, sizeOf } from "../graph/array.ts";
+import type { StateArray } from "./step.ts";
 
 export interface ArrayProgramRun {
   /** One region for each input and output of the graph. */
@@ -33,6 +34,24 @@ export class Regions {
 
   get(name: string): Region {
     return this.#regions.get(name)!;
+  }
+
+  /** The one number of a region, f32. */
+  number(name: string): number {
+    return floats(this.get(name), 1)[0]!;
+  }
+
+  set(name: string, value: number): void {
+    floats(this.get(name), 1)[0] = value;
+  }
+
+  /** A region, f32, as a part of what a step updates. */
+  state(name: string, shape: readonly number[]): StateArray {
+    const bytes = (): Uint8Array => {
+      const { buffer, offset } = this.get(name);
+      return new Uint8Array(buffer, offset, 4 * sizeOf(shape));
+    };
+    return { type: "F32", shape, bytes };
   }
 
   /** Those of `names`, for `ArrayProgramRun.run`. */

@@ -19,7 +19,7 @@ import {
   stepGraph,
   updateGraph,
 } from "./model/graphs.ts";
-import type { AdamW } from "./model/optimizer.ts";
+import { type AdamW, stepNumbers } from "./model/optimizer.ts";
 import { ropeTables } from "./model/served.ts";
 import { initialise, type Parameter, parametersOf } from "./model/shape.ts";
 import { learningRate, type Schedule } from "./schedule.ts";
@@ -97,7 +97,7 @@ class CompiledStep implements ModelStep {
     this.size = parameters.reduce((n, { shape }) => n + sizeOf(shape), 0);
     this.state = new Map(
       parameters.flatMap(({ name, shape }) =>
-        [name, `${name}.first`, `${name}.second`].map((part) => [part, this.#stateArray(part, shape)] as const),
+        [name, `${name}.first`, `${name}.second`].map((part) => [part, this.#regions.state(part, shape)] as const),
       ),
     );
   }
@@ -126,11 +126,9 @@ class CompiledStep implements ModelStep {
   async run(batches: readonly TokenBatch[], number: number): Promise<StepMetrics> {
     const { optimizer, schedule, accumulate } = this.#options;
     const rate = learningRate(schedule, number);
-    this.#set("learningRate", rate);
-    this.#set("correction1", 1 - optimizer.beta1 ** number);
-    this.#set("correction2", 1 - optimizer.beta2 ** number);
+    for (const [name, value] of Object.entries(stepNumbers(optimizer, rate, number))) this.#regions.set(name, value);
     const loss = accumulate > 1 ? await this.#accumulated(batches) : await this.#whole(batches, stepGraph);
-    return { loss, gradientNorm: this.#get("gradientNorm"), learningRate: rate };
+    return { loss, gradientNorm: this.#regions.number("gradientNorm"), learningRate: rate };
   }
 
   async evaluate(batches: readonly TokenBatch[]): Promise<number> {
@@ -144,7 +142,7 @@ class CompiledStep implements ModelStep {
     for (const batch of batches) {
       this.#give(batch, scale);
       await this.#run(make);
-      total += this.#get("loss");
+      total += this.#regions.number("loss");
     }
     return total;
   }
@@ -152,7 +150,7 @@ class CompiledStep implements ModelStep {
   async #accumulated(batches: readonly TokenBatch[]): Promise<number> {
     for (const { name } of this.#parameters) this.#floats(`${name}.sum`).fill(0);
     const total = await this.#whole(batches, accumulateGraph);
-    this.#set("total", total);
+    this.#regions.set("total", total);
     await this.#run(updateGraph);
     return total;
   }
@@ -220,22 +218,6 @@ class CompiledStep implements ModelStep {
   #floats(name: string): Float32Array {
     const region = this.#regions.get(name);
     return floats(region, region.bytes >> 2);
-  }
-
-  #get(name: string): number {
-    return this.#floats(name)[0]!;
-  }
-
-  #set(name: string, value: number): void {
-    this.#floats(name)[0] = value;
-  }
-
-  #stateArray(name: string, shape: readonly number[]): StateArray {
-    const bytes = (): Uint8Array => {
-      const { buffer, offset } = this.#regions.get(name);
-      return new Uint8Array(buffer, offset, 4 * sizeOf(shape));
-    };
-    return { type: "F32", shape, bytes };
   }
 }
 

@@ -4,7 +4,7 @@ import { ArrayBuilder, type ArrayValue } from "../../graph/array-builder.ts";
 import { ArrayMath } from "../../graph/array-math.ts";
 import { gradient } from "../../graph/gradient.ts";
 import type { Graph, NodeId, Rope } from "../../graph/ir.ts";
-import { type AdamW, adamW, allFinite, clipScale, globalNorm } from "../model/optimizer.ts";
+import { type AdamW, type AddInput, updated } from "../model/optimizer.ts";
 import { servedAsArrays, weightedLoss } from "../model/served.ts";
 
 /** A factor of one matrix, as trained; its product with the other counts α / r times. */
@@ -34,8 +34,6 @@ export interface AdapterGraph {
 }
 
 export const nameOf = ({ weight, part }: Pick<Factor, "weight" | "part">): string => `${weight}.lora.${part}`;
-/** Numbers of a step, f32 [1] each. */
-export const numbers = ["learningRate", "correction1", "correction2"] as const;
 
 const f32 = (...shape: number[]): ArrayType => ({ dtype: "f32", shape });
 const i32 = (...shape: number[]): ArrayType => ({ dtype: "i32", shape });
@@ -49,7 +47,7 @@ export function adapterGraph(
   options: AdapterGraphOptions,
 ): AdapterGraph {
   const m = new ArrayMath(new ArrayBuilder());
-  const input: Input = (name, type) => m.builder.add({ kind: "input", name }, [], type);
+  const input: AddInput = (name, type) => m.builder.add({ kind: "input", name }, [], type);
   const { batch, length, rows, rank, alpha } = options;
   const trained = new Map(factors.map((factor) => [nameOf(factor), input(nameOf(factor), f32(...factor.shape))]));
   const served = servedAsArrays(
@@ -80,8 +78,6 @@ export function adapterGraph(
   return { graph, donate: made.donate, names };
 }
 
-type Input = (name: string, type: ArrayType) => ArrayValue;
-
 interface Update {
   readonly outputs: Readonly<Record<string, ArrayValue>>;
   readonly donate: Readonly<Record<string, string>>;
@@ -92,7 +88,7 @@ const nothing: Update = { outputs: {}, donate: {} };
 /** The gradients of the factors, and an optimizer's step over them: each is replaced, with its moments. */
 function update(
   m: ArrayMath,
-  input: Input,
+  input: AddInput,
   trained: ReadonlyMap<string, ArrayValue>,
   loss: ArrayValue,
   stops: ReadonlySet<NodeId>,
@@ -100,24 +96,12 @@ function update(
 ): Update {
   const values = [...trained.values()];
   const gradients = gradient(m.builder, [loss], values, { stops }).map((g, i) => g ?? m.fill(values[i]!, 0));
-  const norm = globalNorm(m, gradients);
-  const [learningRate, correction1, correction2] = numbers.map((name) => input(name, f32(1)));
-  const given = { learningRate: learningRate!, correction1: correction1!, correction2: correction2! };
-  const scale = clipScale(m, norm, optimizer.clip);
-  const guard = allFinite(m, [norm, loss]);
+  const { after, norm } = updated(m, input, trained, gradients, loss, optimizer);
   const outputs: Record<string, ArrayValue> = { gradientNorm: norm };
   const donate: Record<string, string> = {};
-  for (const [i, [name, value]] of [...trained].entries()) {
-    const moments = { first: input(`${name}.first`, value.type), second: input(`${name}.second`, value.type) };
-    const after = adamW(m, optimizer, { value, ...moments }, gradients[i]!, given, scale, guard);
-    for (const [part, now] of [
-      ["", after.value],
-      [".first", after.first],
-      [".second", after.second],
-    ] as const) {
-      outputs[`${name}${part}'`] = now;
-      donate[`${name}${part}'`] = name + part;
-    }
+  for (const [name, value] of after) {
+    outputs[`${name}'`] = value;
+    donate[`${name}'`] = name;
   }
   return { outputs, donate };
 }

@@ -4,6 +4,7 @@
  *
  *     conversations ──► tokens [B, T], the rows that are answers [S] ──► loss ──► gradients of A and B alone ──► AdamW
  */
+import { narrowWords } from "../../core/half.ts";
 import { draw } from "../../core/random.ts";
 import { sizeOf } from "../../graph/array.ts";
 import type { Graph, Rope } from "../../graph/ir.ts";
@@ -11,10 +12,11 @@ import { buildGraph } from "../../model/architecture.ts";
 import type { Checkpoint } from "../../model/checkpoint.ts";
 import { dequantize } from "../../model/dequantize.ts";
 import { type ArrayMachine, type ArrayProgramRun, floats, integers, Regions } from "../machine.ts";
+import { stepNumbers } from "../model/optimizer.ts";
 import { ropeTables } from "../model/served.ts";
 import { learningRate, type Schedule } from "../schedule.ts";
 import { firstNonFinite, type NonFinite, type StateArray, type Step, type StepMetrics } from "../step.ts";
-import { type AdapterGraphOptions, adapterGraph, type Factor, nameOf, numbers, type Purpose } from "./adapter-graph.ts";
+import { type AdapterGraphOptions, adapterGraph, type Factor, nameOf, type Purpose } from "./adapter-graph.ts";
 import type { Taught } from "./conversations.ts";
 
 export interface AdapterOptions extends AdapterGraphOptions {
@@ -69,7 +71,10 @@ class CompiledAdapterStep implements AdapterStep {
     this.factors = factors;
     this.state = new Map(
       factors.flatMap((factor) =>
-        ["", ".first", ".second"].map((part) => this.#stateArray(`${nameOf(factor)}${part}`, factor.shape)),
+        ["", ".first", ".second"].map((part) => {
+          const name = nameOf(factor) + part;
+          return [name, this.#regions.state(name, factor.shape)] as const;
+        }),
       ),
     );
     this.#fill();
@@ -108,7 +113,8 @@ class CompiledAdapterStep implements AdapterStep {
     }
     this.#regions.alloc("tokens", batch * length);
     for (const name of ["rows", "targets", "weights"]) this.#regions.alloc(name, rows);
-    for (const name of [...numbers, "loss", "gradientNorm"]) this.#regions.alloc(name, 1);
+    for (const name of ["learningRate", "correction1", "correction2", "loss", "gradientNorm"])
+      this.#regions.alloc(name, 1);
   }
 
   async #program(purpose: Purpose) {
@@ -127,9 +133,9 @@ class CompiledAdapterStep implements AdapterStep {
   async run(batch: readonly Taught[], number: number): Promise<StepMetrics> {
     const { optimizer, schedule } = this.#options;
     const rate = learningRate(schedule, number);
-    const given = [rate, 1 - optimizer.beta1 ** number, 1 - optimizer.beta2 ** number];
-    for (const [i, name] of numbers.entries()) this.#set(name, given[i]!);
-    return { loss: await this.#run("step", batch), gradientNorm: this.#get("gradientNorm"), learningRate: rate };
+    for (const [name, value] of Object.entries(stepNumbers(optimizer, rate, number))) this.#regions.set(name, value);
+    const loss = await this.#run("step", batch);
+    return { loss, gradientNorm: this.#regions.number("gradientNorm"), learningRate: rate };
   }
 
   evaluate(batch: readonly Taught[]): Promise<number> {
@@ -148,7 +154,7 @@ class CompiledAdapterStep implements AdapterStep {
     this.#give(batch);
     const { run, names } = await this.#program(purpose);
     await run.run(this.#regions.bindings(names));
-    return this.#get("loss");
+    return this.#regions.number("loss");
   }
 
   /** The loss is a mean over the answers' tokens; those beyond the rows of a batch do not count. */
@@ -171,20 +177,6 @@ class CompiledAdapterStep implements AdapterStep {
     for (let i = 0; i < next; i++) weights[i] = 1 / next;
   }
 
-  #get = (name: string): number => floats(this.#regions.get(name), 1)[0]!;
-
-  #set(name: string, value: number): void {
-    floats(this.#regions.get(name), 1)[0] = value;
-  }
-
-  #stateArray(name: string, shape: readonly number[]): readonly [string, StateArray] {
-    const bytes = (): Uint8Array => {
-      const { buffer, offset } = this.#regions.get(name);
-      return new Uint8Array(buffer, offset, 4 * sizeOf(shape));
-    };
-    return [name, { type: "F32", shape, bytes }];
-  }
-
   async close(): Promise<void> {
     for (const { run } of this.#programs.values()) await run.close();
     this.#programs.clear();
@@ -204,9 +196,6 @@ function narrowRows(
   const words = new Uint32Array(row.buffer);
   for (let i = 0; i < n; i++) {
     dequantize(type, bytes.subarray(i * rowBytes, (i + 1) * rowBytes), k, row);
-    for (let j = 0; j < k; j++) {
-      const word = words[j]!;
-      out[i * k + j] = (word + 0x7fff + ((word >>> 16) & 1)) >>> 16;
-    }
+    narrowWords(words, out.subarray(i * k, (i + 1) * k));
   }
 }

@@ -15,7 +15,7 @@ import { ArrayBuilder, type ArrayValue } from "../../graph/array-builder.ts";
 import { ArrayMath } from "../../graph/array-math.ts";
 import { gradient } from "../../graph/gradient.ts";
 import type { Graph, NodeId, Rope } from "../../graph/ir.ts";
-import { type AdamW, adamW, allFinite, clipScale, globalNorm } from "./optimizer.ts";
+import { type AdamW, updated } from "./optimizer.ts";
 import { type ServedValues, servedAsArrays, weightedLoss } from "./served.ts";
 import type { Parameter } from "./shape.ts";
 
@@ -105,25 +105,9 @@ class GraphInProgress {
 
   /** Updates by `gradients`, guarded by `loss` where it is known here. */
   update(gradients: readonly ArrayValue[], loss: ArrayValue): void {
-    const { m } = this;
-    const { parameters, optimizer } = this.#options;
-    const norm = globalNorm(m, gradients);
-    const numbers = {
-      learningRate: this.input("learningRate", f32(1)),
-      correction1: this.input("correction1", f32(1)),
-      correction2: this.input("correction2", f32(1)),
-    };
-    const scale = clipScale(m, norm, optimizer.clip);
-    const guard = allFinite(m, [norm, loss]);
-    for (const [i, { name, shape }] of parameters.entries()) {
-      const value = this.parameters.get(name)!;
-      const first = this.input(`${name}.first`, f32(...shape));
-      const second = this.input(`${name}.second`, f32(...shape));
-      const after = adamW(m, optimizer, { value, first, second }, gradients[i]!, numbers, scale, guard);
-      this.replace(name, after.value);
-      this.replace(`${name}.first`, after.first);
-      this.replace(`${name}.second`, after.second);
-    }
+    const input = (name: string, type: ArrayType): ArrayValue => this.input(name, type);
+    const { after, norm } = updated(this.m, input, this.parameters, gradients, loss, this.#options.optimizer);
+    for (const [name, value] of after) this.replace(name, value);
     this.output("gradientNorm", norm);
   }
 
