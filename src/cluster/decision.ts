@@ -1,0 +1,58 @@
+/**
+ * What the policies of a cluster see and answer. One decision is made by four slots, in this order:
+ *
+ *     scaling: how many GPUs each ──► scheduling: who runs, who stops ──► sharing: who runs together ──► placement: where
+ *
+ * A policy may keep what it computed between decisions (queues, leases, a heap), but only from views: shown the same views, it
+ * decides the same. So a journal of events is all that a restarted scheduler needs, and a log replayed in virtual time is a test.
+ */
+import type { Seconds } from "../time/clock.ts";
+import type { JobId, JobView } from "./job.ts";
+import type { NodesView, Share } from "./node.ts";
+
+export interface ClusterView {
+  readonly now: Seconds;
+  readonly nodes: NodesView;
+  /** Jobs that wait, in the order in which they began to; those that scaling gives nothing are left out. */
+  readonly waiting: Iterable<JobView>;
+  readonly waitingCount: number;
+  /** Jobs that hold GPUs, in the order of their starts. */
+  readonly running: Iterable<JobView>;
+  readonly runningCount: number;
+  /** Submitted since the last decision. */
+  readonly arrived: readonly JobView[];
+  /** Finished, failed or rejected since the last decision. */
+  readonly ended: readonly JobView[];
+  job(id: JobId): JobView;
+  /** Seconds between decisions, where the engine decides in rounds. */
+  readonly round?: Seconds;
+}
+
+export interface Start {
+  readonly job: JobId;
+  /** How many; `JobView.gpus` where it is absent. */
+  readonly gpus?: number;
+  /** Type of node, where the policy chooses it. */
+  readonly type?: string;
+  /** Where, if the policy has chosen that too; placement is not asked then. */
+  readonly on?: readonly Share[];
+  /** On the very GPUs of this job, which runs or starts earlier in the same decision. */
+  readonly beside?: JobId;
+}
+
+/**
+ * Changes to what runs: whoever is in neither list goes on as before. A job in both is moved: it stops, and starts again elsewhere or
+ * with another size. Starts are carried out in order, after all stops; one that cannot be placed goes on waiting, and so, with
+ * `strict`, do all after it.
+ */
+export interface Decision {
+  readonly stop: readonly JobId[];
+  readonly start: readonly Start[];
+  /** Will never run here (admission control). */
+  readonly reject?: readonly JobId[];
+  readonly strict?: boolean;
+  /** Decide again at this time, though nothing may have happened by then. */
+  readonly wake?: Seconds;
+}
+
+export const nothing: Decision = { stop: [], start: [] };

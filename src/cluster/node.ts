@@ -1,0 +1,40 @@
+/** Nodes: what a cluster is made of, and an index of what is free, which stays fast with 10,000 of them. */
+
+export interface NodeSpec {
+  readonly id: string;
+  /** For example "v100". All GPUs of a node are of one type. */
+  readonly type: string;
+  readonly gpus: number;
+  readonly cpus?: number;
+  readonly memoryBytes?: number;
+  /** From the outside in, for example ["pod0", "rack3"]: nodes with a longer common prefix are closer. */
+  readonly topology?: readonly string[];
+}
+
+/** So many GPUs of the node with that index. */
+export interface Share {
+  readonly node: number;
+  readonly gpus: number;
+  /** Which of them, where the policy or the launcher cares (a cell of HiveD, `CUDA_VISIBLE_DEVICES`). */
+  readonly devices?: readonly number[];
+}
+
+/** What a policy sees of the nodes. Indexes are into `specs`. */
+export interface NodesView {
+  readonly specs: readonly NodeSpec[];
+  /** Types that occur, in the order of their first node. */
+  readonly types: readonly string[];
+  /** Not lost and not drained. */
+  usable(node: number): boolean;
+  /** Free GPUs of a node; 0 where it is not usable. */
+  free(node: number): number;
+  freeCpus(node: number): number;
+  freeMemory(node: number): number;
+  /** GPUs of all usable nodes, or of those of one type. */
+  total(type?: string): number;
+  freeTotal(type?: string): number;
+  /** Usable nodes that have exactly so many free GPUs, of one type where it is given, by index ascending. */
+  withFree(gpus: number, type?: string): Iterable<number>;
+  /** Most GPUs of any node. */
+  readonly gpusMax: number;
+}

@@ -1,0 +1,28 @@
+/** Scaling: how many GPUs each job is given now. Asked before scheduling, which sees the answer as `JobView.gpus`. */
+import type { Entry, Options } from "../core/entry.ts";
+import { slot } from "../core/slot.ts";
+import type { ClusterView } from "./decision.ts";
+import type { JobId } from "./job.ts";
+import type { Share } from "./node.ts";
+import { scalingIndex } from "./scaling.index.ts";
+
+export interface Size {
+  readonly gpus: number;
+  /** Where, by a technique that searches over places too (Pollux): then placement is not asked. */
+  readonly on?: readonly Share[];
+}
+
+export interface Scaling {
+  /**
+   * Sizes by job; 0 GPUs to give it nothing now. A job that is not named keeps what it has, or gets what it asked for. A running job
+   * whose size or places differ from what it has is stopped and started again.
+   */
+  sizes(view: ClusterView): ReadonlyMap<JobId, Size>;
+  /** Jobs that will never be run (admission control), asked after `sizes`. */
+  rejected?(): readonly JobId[];
+}
+
+export const scalings = slot<Scaling>("cluster/scaling", scalingIndex);
+
+/** Types an entry, and returns it unchanged. */
+export const scaling = <const O extends Options>(entry: Entry<Scaling, O>): Entry<Scaling, O> => entry;

@@ -1,0 +1,5 @@
+// Written by `npm run index` from the files of scheduling/.
+import type { Index } from "../core/slot.ts";
+import type { Scheduling } from "./scheduling.ts";
+
+export const schedulingIndex: Index<Scheduling> = {};

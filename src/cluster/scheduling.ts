@@ -1,0 +1,60 @@
+/** Scheduling: who runs now, and who stops for it. */
+import type { Entry, Options } from "../core/entry.ts";
+import { slot } from "../core/slot.ts";
+import type { ClusterView, Decision } from "./decision.ts";
+import type { JobView } from "./job.ts";
+import { schedulingIndex } from "./scheduling.index.ts";
+
+export interface Scheduling {
+  decide(view: ClusterView): Decision;
+}
+
+export const schedulings = slot<Scheduling>("cluster/scheduling", schedulingIndex);
+
+/** Types an entry, and returns it unchanged. */
+export const scheduling = <const O extends Options>(entry: Entry<Scheduling, O>): Entry<Scheduling, O> => entry;
+
+/**
+ * Runs the first jobs of `order` that fit into the GPUs of the cluster together, and stops all others: what a preemptive policy
+ * decides that ranks every job at every decision. A job that does not fit is passed over, unless `strict`. Jobs that go on with
+ * the size they have keep their places. O(jobs); policies for millions of jobs keep an index instead.
+ */
+export function runFirst(view: ClusterView, order: Iterable<JobView>, strict = false): Decision {
+  let free = view.nodes.total();
+  const keep = new Set<string>();
+  const start: { job: string }[] = [];
+  const resized: string[] = [];
+  for (const job of order) {
+    if (job.gpus > free) {
+      if (strict) break;
+      continue;
+    }
+    free -= job.gpus;
+    if (job.places.length === 0) start.push({ job: job.spec.id });
+    else if (job.places.reduce((n, share) => n + share.gpus, 0) === job.gpus) keep.add(job.spec.id);
+    else {
+      resized.push(job.spec.id);
+      start.push({ job: job.spec.id });
+    }
+  }
+  const resizing = new Set(resized);
+  const stop = [...view.running].map(({ spec }) => spec.id).filter((id) => !keep.has(id) && !resizing.has(id));
+  return { stop: [...stop, ...resized], start };
+}
+
+/**
+ * Starts waiting jobs in the order given while they fit beside what runs, and stops nobody. With `strict`, the first that does not
+ * fit holds back all later ones.
+ */
+export function startFirst(view: ClusterView, order: Iterable<JobView>, strict: boolean): Decision {
+  let free = view.nodes.freeTotal();
+  const start: { job: string }[] = [];
+  for (const job of order) {
+    if (free === 0) break;
+    if (job.gpus <= free) {
+      free -= job.gpus;
+      start.push({ job: job.spec.id });
+    } else if (strict) break;
+  }
+  return { stop: [], start, strict };
+}

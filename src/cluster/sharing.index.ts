@@ -1,0 +1,5 @@
+// Written by `npm run index` from the files of sharing/.
+import type { Index } from "../core/slot.ts";
+import type { Sharing } from "./sharing.ts";
+
+export const sharingIndex: Index<Sharing> = {};
