@@ -1,4 +1,15 @@
 /** What `import "heddle"` gives. Entries are imported by their path: `heddle/serve/batching/orca`. */
+export type { ClusterView, Decision, Start } from "./cluster/decision.ts";
+export { ClusterEngine } from "./cluster/engine.ts";
+export type { JobSpec, JobView, Outlook } from "./cluster/job.ts";
+export type { ClusterEvent, Launcher, Run } from "./cluster/launcher.ts";
+export type { LogLine as ClusterLogLine } from "./cluster/log.ts";
+export type { NodeSpec, NodesView, Share } from "./cluster/node.ts";
+export { placements } from "./cluster/placement.ts";
+export { type ClusterPolicy, policyOf } from "./cluster/policy.ts";
+export { scalings } from "./cluster/scaling.ts";
+export { schedulings } from "./cluster/scheduling.ts";
+export { sharings } from "./cluster/sharing.ts";
 export type { Claim, Entry, Option, Options, Paper, Values } from "./core/entry.ts";
 export { resolveOptions } from "./core/entry.ts";
 export { UserError } from "./core/errors.ts";
@@ -32,6 +43,9 @@ export { kvCaches } from "./serve/kv-cache.ts";
 export type { RunningService, ServiceOptions } from "./serve/service.ts";
 export { openService } from "./serve/service.ts";
 export { speculations } from "./serve/speculation.ts";
+export { type ClusterMetrics, clusterMetrics, type JobOutcome } from "./sim/cluster/metrics.ts";
+export { firstDifference, replayCluster } from "./sim/cluster/replay.ts";
+export { type ClusterSetup, simulateCluster } from "./sim/cluster/simulate.ts";
 export * from "./tensor/index.ts";
 export { Checkpoints } from "./train/checkpoint.ts";
 export { type Outcome, type TrainEvent, type Training, train } from "./train/engine.ts";

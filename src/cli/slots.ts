@@ -1,5 +1,9 @@
 /** Every slot of techniques that the command line knows, and how an entry of theirs is named: `orca` or `serve/batching/orca`. */
 import { readFileSync } from "node:fs";
+import { placements } from "../cluster/placement.ts";
+import { scalings } from "../cluster/scaling.ts";
+import { schedulings } from "../cluster/scheduling.ts";
+import { sharings } from "../cluster/sharing.ts";
 import { fusions } from "../compile/fusion.ts";
 import { launches } from "../compile/launch.ts";
 import { optionalPasses } from "../compile/pass.ts";
@@ -30,6 +34,10 @@ export const slots: readonly Slot<unknown>[] = [
   captures,
   offloads,
   remats,
+  schedulings,
+  scalings,
+  sharings,
+  placements,
 ];
 
 export interface Found {

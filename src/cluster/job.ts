@@ -50,7 +50,10 @@ export interface JobSpec {
   readonly command?: readonly string[];
 }
 
-/** `waiting`: never started, or preempted. `stopping`: asked to checkpoint and leave; its GPUs are not free yet. */
+/**
+ * `waiting`: never started, or preempted. `stopping`: it waits too, and may be started again, but has not left its GPUs yet: they
+ * count as free, and who starts on them waits until it has left. `starting`: has places, but does not compute yet.
+ */
 export type JobState = "waiting" | "starting" | "running" | "stopping" | "finished" | "failed" | "rejected";
 
 /**
@@ -84,10 +87,10 @@ export interface JobView {
   /** Seconds since submission that it did not run. */
   readonly waited: Seconds;
   /** When it started the last time; absent before the first. */
-  readonly startedAt?: Seconds;
+  readonly startedAt?: Seconds | undefined;
   /** When it was last made to wait: its submission or its last preemption. */
   readonly waitingSince: Seconds;
   /** Starts after the first. */
   readonly restarts: number;
-  readonly outlook?: Outlook;
+  readonly outlook?: Outlook | undefined;
 }

@@ -37,10 +37,13 @@ export type ClusterEvent =
 export interface Launcher {
   /** Begins a run; reports `started`, and later how it ended. Never throws for a job's own fault: that is `failed`. */
   start(run: Run): void;
-  /** Asks a run to checkpoint and leave; reports `stopped`, or `finished` if it was done before it heard. */
+  /**
+   * Asks a run to checkpoint and leave; reports `stopped`, or `finished` if it was done before it heard, and always one of them:
+   * nobody gets its GPUs before that. Runs on a node that was lost are stopped too, so that no job ever runs twice.
+   */
   stop(job: JobId, attempt: number): void;
   /** Reports all that has happened up to now; called before the engine decides, by launchers that work in rounds. */
   settle?(now: Seconds): void;
-  /** What is known of a job's progress, for policies that use it. */
-  outlook?(job: JobId): Outlook | undefined;
+  /** What is known of a job's progress, before its first run too, for policies that use it. */
+  outlook?(job: JobSpec): Outlook | undefined;
 }

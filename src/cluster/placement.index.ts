@@ -2,4 +2,6 @@
 import type { Index } from "../core/slot.ts";
 import type { Placement } from "./placement.ts";
 
-export const placementIndex: Index<Placement> = {};
+export const placementIndex: Index<Placement> = {
+  "first-fit": () => import("./placement/first-fit.ts"),
+};

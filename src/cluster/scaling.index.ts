@@ -2,4 +2,6 @@
 import type { Index } from "../core/slot.ts";
 import type { Scaling } from "./scaling.ts";
 
-export const scalingIndex: Index<Scaling> = {};
+export const scalingIndex: Index<Scaling> = {
+  requested: () => import("./scaling/requested.ts"),
+};

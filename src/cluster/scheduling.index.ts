@@ -2,4 +2,6 @@
 import type { Index } from "../core/slot.ts";
 import type { Scheduling } from "./scheduling.ts";
 
-export const schedulingIndex: Index<Scheduling> = {};
+export const schedulingIndex: Index<Scheduling> = {
+  fifo: () => import("./scheduling/fifo.ts"),
+};

@@ -2,4 +2,6 @@
 import type { Index } from "../core/slot.ts";
 import type { Sharing } from "./sharing.ts";
 
-export const sharingIndex: Index<Sharing> = {};
+export const sharingIndex: Index<Sharing> = {
+  exclusive: () => import("./sharing/exclusive.ts"),
+};

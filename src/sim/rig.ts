@@ -8,6 +8,7 @@ import type { Claim } from "../core/entry.ts";
 import { UserError } from "../core/errors.ts";
 import type { Slot } from "../core/slot.ts";
 import { captureRigs } from "./rig/capture.ts";
+import { clusterRigs } from "./rig/cluster.ts";
 import { fusionRigs } from "./rig/fusion.ts";
 import { launchRigs } from "./rig/launch.ts";
 import { loaderRigs } from "./rig/loader.ts";
@@ -28,6 +29,7 @@ export interface Rig {
 
 export const rigs: readonly Rig[] = [
   ...captureRigs,
+  ...clusterRigs,
   ...fusionRigs,
   ...launchRigs,
   ...memoryRigs,

@@ -1,0 +1,386 @@
+/**
+ * The engine of the cluster: owns jobs, nodes and queues, asks the four slots, checks what they decide, and has it done.
+ *
+ *     report(event) ──► state ──(once an instant, or a round)──► scaling ► scheduling ► sharing ► placement ──► launcher
+ *                         ▲───────────────────── started, stopped, finished, failed ─────────────────────────────┘
+ *
+ * It is the same object over Slurm and in simulation: it reads the clock once an event, never awaits, and measures nothing. An
+ * event costs the same whatever the number of jobs and nodes; what a policy needs to see of them is computed when it looks.
+ */
+import { assert } from "../core/errors.ts";
+import type { Clock, Seconds } from "../time/clock.ts";
+import { checkDecision, checkPlaces, type DecisionParts } from "./check-decision.ts";
+import type { ClusterView, Decision, Start } from "./decision.ts";
+import type { JobId, JobSpec, JobView } from "./job.ts";
+import { JobList } from "./job-list.ts";
+import { type Group, JobRecord, type Moment } from "./job-record.ts";
+import type { ClusterEvent, Launcher } from "./launcher.ts";
+import type { LogLine, StartLine } from "./log.ts";
+import type { NodeSpec, Share } from "./node.ts";
+import { Nodes } from "./nodes.ts";
+import { Occupancy } from "./occupancy.ts";
+import type { ClusterPolicy } from "./policy.ts";
+import { resized, sum, without } from "./resize.ts";
+import type { Size } from "./scaling.ts";
+import { Timetable } from "./timetable.ts";
+
+export interface EngineParts {
+  readonly clock: Clock;
+  readonly launcher: Launcher;
+  readonly policy: ClusterPolicy;
+  readonly nodes: readonly NodeSpec[];
+  readonly log: (line: LogLine) => void;
+  /** Decides at multiples of it; at every event where it is absent. */
+  readonly roundSeconds?: Seconds;
+  /** Runs of a job that may fail before it is given up. */
+  readonly failuresMax?: number;
+}
+
+const nowhere: readonly Share[] = [];
+const asRequested: ReadonlyMap<JobId, Size> = new Map();
+
+export class ClusterEngine {
+  readonly #parts: EngineParts;
+  readonly #failuresMax: number;
+  readonly #nodes: Nodes;
+  readonly #occupancy: Occupancy;
+  readonly #timetable: Timetable;
+  readonly #jobs = new Map<JobId, JobRecord>();
+  readonly #waiting = new JobList();
+  readonly #running = new JobList();
+  readonly #moment: Moment;
+  #arrived: JobView[] = [];
+  #ended: JobView[] = [];
+  /** Reported while another event or a decision was being carried out. */
+  readonly #inbox: ClusterEvent[] = [];
+  /** What a decision asks of the launcher, done when the decision is in the log. */
+  #orders: (() => void)[] = [];
+  #busy = false;
+
+  constructor(parts: EngineParts) {
+    this.#parts = parts;
+    this.#failuresMax = parts.failuresMax ?? 3;
+    this.#nodes = new Nodes(parts.nodes);
+    this.#occupancy = new Occupancy(parts.nodes);
+    const { launcher } = parts;
+    this.#moment = { now: 0, sizes: asRequested, outlook: (job) => launcher.outlook?.(job) };
+    this.#timetable = new Timetable(parts.clock, parts.roundSeconds, () => this.decide());
+  }
+
+  /** Jobs that have not ended. */
+  get unfinished(): number {
+    return this.#waiting.size + this.#running.size;
+  }
+
+  get nodes(): Nodes {
+    return this.#nodes;
+  }
+
+  job(id: JobId): JobRecord {
+    const job = this.#jobs.get(id);
+    assert(job !== undefined, () => `the cluster has no job ${id}`);
+    return job;
+  }
+
+  /** Every job that was ever submitted, by the order of submission. */
+  jobs(): Iterable<JobRecord> {
+    return this.#jobs.values();
+  }
+
+  /** Takes in what happened. Events that say nothing new (duplicates, reports of runs that have ended) change nothing. */
+  report(event: ClusterEvent): void {
+    this.#inbox.push(event);
+    if (!this.#busy) this.#drain();
+  }
+
+  /** Decides now. The engine calls it by its own timetable; a replay of a log, at the times that the log says. */
+  decide(): void {
+    const now = this.#parts.clock.now();
+    this.#parts.launcher.settle?.(now);
+    this.#moment.now = now;
+    this.#busy = true;
+    const [decision, rejected] = this.#ask(now);
+    this.#carryOut(decision, rejected, now);
+    this.#drain();
+    this.#timetable.decided(now, decision.wake, this.unfinished > 0);
+  }
+
+  #drain(): void {
+    this.#busy = true;
+    this.#obey();
+    // The list grows while it is worked through: a launcher may answer at once.
+    for (const event of this.#inbox) {
+      const now = this.#parts.clock.now();
+      this.#moment.now = now;
+      if (!this.#isNews(event)) continue;
+      this.#parts.log({ at: now, kind: "event", event });
+      if (this.#apply(event, Math.min(event.at, now))) this.#timetable.ask(now);
+      this.#obey();
+    }
+    this.#inbox.length = 0;
+    this.#busy = false;
+  }
+
+  #obey(): void {
+    const orders = this.#orders;
+    if (orders.length === 0) return;
+    this.#orders = [];
+    for (const order of orders) order();
+  }
+
+  #isNews(event: ClusterEvent): boolean {
+    if (event.kind === "submitted") return !this.#jobs.has(event.job.id);
+    if (event.kind === "node-lost") return this.#nodes.usable(event.node);
+    if (event.kind === "node-back") return !this.#nodes.usable(event.node);
+    const job = this.#jobs.get(event.job);
+    if (job === undefined) return false;
+    if (event.kind === "cancelled") return job.outcome === undefined;
+    // The end of a run is news while the run is there; and a job that has finished in any of its runs has finished.
+    const current = job.run?.attempt === event.attempt;
+    if (event.kind === "started") return current && !job.run!.started;
+    return current || (event.kind === "finished" && job.outcome === undefined && event.attempt < job.launches);
+  }
+
+  /** Whether there is something new to decide about: a run that left as it was asked to changes nothing in the plan. */
+  #apply(event: ClusterEvent, at: Seconds): boolean {
+    switch (event.kind) {
+      case "submitted":
+        return this.#submit(event.job, at);
+      case "node-lost":
+        return this.#lose(event.node, at);
+      case "node-back":
+        this.#nodes.setUsable(event.node, true);
+        return true;
+      case "cancelled":
+        return this.#conclude(this.job(event.job), "failed");
+      case "started":
+        this.job(event.job).run!.started = true;
+        return false;
+      case "stopped":
+        return this.#runEnded(this.job(event.job), at, false);
+      case "failed":
+        return this.#runEnded(this.job(event.job), at, true);
+      case "finished": {
+        const job = this.job(event.job);
+        if (job.run?.attempt === event.attempt) this.#vacate(job, at);
+        return job.outcome === undefined && this.#conclude(job, "finished");
+      }
+    }
+  }
+
+  #submit(spec: JobSpec, at: Seconds): boolean {
+    const job = new JobRecord(spec, at, this.#moment);
+    this.#jobs.set(spec.id, job);
+    const least = spec.range?.min ?? spec.gpus;
+    const most = this.#occupancy.total(spec.types);
+    if (least > most) {
+      job.outcome = "rejected";
+      const why = `it needs ${least} GPUs, and there are ${most} of the types that it can run on`;
+      this.#parts.log({ at: this.#moment.now, kind: "refused", job: spec.id, why });
+      return false;
+    }
+    this.#waiting.append(job);
+    this.#arrived.push(job);
+    return true;
+  }
+
+  /** A run has ended otherwise than by finishing its job. */
+  #runEnded(job: JobRecord, at: Seconds, failed: boolean): boolean {
+    const asked = job.run!.stopping;
+    this.#vacate(job, at);
+    if (job.outcome !== undefined) return false;
+    if (asked) {
+      this.#launchIfFree(job);
+      return false;
+    }
+    if (failed && ++job.failures >= this.#failuresMax) {
+      this.#parts.log({ at: this.#moment.now, kind: "given-up", job: job.spec.id });
+      return this.#conclude(job, "failed");
+    }
+    this.#leave(job, at);
+    return true;
+  }
+
+  /** The job has ended: its place is given up, and a run that is still there is asked to leave. */
+  #conclude(job: JobRecord, outcome: "finished" | "failed" | "rejected"): boolean {
+    const { now } = this.#moment;
+    if (job.group !== undefined) this.#leave(job, now);
+    this.#stopRun(job);
+    job.outcome = outcome;
+    job.list?.remove(job);
+    this.#ended.push(job);
+    return true;
+  }
+
+  #lose(node: number, at: Seconds): boolean {
+    this.#nodes.setUsable(node, false);
+    const hit = [...this.#running].filter(({ places }) => places.some((share) => share.node === node));
+    for (const job of hit) {
+      this.#leave(job, at);
+      this.#stopRun(job);
+    }
+    return true;
+  }
+
+  #ask(now: Seconds): [Decision, readonly JobId[]] {
+    const { scaling, scheduling, sharing } = this.#parts.policy;
+    const all = this.#view(now, asRequested);
+    const sizes = scaling.sizes(all);
+    this.#moment.sizes = sizes;
+    const rejected = scaling.rejected?.() ?? [];
+    const view = sizes.size === 0 ? all : this.#view(now, sizes);
+    const decision = resized(scheduling.decide(view), (id) => this.job(id), sizes);
+    const shared = sharing.share(view, decision);
+    this.#arrived = [];
+    this.#ended = [];
+    return [shared, rejected];
+  }
+
+  #view(now: Seconds, sizes: ReadonlyMap<JobId, Size>): ClusterView {
+    const waiting = without(this.#waiting, sizes);
+    const running = without(this.#running, sizes);
+    return {
+      now,
+      nodes: this.#nodes,
+      waiting,
+      waitingCount: waiting.size,
+      running,
+      runningCount: running.size,
+      arrived: this.#arrived,
+      ended: this.#ended,
+      job: (id) => this.job(id),
+      ...(this.#parts.roundSeconds === undefined ? {} : { round: this.#parts.roundSeconds }),
+    };
+  }
+
+  #carryOut(decision: Decision, rejectedByScaling: readonly JobId[], now: Seconds): void {
+    const { policy, log } = this.#parts;
+    const reject = [...rejectedByScaling, ...(decision.reject ?? [])];
+    const parts: DecisionParts = { policy: policy.names.name, jobs: this.#jobs, nodes: this.#nodes, now };
+    checkDecision(parts, decision, reject);
+    const stop = [...decision.stop];
+    for (const id of reject) this.#conclude(this.job(id), "rejected");
+    for (const id of decision.stop) this.#stop(this.job(id), now);
+    const start: StartLine[] = [];
+    const unplaced: JobId[] = [];
+    let held = false;
+    for (const wish of decision.start) {
+      const job = this.job(wish.job);
+      // It may have finished before it heard that it was to move.
+      if (job.outcome !== undefined) continue;
+      const line = held ? undefined : this.#start(wish, job, parts, stop);
+      if (line === undefined) {
+        unplaced.push(wish.job);
+        held ||= decision.strict ?? false;
+      } else start.push(line);
+    }
+    log({
+      at: now,
+      kind: "decided",
+      stop,
+      start,
+      unplaced,
+      reject,
+      waiting: this.#waiting.size,
+      free: this.#nodes.freeTotal(),
+    });
+  }
+
+  #start(wish: Start, job: JobRecord, parts: DecisionParts, stopped: JobId[]): StartLine | undefined {
+    const size = this.#moment.sizes.get(wish.job);
+    const on = wish.on ?? (wish.gpus === undefined || wish.gpus === size?.gpus ? size?.on : undefined);
+    const gpus = wish.gpus ?? (wish.on === undefined ? job.gpus : sum(wish.on));
+    let group: Group | undefined;
+    if (wish.beside !== undefined) {
+      group = this.job(wish.beside).group;
+      if (group === undefined) return undefined;
+      assert(
+        group.members.size < this.#parts.policy.sharing.jobsMax,
+        () => `${parts.policy} put ${wish.job} beside ${wish.beside}: more jobs than may share a GPU`,
+      );
+    } else if (on !== undefined) {
+      checkPlaces(parts, job, gpus, on, wish.type);
+      group = this.#hold(on);
+    } else {
+      const place = this.#parts.policy.placement.place(job, gpus, this.#nodes, wish.type);
+      if (place === undefined) return undefined;
+      for (const id of place.evict ?? []) {
+        stopped.push(id);
+        this.#stop(this.job(id), parts.now);
+      }
+      checkPlaces(parts, job, gpus, place.on, wish.type);
+      group = this.#hold(place.on);
+    }
+    this.#join(job, group, gpus);
+    const later = !this.#occupancy.isFree(job);
+    if (later) this.#occupancy.queue(job);
+    else this.#launch(job);
+    return { job: wish.job, on: job.places, beside: job.beside, later };
+  }
+
+  #hold(places: readonly Share[]): Group {
+    this.#nodes.take(places);
+    return { places, members: new Set(), present: 0 };
+  }
+
+  #join(job: JobRecord, group: Group, gpus: number): void {
+    group.members.add(job);
+    job.group = group;
+    job.places = group.places;
+    job.held = gpus;
+    this.#nodes.takeHost(job.spec, group.places, 1);
+    job.list?.remove(job);
+    this.#running.append(job);
+  }
+
+  /** The job waits from now on; its GPUs are free in the plan. */
+  #leave(job: JobRecord, at: Seconds): void {
+    const group = job.group!;
+    group.members.delete(job);
+    if (group.members.size === 0) this.#nodes.give(group.places);
+    this.#nodes.takeHost(job.spec, group.places, -1);
+    this.#occupancy.unqueue(job);
+    job.group = undefined;
+    job.places = nowhere;
+    job.held = 0;
+    job.waitingSince = at;
+    job.list?.remove(job);
+    this.#waiting.append(job);
+    this.#parts.policy.placement.freed?.(job.spec.id, group.places);
+  }
+
+  #stop(job: JobRecord, now: Seconds): void {
+    if (job.group === undefined) return;
+    this.#leave(job, now);
+    this.#stopRun(job);
+  }
+
+  #stopRun(job: JobRecord): void {
+    const { run, spec } = job;
+    if (run === undefined || run.stopping) return;
+    run.stopping = true;
+    this.#orders.push(() => this.#parts.launcher.stop(spec.id, run.attempt));
+  }
+
+  #launch(job: JobRecord): void {
+    const { launches: attempt, places, beside, spec } = job;
+    const group = job.group!;
+    this.#occupancy.enter(group);
+    job.begin({ attempt, group, gpus: job.held, since: this.#moment.now, started: false, stopping: false });
+    this.#orders.push(() => this.#parts.launcher.start({ job: spec, attempt, places, beside }));
+  }
+
+  /** The run is no longer there; whoever waited for its GPUs begins. */
+  #vacate(job: JobRecord, at: Seconds): void {
+    const { group } = job.run!;
+    job.end(at);
+    for (const waiting of this.#occupancy.exit(group)) this.#launchIfFree(waiting);
+  }
+
+  #launchIfFree(job: JobRecord): void {
+    if (!this.#occupancy.isQueued(job) || !this.#occupancy.isFree(job)) return;
+    this.#occupancy.unqueue(job);
+    this.#parts.log({ at: this.#moment.now, kind: "launched", job: job.spec.id, attempt: job.launches });
+    this.#launch(job);
+  }
+}

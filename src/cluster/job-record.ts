@@ -1,0 +1,126 @@
+/**
+ * What the engine keeps of a job, which is also the view that policies get: what changes with time is computed when it is read.
+ *
+ * A job has a place in the plan (`group`) and a run in the world (`run`); the two differ while one run is on its way out and the
+ * next waits for it.
+ */
+import type { Seconds } from "../time/clock.ts";
+import type { JobId, JobSpec, JobState, JobView, Outlook } from "./job.ts";
+import type { JobList } from "./job-list.ts";
+import type { Share } from "./node.ts";
+import type { Size } from "./scaling.ts";
+
+/** Jobs that hold the same GPUs. They are taken by the first, and given back when the last has left. */
+export interface Group {
+  readonly places: readonly Share[];
+  /** In the plan. */
+  readonly members: Set<JobRecord>;
+  /** Runs that really are there, those on their way out included. */
+  present: number;
+}
+
+/** A run that the launcher was asked for and that has not ended. */
+export interface LiveRun {
+  readonly attempt: number;
+  readonly group: Group;
+  readonly gpus: number;
+  readonly since: Seconds;
+  started: boolean;
+  stopping: boolean;
+}
+
+/** What views of one engine share: the time of the decision, and what scaling answered. */
+export interface Moment {
+  now: Seconds;
+  sizes: ReadonlyMap<JobId, Size>;
+  outlook(job: JobSpec): Outlook | undefined;
+}
+
+const nowhere: readonly Share[] = [];
+const nobody: readonly JobId[] = [];
+
+export class JobRecord implements JobView {
+  readonly spec: JobSpec;
+  readonly #moment: Moment;
+  readonly #submitted: Seconds;
+  list: JobList | undefined;
+  before: JobRecord | undefined;
+  after: JobRecord | undefined;
+  group: Group | undefined;
+  run: LiveRun | undefined;
+  outcome: "finished" | "failed" | "rejected" | undefined;
+  places: readonly Share[] = nowhere;
+  /** In the plan; 0 while it waits. */
+  held = 0;
+  launches = 0;
+  failures = 0;
+  waitingSince: Seconds;
+  #startedAt: Seconds | undefined;
+  #ran: Seconds = 0;
+  #service = 0;
+
+  constructor(spec: JobSpec, submitted: Seconds, moment: Moment) {
+    this.spec = spec;
+    this.#submitted = submitted;
+    this.waitingSince = submitted;
+    this.#moment = moment;
+  }
+
+  get state(): JobState {
+    if (this.outcome !== undefined) return this.outcome;
+    if (this.group === undefined) return this.run === undefined ? "waiting" : "stopping";
+    return this.run?.started && !this.run.stopping ? "running" : "starting";
+  }
+
+  get gpus(): number {
+    const { sizes } = this.#moment;
+    const size = sizes.size === 0 ? undefined : sizes.get(this.spec.id);
+    return size?.gpus ?? (this.group === undefined ? this.spec.gpus : this.held);
+  }
+
+  get beside(): readonly JobId[] {
+    if (this.group === undefined || this.group.members.size === 1) return nobody;
+    return [...this.group.members].filter((other) => other !== this).map((other) => other.spec.id);
+  }
+
+  get service(): number {
+    const { run } = this;
+    return run === undefined ? this.#service : this.#service + run.gpus * Math.max(0, this.#moment.now - run.since);
+  }
+
+  get ran(): Seconds {
+    return this.run === undefined ? this.#ran : this.#ran + Math.max(0, this.#moment.now - this.run.since);
+  }
+
+  get waited(): Seconds {
+    return this.#moment.now - this.#submitted - this.ran;
+  }
+
+  get startedAt(): Seconds | undefined {
+    return this.#startedAt;
+  }
+
+  get restarts(): number {
+    return Math.max(0, this.launches - 1);
+  }
+
+  get outlook(): Outlook | undefined {
+    return this.#moment.outlook(this.spec);
+  }
+
+  begin(run: LiveRun): void {
+    this.run = run;
+    this.launches++;
+    this.#startedAt = run.since;
+  }
+
+  /** The run has ended at `at`. */
+  end(at: Seconds): void {
+    const { run } = this;
+    if (run === undefined) return;
+    const spent = Math.max(0, at - run.since);
+    this.#ran += spent;
+    this.#service += run.gpus * spent;
+    this.run = undefined;
+  }
+}

@@ -1,0 +1,42 @@
+/** What scaling's sizes mean for a decision: who is left out of it, and who must be moved because of its new size. */
+import type { Decision, Start } from "./decision.ts";
+import type { JobId, JobView } from "./job.ts";
+import type { JobRecord } from "./job-record.ts";
+import type { Share } from "./node.ts";
+import type { Size } from "./scaling.ts";
+
+export interface Counted<T> extends Iterable<T> {
+  readonly size: number;
+}
+
+/** The jobs that scaling gives something. */
+export function without(jobs: Counted<JobRecord>, sizes: ReadonlyMap<JobId, Size>): Counted<JobRecord> {
+  if (sizes.size === 0) return jobs;
+  const some = [...jobs].filter(({ spec }) => sizes.get(spec.id)?.gpus !== 0);
+  return some.length === jobs.size ? jobs : { size: some.length, [Symbol.iterator]: () => some[Symbol.iterator]() };
+}
+
+/**
+ * The decision, with the running jobs stopped that get nothing, and those moved that get another size or other places, where
+ * scheduling has not done so itself.
+ */
+export function resized(decision: Decision, job: (id: JobId) => JobView, sizes: ReadonlyMap<JobId, Size>): Decision {
+  if (sizes.size === 0) return decision;
+  const named = new Set([...decision.stop, ...decision.start.map((start) => start.job)]);
+  const stop: JobId[] = [];
+  const move: Start[] = [];
+  for (const [id, { gpus, on }] of sizes) {
+    const { places } = job(id);
+    if (places.length === 0 || named.has(id)) continue;
+    if (gpus === sum(places) && (on === undefined || samePlaces(on, places))) continue;
+    stop.push(id);
+    if (gpus > 0) move.push({ job: id });
+  }
+  if (stop.length === 0) return decision;
+  return { ...decision, stop: [...decision.stop, ...stop], start: [...move, ...decision.start] };
+}
+
+export const sum = (places: readonly Share[]): number => places.reduce((n, share) => n + share.gpus, 0);
+
+const samePlaces = (a: readonly Share[], b: readonly Share[]): boolean =>
+  a.length === b.length && a.every(({ node, gpus }) => b.some((share) => share.node === node && share.gpus === gpus));

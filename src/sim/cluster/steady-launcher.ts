@@ -1,0 +1,167 @@
+/**
+ * A model of what runs jobs: between two events a job goes on at a constant speed, which depends on its size, its nodes and who
+ * shares its GPUs. A launch takes time before the job computes, a restart takes more, and leaving takes a checkpoint.
+ */
+
+import type { JobId, JobSpec, Outlook } from "../../cluster/job.ts";
+import type { ClusterEvent, Launcher, Run } from "../../cluster/launcher.ts";
+import type { NodeSpec } from "../../cluster/node.ts";
+import { UserError } from "../../core/errors.ts";
+import type { Clock, Seconds } from "../../time/clock.ts";
+
+/** How fast a job goes: 1 as it was measured alone, so that it ends after its `duration`; 0 where it cannot run. */
+export type Speed = (job: JobSpec, gpus: number, nodes: number, type: string, beside: readonly JobSpec[]) => number;
+
+export interface SteadyOptions {
+  /** Linear in GPUs, and an equal part of them to each of those that share, unless given. */
+  readonly speed?: Speed;
+  /** From the order to launch until the job computes. */
+  readonly launchSeconds?: Seconds;
+  /** More of that where the job resumes from a checkpoint. */
+  readonly restartSeconds?: Seconds;
+  /** From the order to stop until the job has left. It makes no progress then. */
+  readonly stopSeconds?: Seconds;
+  /** Called once for each outcome that the model predicts; a replay takes what the log says instead. */
+  readonly report: (event: ClusterEvent) => void;
+}
+
+export const linearSpeed: Speed = ({ gpus: asked }, gpus, _nodes, _type, beside) =>
+  (asked === 0 ? 1 : gpus / asked) / (1 + beside.length);
+
+interface Progress {
+  readonly spec: JobSpec;
+  /** Seconds alone that are done, as of `at`. */
+  done: number;
+  at: Seconds;
+  speed: number;
+  run: Run | undefined;
+  /** Those that run on the same GPUs. */
+  readonly mates: Set<Progress>;
+  /** When it computes, or computed, for the first time in this run. */
+  ready: Seconds;
+  /** Predictions of an older version are void. */
+  version: number;
+}
+
+export class SteadyLauncher implements Launcher {
+  readonly #clock: Clock;
+  readonly #nodes: readonly NodeSpec[];
+  readonly #options: SteadyOptions;
+  readonly #speed: Speed;
+  readonly #jobs = new Map<JobId, Progress>();
+
+  constructor(clock: Clock, nodes: readonly NodeSpec[], options: SteadyOptions) {
+    this.#clock = clock;
+    this.#nodes = nodes;
+    this.#options = options;
+    this.#speed = options.speed ?? linearSpeed;
+  }
+
+  start(run: Run): void {
+    const { launchSeconds = 0, restartSeconds = 0, report } = this.#options;
+    const { job, attempt } = run;
+    const now = this.#clock.now();
+    const progress = this.#progressOf(job, now);
+    progress.run = run;
+    progress.at = now;
+    progress.ready = now + launchSeconds + (attempt > 0 ? restartSeconds : 0);
+    for (const id of run.beside) {
+      const mate = this.#jobs.get(id);
+      if (mate?.run === undefined) continue;
+      progress.mates.add(mate);
+      mate.mates.add(progress);
+      this.#changeSpeed(mate, now);
+    }
+    this.#changeSpeed(progress, now);
+    const begin = (): void => report({ kind: "started", at: progress.ready, job: job.id, attempt });
+    if (progress.ready === now) begin();
+    else {
+      this.#clock.at(progress.ready, () => {
+        if (progress.run === run) begin();
+      });
+    }
+  }
+
+  stop(id: JobId, attempt: number): void {
+    const progress = this.#jobs.get(id);
+    if (progress?.run?.attempt !== attempt) return;
+    const { stopSeconds = 0, report } = this.#options;
+    const now = this.#clock.now();
+    this.#end(progress, now);
+    const left = (): void => report({ kind: "stopped", at: now + stopSeconds, job: id, attempt });
+    if (stopSeconds === 0) left();
+    else this.#clock.at(now + stopSeconds, left);
+  }
+
+  outlook(spec: JobSpec): Outlook | undefined {
+    if (spec.duration === undefined) return undefined;
+    const progress = this.#jobs.get(spec.id);
+    return {
+      done: progress === undefined ? 0 : this.#doneBy(progress, this.#clock.now()),
+      total: spec.duration,
+      rate: (gpus, nodes, type) => this.#speed(spec, gpus, nodes, type, []),
+      rateBeside: (other, gpus, type) => {
+        const mate = this.#jobs.get(other);
+        return mate === undefined ? 0 : this.#speed(spec, gpus, 1, type, [mate.spec]);
+      },
+    };
+  }
+
+  #progressOf(spec: JobSpec, now: Seconds): Progress {
+    const known = this.#jobs.get(spec.id);
+    if (known !== undefined) return known;
+    const mates = new Set<Progress>();
+    const progress: Progress = { spec, done: 0, at: now, speed: 0, run: undefined, mates, ready: now, version: 0 };
+    this.#jobs.set(spec.id, progress);
+    return progress;
+  }
+
+  #doneBy({ spec, done, at, ready, run, speed }: Progress, now: Seconds): Seconds {
+    if (run === undefined) return done;
+    return Math.min(durationOf(spec), done + speed * Math.max(0, now - Math.max(at, ready)));
+  }
+
+  /** The run leaves its GPUs to those that shared them. */
+  #end(progress: Progress, now: Seconds): void {
+    progress.done = this.#doneBy(progress, now);
+    progress.run = undefined;
+    progress.version++;
+    for (const mate of progress.mates) {
+      mate.mates.delete(progress);
+      this.#changeSpeed(mate, now);
+    }
+    progress.mates.clear();
+  }
+
+  /** Brings progress up to now, and predicts the end anew. */
+  #changeSpeed(progress: Progress, now: Seconds): void {
+    const { run, spec } = progress;
+    progress.done = this.#doneBy(progress, now);
+    progress.at = now;
+    progress.version++;
+    if (run === undefined) return;
+    const gpus = run.places.reduce((n, share) => n + share.gpus, 0);
+    const type = this.#nodes[run.places[0]!.node]!.type;
+    const mates = progress.mates.size === 0 ? alone : [...progress.mates].map((mate) => mate.spec);
+    progress.speed = this.#speed(spec, gpus, run.places.length, type, mates);
+    if (!(progress.speed > 0)) return;
+    const { version } = progress;
+    const end = Math.max(now, progress.ready) + Math.max(0, durationOf(spec) - progress.done) / progress.speed;
+    this.#clock.at(end, () => {
+      if (progress.version !== version) return;
+      this.#end(progress, end);
+      progress.done = durationOf(spec);
+      this.#options.report({ kind: "finished", at: end, job: spec.id, attempt: run.attempt });
+    });
+  }
+}
+
+const alone: readonly JobSpec[] = [];
+
+function durationOf({ id, duration }: JobSpec): Seconds {
+  if (duration !== undefined) return duration;
+  throw new UserError(
+    `The trace does not say how long job ${id} runs, so it cannot be simulated.`,
+    "Give each job a duration, or a trace whose format has one.",
+  );
+}

@@ -1,0 +1,164 @@
+/**
+ * Clusters and traces, generated from a seed, for rigs and tests.
+ *
+ * Gangs and durations are drawn as Gavel's generator draws them (OSDI 2020, §7.1: most jobs have one GPU; most run for minutes to
+ * hours, a fifth for up to a week), shortened by a constant so that a rig takes well under a second.
+ */
+
+import type { JobSpec, Phases } from "../../cluster/job.ts";
+import type { NodeSpec } from "../../cluster/node.ts";
+import { UserError } from "../../core/errors.ts";
+import { type Random, stream } from "../../core/random.ts";
+import type { Speed } from "./steady-launcher.ts";
+
+export interface ClusterWorkload {
+  readonly nodes: readonly NodeSpec[];
+  readonly jobs: readonly JobSpec[];
+  readonly speed: Speed;
+  readonly launchSeconds: number;
+  readonly restartSeconds: number;
+  readonly stopSeconds: number;
+  readonly roundSeconds?: number;
+}
+
+/** So many nodes alike, in racks of eight. */
+export const nodesOf = (count: number, gpus: number, type = "v100", from = 0): NodeSpec[] =>
+  Array.from({ length: count }, (_, i) => ({
+    id: `${type}-${from + i}`,
+    type,
+    gpus,
+    topology: [`rack${Math.floor((from + i) / 8)}`],
+  }));
+
+/** Classes of models: how well they scale, how much faster a v100 is than a k80, and which resource an iteration keeps busy. */
+const classes = [
+  { name: "vision", overhead: 0.06, v100: 1, k80: 0.22, phases: { storage: 0.3, cpu: 0.15, gpu: 0.45, network: 0.1 } },
+  {
+    name: "language",
+    overhead: 0.12,
+    v100: 1,
+    k80: 0.45,
+    phases: { storage: 0.05, cpu: 0.1, gpu: 0.55, network: 0.3 },
+  },
+  { name: "speech", overhead: 0.03, v100: 1, k80: 0.3, phases: { storage: 0.1, cpu: 0.55, gpu: 0.3, network: 0.05 } },
+  {
+    name: "recommendation",
+    overhead: 0.25,
+    v100: 1,
+    k80: 0.8,
+    phases: { storage: 0.5, cpu: 0.2, gpu: 0.2, network: 0.1 },
+  },
+] as const;
+
+export type JobClass = (typeof classes)[number];
+
+export const classOf = ({ class: name }: JobSpec): JobClass => classes.find((c) => c.name === name) ?? classes[0];
+
+/** Throughput on `gpus` GPUs over `nodes` nodes against one GPU: concave, since the gradient's exchange grows, across nodes twice. */
+export const concave = ({ overhead }: JobClass, gpus: number, nodes: number): number =>
+  gpus / (1 + overhead * (nodes > 1 ? 2 : 1) * (gpus - 1));
+
+/**
+ * Each resource is used by turns: jobs on one GPU slow one another down only by what they use at once of the busiest. Alone on the
+ * size and the type that it was measured on, a job's speed is 1.
+ */
+export const modelledSpeed: Speed = (job, gpus, nodes, type, beside) => {
+  if (job.gpus === 0) return 1;
+  const kind = classOf(job);
+  const scale = concave(kind, gpus, nodes) / concave(kind, job.gpus, 1);
+  const busiest = Math.max(...resources.map((r) => sumOf([job, ...beside], (other) => classOf(other).phases[r])));
+  return (scale * (type === "k80" ? kind.k80 : kind.v100)) / Math.max(1, busiest);
+};
+
+const resources = ["storage", "cpu", "gpu", "network"] as const;
+const sumOf = <T>(xs: readonly T[], value: (x: T) => number): number => xs.reduce((n, x) => n + value(x), 0);
+
+interface Mix {
+  readonly jobs: number;
+  /** Seconds between submissions, on average. */
+  readonly gap: number;
+  /** Durations over those of Gavel's generator. */
+  readonly shorten: number;
+  readonly tenants: readonly number[];
+}
+
+/** Jobs of `mix`; the same for the same seed. */
+export function generateJobs(mix: Mix, seed: number): JobSpec[] {
+  const random = stream(0xc105, seed);
+  let submit = 0;
+  return Array.from({ length: mix.jobs }, (_, i) => {
+    submit += -Math.log(1 - random()) * mix.gap;
+    return generateJob(i, Math.round(submit), mix, random);
+  });
+}
+
+function generateJob(i: number, submit: number, mix: Mix, random: Random): JobSpec {
+  const gpus = choose([1, 2, 4, 8], [0.7, 0.1, 0.15, 0.05], random());
+  const long = random() < 0.2;
+  const minutes = 10 ** (long ? 3 + random() : 1.5 + 1.5 * random());
+  const duration = Math.max(1, Math.round((60 * minutes) / mix.shorten));
+  const { name, phases } = classes[Math.floor(random() * classes.length)]!;
+  // Thirds with a tight, a usual and a loose deadline.
+  const slack = choose([1.2, 2, 10], [1 / 3, 1 / 3, 1 / 3], random());
+  const tenant = choose(
+    mix.tenants.map((_, t) => `tenant${t}`),
+    mix.tenants,
+    random(),
+  );
+  return {
+    ...{ id: `job${i}`, submit, gpus, duration, tenant, class: name, model: name },
+    range: { min: 1, max: Math.min(16, 4 * gpus) },
+    iterations: duration,
+    priority: random() < 0.2 ? 1 : 0,
+    weight: 1,
+    deadline: submit + slack * duration,
+    phases: phases satisfies Phases,
+  };
+}
+
+function choose<T>(values: readonly T[], weights: readonly number[], x: number): T {
+  let left = x * sumOf(weights, (w) => w);
+  for (const [i, value] of values.entries()) {
+    left -= weights[i]!;
+    if (left < 0) return value;
+  }
+  return values.at(-1)!;
+}
+
+const costs = { launchSeconds: 2, restartSeconds: 20, stopSeconds: 3 };
+const mix: Mix = { jobs: 240, gap: 60, shorten: 10, tenants: [0.6, 0.3, 0.1] };
+
+const workloads: Readonly<Record<string, (seed: number) => ClusterWorkload>> = {
+  /** Alike nodes, nearly always too few. */
+  "philly-like": (seed) => ({ nodes: nodesOf(16, 4), jobs: generateJobs(mix, seed), speed: modelledSpeed, ...costs }),
+  /** Half of the nodes have GPUs that are slower, for some classes much slower than for others. */
+  heterogeneous: (seed) => ({
+    nodes: [...nodesOf(12, 4), ...nodesOf(12, 4, "k80", 12)],
+    jobs: generateJobs({ ...mix, jobs: 160 }, seed),
+    speed: modelledSpeed,
+    ...costs,
+    roundSeconds: 60,
+  }),
+  /** All at once: nothing but the order matters. */
+  batch: (seed) => ({
+    nodes: nodesOf(8, 4),
+    jobs: generateJobs({ ...mix, jobs: 120, gap: 1 }, seed),
+    speed: modelledSpeed,
+    ...costs,
+  }),
+  /** One tenant floods the cluster, two others submit now and then. */
+  tenants: (seed) => ({
+    nodes: nodesOf(8, 4),
+    jobs: generateJobs({ ...mix, jobs: 160, tenants: [0.8, 0.1, 0.1] }, seed),
+    speed: modelledSpeed,
+    ...costs,
+  }),
+};
+
+export const clusterWorkloads = Object.keys(workloads);
+
+export function clusterWorkload(name: string, seed = 1): ClusterWorkload {
+  const make = Object.hasOwn(workloads, name) ? workloads[name] : undefined;
+  if (make !== undefined) return make(seed);
+  throw new UserError(`There is no workload "${name}" of the cluster.`, `There are: ${clusterWorkloads.join(", ")}.`);
+}
