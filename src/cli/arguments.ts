@@ -1,6 +1,7 @@
 /** Values on the command line, checked where they are read, and the options that several commands share. */
 import { type Command, InvalidArgumentError, Option } from "commander";
 import { launches } from "../compile/launch.ts";
+import { type CacheType, cacheTypes } from "../compile/lower/cache-store.ts";
 import { UserError } from "../core/errors.ts";
 import type { Level } from "../device/device.ts";
 import { levels } from "../device/open.ts";
@@ -31,6 +32,7 @@ export interface RunnerArguments {
   readonly threads?: number;
   readonly exact?: boolean;
   readonly numerics?: Numerics;
+  readonly kvType?: CacheType;
   readonly level?: Level;
   readonly launch?: string;
   readonly context?: number;
@@ -46,6 +48,11 @@ export function addRunnerOptions(command: Command): void {
     ]),
   );
   command.option("--exact", "short for --numerics exact");
+  command.addOption(
+    new Option("--kv-type <type>", "what keys and values are kept as (default: f16; f32 where exact)").choices([
+      ...cacheTypes,
+    ]),
+  );
   command.addOption(new Option("--level <level>", "instruction set to use (default: the best)").choices([...levels]));
   const ids = launches.ids();
   command.addOption(new Option("--launch <policy>", "how calls are put on threads (default: nimble)").choices(ids));
@@ -55,6 +62,7 @@ export function loadOptions({
   threads,
   exact,
   numerics,
+  kvType,
   level,
   launch,
   context,
@@ -66,6 +74,7 @@ export function loadOptions({
     ...(threads !== undefined && { threads }),
     ...(exact !== undefined && { exact }),
     ...(numerics !== undefined && { numerics }),
+    ...(kvType !== undefined && { cacheType: kvType }),
     ...(level !== undefined && { level }),
     ...(launch !== undefined && { launch }),
     ...(context !== undefined && { context }),

@@ -1,7 +1,7 @@
 /** Which calls must follow which: those that touch memory which an earlier one writes, or write what one reads. */
 import type { Argument, Call } from "./lower.ts";
 
-/** Bytes that a call reads or writes; the parts of caches lie behind the arena, a byte each. */
+/** Bytes that a call reads or writes; what shares of attentions leave, and the parts of caches, lie behind the arena, a byte each. */
 export interface Access {
   readonly from: number;
   readonly to: number;
@@ -15,10 +15,11 @@ export function accessesOf(
   arenaBytes: number,
 ): readonly (readonly Access[])[] {
   const cacheAt = (a: Extract<Argument, { kind: "cache" }>): number =>
-    arenaBytes + 2 * a.layer + (a.part === "keys" ? 0 : 1);
+    arenaBytes + 1 + 2 * a.layer + (a.part === "keys" ? 0 : 1);
   return calls.map((call) =>
     call.args.flatMap((a) => {
       if (a.kind === "buffer") return [{ ...extents[a.id]!, written: a.written }];
+      if (a.kind === "partials") return [{ from: arenaBytes, to: arenaBytes + 1, written: a.written }];
       if (a.kind !== "cache") return [];
       return [{ from: cacheAt(a), to: cacheAt(a) + 1, written: call.op === "cacheStore" }];
     }),

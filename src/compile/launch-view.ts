@@ -5,6 +5,7 @@
 import type { Dim } from "../graph/ir.ts";
 import { dependencies } from "./dependencies.ts";
 import type { LaunchCall } from "./launch.ts";
+import { sharesOf } from "./lower/attention.ts";
 import type { Call } from "./lower.ts";
 import type { Program } from "./schedule.ts";
 
@@ -13,6 +14,13 @@ export interface StepSize {
   readonly tokens: number;
   readonly rows: number;
 }
+
+/** Work items of a call, which are the same for all steps of a class but for their numbers of tokens and rows. */
+export const itemsOf = (
+  { items: { dim, times, shared } }: Pick<Call, "items">,
+  size: StepSize,
+  threads: number,
+): number => extentOf(dim, size) * times * (shared ? sharesOf(classOf(size).tokens, threads) : 1);
 
 /** Rough rates of one thread, and positions that attention sees: what matters is which calls are short, and which long. */
 const assumed = { bytesPerSecond: 15e9, operationsPerSecond: 150e9, callSeconds: 0.1e-6, positions: 256 };
@@ -28,21 +36,26 @@ export const extentOf = (dim: Dim, { tokens, rows }: StepSize): number =>
 export function launchCalls(
   program: Program<unknown>,
   size: StepSize,
+  threads: number,
   weightBytes: (name: string) => number,
 ): { readonly calls: readonly LaunchCall[]; readonly places: readonly number[] } {
   const places = [...program.calls.keys()].filter((i) => extentOf(program.calls[i]!.items.dim, size) > 0);
   const after = dependencies(places.map((i) => program.accesses[i]!));
   const calls = places.map((place, i) => {
     const call = program.calls[place]!;
-    return { parts: partsOf(call, size), seconds: secondsOf(program, call, size, weightBytes), after: after[i]! };
+    return {
+      parts: partsOf(call, size, threads),
+      seconds: secondsOf(program, call, size, weightBytes),
+      after: after[i]!,
+    };
   });
   return { calls, places };
 }
 
 /** The items of the smallest step of the class. */
-function partsOf({ items: { dim, times } }: Call, size: StepSize): number {
-  const most = extentOf(dim, size);
-  return times * (typeof dim === "number" || most === 1 ? most : most / 2 + 1);
+function partsOf(call: Call, size: StepSize, threads: number): number {
+  const least = (n: number): number => (n <= 1 ? n : n / 2 + 1);
+  return itemsOf(call, { tokens: least(size.tokens), rows: least(size.rows) }, threads);
 }
 
 function secondsOf(

@@ -2,6 +2,7 @@
 import { assert } from "../core/errors.ts";
 import type { Node, NodeId, Op } from "../graph/ir.ts";
 import type { WeightFormat } from "./layout.ts";
+import type { CacheType } from "./lower/cache-store.ts";
 import type { Operand, RowProgram, RowStep, RowWork } from "./lower/row-work.ts";
 import type { Argument } from "./lower.ts";
 
@@ -13,6 +14,7 @@ export interface RowContext {
   rows(id: NodeId): { readonly arg: Argument; readonly stride: number };
   read(id: NodeId): Argument;
   format(weight: string): WeightFormat;
+  cache(): CacheType;
 }
 
 export interface RowGroup {
@@ -116,10 +118,10 @@ function stepFor(
     case "narrow":
       return { work: { kind: op.kind, k: width }, inputs: [row(inputs[0]!)] };
     case "cacheStore": {
-      const cache = (part: "keys" | "values"): Operand => whole({ kind: "cache", layer: op.layer, part });
+      const memory = (part: "keys" | "values"): Operand => whole({ kind: "cache", layer: op.layer, part });
       const { heads: kvHeads, width: headWidth } = headsOf(node);
-      const operands = [row(inputs[0]!), row(inputs[1]!), whole({ kind: "slots" }), cache("keys"), cache("values")];
-      return { work: { kind: "cacheStore", kvHeads, width: headWidth }, inputs: operands };
+      const operands = [row(inputs[0]!), row(inputs[1]!), whole({ kind: "slots" }), memory("keys"), memory("values")];
+      return { work: { kind: "cacheStore", kvHeads, width: headWidth, cache: context.cache() }, inputs: operands };
     }
     default:
       assert(false, () => `${op.kind} is not done row by row`);

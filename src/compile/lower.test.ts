@@ -10,7 +10,6 @@ import { openDevice } from "../device/open.ts";
 import { integer, matrix, product, quantised, rows } from "../test/kernel-data.ts";
 import { kernelOn, openLevels, scratchBytes } from "../test/kernel-rig.ts";
 import {
-  cacheStoreKernel,
   embedKernel,
   gatherKernel,
   mapKernel,
@@ -21,8 +20,6 @@ import {
 } from "../test/row-kernels.ts";
 import { type BlockType, blockFormats } from "./block-format.ts";
 import { fact, quantLayout, rowFloats, type WeightFormat, weightLayout } from "./layout.ts";
-import { attentionMasks, lowerAttention } from "./lower/attention.ts";
-import { blockBytes, positionsPerBlock } from "./lower/cache-store.ts";
 import { activationBytes, lowerLinear } from "./lower/linear.ts";
 import { lowerPack } from "./lower/pack.ts";
 import { type RowOp, rowBytesOf } from "./lower/rows.ts";
@@ -268,76 +265,6 @@ for (const device of devices) {
         }
       }
     });
-
-    test("attention over scattered blocks, windows and groups; a token alone is the same bits", async () => {
-      for (const shape of [
-        { heads: 4, kvHeads: 1, width: 32, scale: 0.2, window: undefined },
-        { heads: 6, kvHeads: 3, width: 16, scale: 0.25, window: 20 },
-        { heads: 5, kvHeads: 5, width: 48, scale: 0.1, window: 16 },
-        { heads: 9, kvHeads: 1, width: 16, scale: 0.3, window: undefined },
-      ]) {
-        await attentionCase(device.level, shape);
-      }
-    });
-
-    async function attentionCase(level: string, shape: Parameters<typeof lowerAttention>[1]): Promise<void> {
-      const { heads, kvHeads, width } = shape;
-      const length = integer(random, 17, 75);
-      const table = Int32Array.of(3, 0, 5, 1, 4);
-      const [k, v] = [rows(random, length, kvHeads * width), rows(random, length, kvHeads * width)];
-      const slots = Int32Array.from({ length }, (_, p) => table[p >> 4]! * positionsPerBlock + (p & 15));
-      // What an earlier owner left in the blocks must not matter.
-      const caches = [1, 2].map(() => new Float32Array((6 * blockBytes(shape)) / 4).map(() => 100 * (random() - 0.5)));
-      await kernelOn(device, cacheStoreKernel(target, kvHeads, width)).run(
-        [k, v, slots, caches[0]!, caches[1]!],
-        length,
-      );
-      const kernel = kernelOn(device, lowerAttention(target, shape));
-      const queries = Array.from({ length: 6 }, (_, i) => (i === 0 ? length - 1 : integer(random, 0, length - 1)));
-      const q = rows(random, queries.length, heads * width);
-      const stride = rowFloats(heads * width);
-      const run = async (input: Float32Array, positions: readonly number[]): Promise<Float32Array> => {
-        const out = new Float32Array(positions.length * stride);
-        const starts = new Int32Array(positions.length);
-        const operands = [
-          input,
-          Int32Array.from(positions),
-          table,
-          starts,
-          caches[0]!,
-          caches[1]!,
-          attentionMasks(),
-          out,
-        ];
-        await kernel.run(operands, positions.length * kvHeads);
-        return out;
-      };
-      const out = await run(q, queries);
-      for (const [t, position] of queries.entries()) {
-        for (let h = 0; h < heads; h++) {
-          const g = Math.floor(h / (heads / kvHeads));
-          const at = t * stride + h * width;
-          const from = Math.max(0, position - (shape.window ?? length) + 1);
-          const cell = (x: Float32Array, p: number, c: number): number =>
-            x[p * rowFloats(kvHeads * width) + g * width + c]!;
-          const weights = Array.from({ length: position - from + 1 }, (_, i) => {
-            let dot = 0;
-            for (let c = 0; c < width; c++) dot += q[at + c]! * cell(k, from + i, c);
-            return Math.exp(dot * shape.scale);
-          });
-          const total = weights.reduce((a, b) => a + b, 0);
-          const expected = Array.from(
-            { length: width },
-            (_, c) => weights.reduce((s, e, i) => s + e * cell(v, from + i, c), 0) / total,
-          );
-          close(out.subarray(at, at + width), expected, 1e-5, `${level} ${JSON.stringify(shape)} at ${position}`);
-        }
-        assert.deepEqual(
-          await run(q.slice(t * stride, (t + 1) * stride), [position]),
-          out.slice(t * stride, (t + 1) * stride),
-        );
-      }
-    }
 
     test("statistics of logits", async () => {
       const vocabulary = 256 * 19 + 5;

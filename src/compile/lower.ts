@@ -2,7 +2,8 @@
 import { assert } from "../core/errors.ts";
 import type { Dim, Graph, InputName, Node, NodeId, Op, OpKind, Rope } from "../graph/ir.ts";
 import { type WeightFormat, weightLayout } from "./layout.ts";
-import { lowerAttention } from "./lower/attention.ts";
+import { lowerAttention, lowerAttentionShares } from "./lower/attention.ts";
+import type { CacheType } from "./lower/cache-store.ts";
 import { lowerChain } from "./lower/chain.ts";
 import { type LinearShape, lowerTuned } from "./lower/linear.ts";
 import { lowerPanels, type PanelProduct } from "./lower/panels.ts";
@@ -29,6 +30,9 @@ export type Argument =
   | { readonly kind: "rope"; readonly rope: Rope; readonly width: number }
   /** Cache slot of each token, start of each token's table, the tables, the masks of `attentionMasks`. */
   | { readonly kind: "slots" | "starts" | "tables" | "masks" }
+  /** Into how many items each attention of the step is cut, and what they leave for each other. */
+  | { readonly kind: "shares" }
+  | { readonly kind: "partials"; readonly written: boolean }
   | { readonly kind: "count"; readonly dim: Dim };
 
 export interface Call {
@@ -38,8 +42,8 @@ export interface Call {
   readonly args: readonly Argument[];
   /** Its weights are read once for so many rows; where it is left out, once. */
   readonly block?: number;
-  /** Work items: `times`, for each row of `dim` (1 where it is a constant). */
-  readonly items: { readonly dim: Dim; readonly times: number };
+  /** Work items: `times`, for each row of `dim` (1 where it is a constant); each cut into the step's shares where `shared`. */
+  readonly items: { readonly dim: Dim; readonly times: number; readonly shared?: true };
 }
 
 export interface CacheShape {
@@ -63,6 +67,8 @@ interface Options {
   readonly target: Target;
   readonly formats: ReadonlyMap<string, WeightFormat>;
   readonly schedules?: ReadonlyMap<string, LinearSchedule>;
+  /** What keys and values are kept as; default f32. */
+  readonly cache?: CacheType;
 }
 
 /** Nodes that become one call; where they are a chain of products, `block` tokens at a time. */
@@ -134,7 +140,7 @@ class Lowering {
     if (block !== undefined) return this.#chainCall(group, products, block);
     if (group.length > 1) return this.#productCall(group, products, wanted);
     if (node.op.kind === "linear") return this.#linear(node);
-    if (node.op.kind === "attention") return this.#attention(node, node.op);
+    if (node.op.kind === "attention") return this.#attention(node, node.op, () => [this.#allocate(node)]);
     return this.#statistics(node, node.op.kind === "rowMaxima" ? lowerRowMaxima : lowerRowSums);
   }
 
@@ -149,6 +155,7 @@ class Lowering {
   }
 
   readonly #rowContext: RowContext = {
+    cache: () => this.#cacheType(),
     node: (id) => this.#node(id),
     source: (id) => this.#view(id),
     rows: (id) => this.#rows(id),
@@ -168,9 +175,7 @@ class Lowering {
     const { program, args, results } = rowGroup(steps, wanted, this.#rowContext, ids);
     const outs = (): readonly Argument[] => results.map(this.#result);
     if (first!.op.kind === "attention") {
-      const call = this.#attends(first!, first!.op, program);
-      this.#calls.push({ ...call, op: "attention", args: [...call.args, ...args, ...outs()] });
-      return;
+      return this.#attention(first!, first!.op, () => [...args, ...outs()], program);
     }
     const parts = products.map((node) => this.#product(node));
     const panels = { products: parts.map((part) => this.#scheduled(part)), rows: program };
@@ -229,35 +234,41 @@ class Lowering {
     return { format: this.#format(name), shape: { n: shape[0]!, k: shape[1]!, bias: bias.length > 0 }, args };
   }
 
-  #attention(node: Node, op: Extract<Op, { kind: "attention" }>): void {
-    const { kernel, args, items } = this.#attends(node, op);
-    this.#call(node, kernel, args, items);
-  }
+  #cacheType = (): CacheType => this.#options.cache ?? "f32";
 
-  /** Attention up to where its result goes, and the rows that follow it, if any, in the same kernel. */
-  #attends(
+  /** Attention and the rows that follow it, if any, in the same kernel; and once more for tokens that are cut into shares. */
+  #attention(
     node: Node,
     { layer, window, scale }: Extract<Op, { kind: "attention" }>,
+    results: () => readonly Argument[],
     then?: RowProgram,
-  ): Pick<Call, "kernel" | "args" | "items"> {
+  ): void {
     const [q, stored, , positions] = node.inputs;
     assert(this.#node(stored!).op.kind === "cacheStore", () => `%${node.id} attends to what is not in the cache`);
     const [dim, heads, width] = node.type.shape as [Dim, number, number];
     const kvHeads = Number(this.#node(stored!).type.shape[1]);
     this.#caches.push({ layer, kvHeads, width, heads, ...(window !== undefined && { window }) });
-    const shape = { heads, kvHeads, width, scale, window };
-    const key = `attention ${JSON.stringify(shape)} ${JSON.stringify(then)}`;
-    const kernel = this.#kernel(key, (t) => lowerAttention(t, shape, then));
+    const shape = { heads, kvHeads, width, scale, window, cache: this.#cacheType() };
+    const key = `${JSON.stringify(shape)} ${JSON.stringify(then)}`;
+    const kernel = this.#kernel(`attention ${key}`, (t) => lowerAttention(t, shape, then));
+    const combine = this.#kernel(`attention shares ${key}`, (t) => lowerAttentionShares(t, shape, then));
+    const position = this.#read(positions!);
     const args: readonly Argument[] = [
       this.#read(q!),
-      this.#read(positions!),
+      position,
       { kind: "tables" },
       { kind: "starts" },
       { kind: "cache", layer, part: "keys" },
       { kind: "cache", layer, part: "values" },
       { kind: "masks" },
+      { kind: "shares" },
+      { kind: "partials", written: true },
     ];
-    return { kernel, args, items: { dim, times: kvHeads } };
+    const rest = results();
+    const items = { dim, times: kvHeads } as const;
+    this.#calls.push({ op: "attention", kernel, args: [...args, ...rest], items: { ...items, shared: true } });
+    const partials = [position, { kind: "shares" }, { kind: "partials", written: false }] as const;
+    this.#calls.push({ op: "attention", kernel: combine, args: [...partials, ...rest], items });
   }
 
   #statistics(node: Node, lower: (t: Target, vocabulary: number) => TileProgram): void {
@@ -282,11 +293,11 @@ class Lowering {
     this.#push({ op: node.op.kind, kernel, args, items }, node, rowBytes);
   }
 
-  #push(call: Call, node: Node, rowBytes = rowBytesOf(widthOf(node))): void {
+  #push(call: Call, node: Node, rowBytes?: number): void {
     this.#calls.push({ ...call, args: [...call.args, this.#allocate(node, rowBytes)] });
   }
 
-  #allocate(node: Node, rowBytes: number): Argument {
+  #allocate(node: Node, rowBytes = rowBytesOf(widthOf(node))): Argument {
     const id = this.#buffers.push({ rows: node.type.shape[0]!, rowBytes }) - 1;
     this.#bufferOf.set(node.id, id);
     return { kind: "buffer", id, written: true };

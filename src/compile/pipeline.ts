@@ -8,6 +8,7 @@ import { verify } from "../graph/verify.ts";
 import type { Fusion } from "./fusion.ts";
 import { fuse } from "./fusion-groups.ts";
 import type { WeightFormat } from "./layout.ts";
+import type { CacheType } from "./lower/cache-store.ts";
 import { lowerGraph } from "./lower.ts";
 import type { LinearSchedule } from "./schedule/linear.ts";
 import { type Program, schedule } from "./schedule.ts";
@@ -27,6 +28,8 @@ export interface CompileOptions {
   readonly formats: ReadonlyMap<string, WeightFormat>;
   /** How products are scheduled, by `linearKey`; what is not there gets the analytical choice. */
   readonly schedules?: ReadonlyMap<string, LinearSchedule>;
+  /** What keys and values are kept as; default f32. */
+  readonly cache?: CacheType;
   /** An entry of `compile/pass`, run before all others. */
   readonly pass?: Pass;
   /** Most tokens and most output rows of a step. */

@@ -49,6 +49,7 @@ test("weights once, rows of tokens, the positions that a window leaves, two oper
     ["linear", 32 * 32 * 4 + 2 * 4 * row, 2 * 4 * 16 * 32],
     ["cacheStore", 4 * row + 4 * 128, 0],
     ["attention", 2 * 4 * row + 7 * 128, 4 * 13 * 2 * 16],
+    ["attention", 0, 0],
     ["gather", 4 * row + 2 * row, 0],
     ["linear", 64 * 32 * 4 + 2 * row + 2 * 256, 2 * 2 * 64 * 32],
   ];

@@ -35,6 +35,8 @@ export interface Work {
 }
 
 export function workOf(program: Program, call: ScheduledCall, step: StepShape, sizes: Sizes): Work {
+  // What shares of an attention leave for each other is no more than how it is computed.
+  if (call.args.some((a) => a.kind === "partials" && !a.written)) return { bytes: 0, operations: 0, arithmetic: "f32" };
   const tokens = step.sequences.reduce((n, s) => n + s.tokens, 0);
   const extent = (dim: Dim): number => (dim === "T" ? tokens : dim === "S" ? step.rows : dim);
   const bufferBytes = (id: number): number => extent(program.buffers[id]!.rows) * program.buffers[id]!.rowBytes;

@@ -1,7 +1,7 @@
 /** Plans of a launch policy as records in device memory: one list for each class of steps, its counters set each step. */
 import type { Launch, LaunchPlan } from "../compile/launch.ts";
 import { checkPlan } from "../compile/launch-order.ts";
-import { classOf, extentOf, launchCalls, type StepSize } from "../compile/launch-view.ts";
+import { classOf, itemsOf, launchCalls, type StepSize } from "../compile/launch-view.ts";
 import type { Program } from "../compile/schedule.ts";
 import { assert } from "../core/errors.ts";
 import { chunksPerThread } from "./call-list.ts";
@@ -86,7 +86,7 @@ export class LaunchLists {
 
   #make(most: StepSize): { readonly region: Region; readonly list: LaunchList } {
     const { threads } = this.#device;
-    const { calls, places } = launchCalls(this.#program, most, this.#weightBytes);
+    const { calls, places } = launchCalls(this.#program, most, threads, this.#weightBytes);
     const plan = this.#launch.policy.plan({ calls, threads });
     checkPlan({ calls, threads }, plan, this.#launch.id);
     const region = this.#write(plan, places);
@@ -128,12 +128,12 @@ export class LaunchLists {
 
   #prepare(plan: LaunchPlan, calls: readonly number[], region: Region): LaunchList["prepare"] {
     const words = new Int32Array(region.buffer, region.offset, (plan.length * record.stride) / 4);
-    const shares = this.#device.threads === 1 ? 1 : this.#device.threads * chunksPerThread;
+    const { threads } = this.#device;
+    const shares = threads === 1 ? 1 : threads * chunksPerThread;
     return (size) => {
       for (let i = 0; i < plan.length; i++) {
         const { from, to, thread } = plan[i]!;
-        const { dim, times } = this.#program.calls[calls[i]!]!.items;
-        const items = extentOf(dim, size) * times;
+        const items = itemsOf(this.#program.calls[calls[i]!]!, size, threads);
         const [begin, end] = [Math.round(from * items), Math.round(to * items)];
         assert(begin < end, () => `task ${i} of launch policy ${this.#launch.id} has none of ${items} items`);
         const at = (i * record.stride) / 4;

@@ -4,7 +4,8 @@
  *     program + regions ──► parameters ──► run(T, S): launch list of its class, counters set ──► device
  */
 
-import { extentOf, type StepSize } from "../compile/launch-view.ts";
+import { classOf, extentOf, type StepSize } from "../compile/launch-view.ts";
+import { sharesOf } from "../compile/lower/attention.ts";
 import type { Argument } from "../compile/lower.ts";
 import type { Program } from "../compile/schedule.ts";
 import type { TileProgram } from "../compile/tile.ts";
@@ -21,6 +22,8 @@ export interface Bindings {
   readonly starts: Region;
   readonly tables: Region;
   readonly masks: Region;
+  /** Of as many bytes as `partialsBytes` says. */
+  readonly partials: Region;
   rope(rope: Rope): Region;
   cache(layer: number, part: "keys" | "values"): Region;
 }
@@ -45,12 +48,13 @@ export function bind(
   const total = program.calls.reduce((n, call) => n + call.args.length, 0);
   const parameters = device.alloc(Math.max(64, total * 8));
   const words = new DataView(parameters.buffer, parameters.offset, parameters.bytes);
-  const counts: { readonly at: number; readonly dim: Dim }[] = [];
+  const counts: { readonly at: number; readonly dim: Dim | "shares" }[] = [];
   let next = 0;
   const installed = program.calls.map((call) => {
     const args = parameters.address + next;
     for (const argument of call.args) {
       if (argument.kind === "count") counts.push({ at: next, dim: argument.dim });
+      else if (argument.kind === "shares") counts.push({ at: next, dim: "shares" });
       else words.setBigUint64(next, BigInt(addressOf(argument, program, bindings)), true);
       next += 8;
     }
@@ -58,7 +62,8 @@ export function bind(
   });
   const lists = new LaunchLists(device, program, launch, installed, (name) => bindings.weights.get(name)!.bytes);
   const prepare = (size: StepSize): LaunchList => {
-    for (const { at, dim } of counts) words.setInt32(at, extentOf(dim, size), true);
+    const shares = sharesOf(classOf(size).tokens, device.threads);
+    for (const { at, dim } of counts) words.setInt32(at, dim === "shares" ? shares : extentOf(dim, size), true);
     const list = lists.of(size);
     list.prepare(size);
     return list;
@@ -120,7 +125,7 @@ function ofCall(span: Span, { plan, calls }: LaunchList, first: number, start: n
 }
 
 function addressOf(
-  argument: Exclude<Argument, { kind: "count" }>,
+  argument: Exclude<Argument, { kind: "count" | "shares" }>,
   program: Program<unknown>,
   bindings: Bindings,
 ): number {

@@ -1,7 +1,7 @@
 /** The `Runner` of compiled programs: fills a step's inputs, runs it, and shows its output rows. */
 
 import { rowFloats } from "../compile/layout.ts";
-import { attentionMasks } from "../compile/lower/attention.ts";
+import { attentionMasks, partialsBytes } from "../compile/lower/attention.ts";
 import { positionsPerBlock } from "../compile/lower/cache-store.ts";
 import { wholeRuns } from "../compile/lower/statistics.ts";
 import type { Program } from "../compile/schedule.ts";
@@ -99,6 +99,7 @@ export class CompiledRunner implements Runner {
       tables: words(sequencesMax * Math.ceil(context / positionsPerBlock)),
       inverseTemperatures: words(rowsMax),
       masks: words(attentionMasks().length),
+      partials: this.#alloc(device.threads === 1 ? 64 : partialsOf(parts.programs.step, context)),
       arena: this.#alloc(parts.programs.step.arenaBytes),
       ...(config.adapterRank !== undefined && { adapters: words(tokensMax * rowFloats(config.adapterRank)) }),
     };
@@ -314,6 +315,10 @@ export class CompiledRunner implements Runner {
     for (const region of this.#regions.splice(0)) this.device.free(region);
   }
 }
+
+/** The most that an attention of the program leaves between its shares. */
+const partialsOf = ({ caches }: AnyProgram, context: number): number =>
+  caches.reduce((most, shape) => Math.max(most, partialsBytes(shape, context)), 64);
 
 /** By content: a program from disk has copies. */
 function sameRope(a: Rope, b: Rope): boolean {

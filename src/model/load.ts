@@ -9,7 +9,7 @@ import { fusions, productsMax } from "../compile/fusion.ts";
 import { launches } from "../compile/launch.ts";
 import type { WeightFormat } from "../compile/layout.ts";
 import { attentionScratch } from "../compile/lower/attention.ts";
-import { positionsPerBlock } from "../compile/lower/cache-store.ts";
+import { blockBytes, type CacheType, positionsPerBlock } from "../compile/lower/cache-store.ts";
 import { chainScratchMax } from "../compile/lower/chain.ts";
 import { linearScratch } from "../compile/lower/linear.ts";
 import { panelScratch } from "../compile/lower/panels.ts";
@@ -34,6 +34,8 @@ export interface LoadOptions {
   /** Weights dequantised to f32, all arithmetic in f32: short for numerics `exact`. */
   readonly exact?: boolean;
   readonly numerics?: Numerics;
+  /** What keys and values are kept as; default f16, or f32 where the numerics are exact. */
+  readonly cacheType?: CacheType;
   readonly level?: Level;
   /** Most positions of one sequence; default and at most the model's. */
   readonly context?: number;
@@ -88,9 +90,11 @@ export async function loadRunner(checkpoint: Checkpoint, options: LoadOptions = 
   const { config } = checkpoint;
   const context = contextOf(checkpoint, options.context);
   const graph = await buildGraph(checkpoint);
-  const formats = formatsOf(graph, checkpoint, options.numerics ?? (options.exact ? "exact" : "default"));
+  const numerics = options.numerics ?? (options.exact ? "exact" : "default");
+  const cache = options.cacheType ?? (numerics === "exact" ? "f32" : "f16");
+  const formats = formatsOf(graph, checkpoint, numerics);
   const tokensMax = options.tokensMax ?? Math.min(defaults.tokensMax, context);
-  const kernelScratch = Math.max(attentionScratch(context), unpackScratch(graph, formats));
+  const kernelScratch = Math.max(attentionScratch(config.headWidth), unpackScratch(graph, formats));
   const scratchBytes = kernelScratch + rowScratchMax + Math.max(chainScratchMax, panelScratch(productsMax, tokensMax));
   const { fusion, launch } = await policies(options);
   const device = await openDevice(options.level, {
@@ -106,7 +110,7 @@ export async function loadRunner(checkpoint: Checkpoint, options: LoadOptions = 
       sequencesMax: options.sequencesMax ?? defaults.sequencesMax,
     };
     const schedules = options.schedules?.(device) ?? new Map();
-    const shared = { target: device.target, formats, fusion, schedules, ...limits };
+    const shared = { target: device.target, formats, fusion, schedules, cache, ...limits };
     const make = {
       step: () => program(device, graph, shared, options),
       embed: () => program(device, hiddenOfAll(graph), { ...shared, rowsMax: limits.tokensMax }, options),
@@ -120,9 +124,9 @@ export async function loadRunner(checkpoint: Checkpoint, options: LoadOptions = 
     const programs = { step: made?.step ?? (await make.step()), embed };
     options.meanwhile?.();
     const weights = await packing;
-    const blockBytes = config.layers * 2 * config.kvHeads * config.headWidth * positionsPerBlock * 4;
+    const ofBlock = config.layers * 2 * blockBytes({ kvHeads: config.kvHeads, width: config.headWidth, cache });
     const whole = Math.ceil(context / positionsPerBlock);
-    const blocks = options.blocks ?? Math.max(1, Math.min(8 * whole, Math.floor(defaults.cacheBytes / blockBytes)));
+    const blocks = options.blocks ?? Math.max(1, Math.min(8 * whole, Math.floor(defaults.cacheBytes / ofBlock)));
     const runner = new CompiledRunner({
       device,
       programs,
@@ -131,7 +135,7 @@ export async function loadRunner(checkpoint: Checkpoint, options: LoadOptions = 
       config,
       context,
       blocks,
-      blockBytes,
+      blockBytes: ofBlock,
       ...limits,
       adapters: checkpoint.adapters ?? [],
     });

@@ -63,7 +63,15 @@ export async function runGraph(
       all[i] = i;
     });
   const bindings: Bindings = {
-    ...{ arena: alloc(program.arenaBytes), weights, slots: small, starts: small, tables: small, masks: small },
+    ...{
+      arena: alloc(program.arenaBytes),
+      weights,
+      slots: small,
+      starts: small,
+      tables: small,
+      masks: small,
+      partials: small,
+    },
     inputs: { tokens, positions: small, rows, inverseTemperatures: small },
     rope: () => small,
     cache: () => small,

@@ -51,7 +51,15 @@ export async function openBranchy(
   }
   const small = alloc(64);
   const bindings: Bindings = {
-    ...{ arena: alloc(program.arenaBytes), weights, slots: small, starts: small, tables: small, masks: small },
+    ...{
+      arena: alloc(program.arenaBytes),
+      weights,
+      slots: small,
+      starts: small,
+      tables: small,
+      masks: small,
+      partials: small,
+    },
     inputs: { tokens: small, positions: small, rows: small, inverseTemperatures: small },
     rope: () => small,
     cache: () => small,

@@ -1,5 +1,6 @@
 /** Kernels of one operation on rows, with parameters in the order in which tests and benches give them. */
 import type { WeightFormat } from "../compile/layout.ts";
+import type { CacheLayout } from "../compile/lower/cache-store.ts";
 import { lowerRows } from "../compile/lower/row-kernel.ts";
 import type { Operand, RowWork } from "../compile/lower/row-work.ts";
 import { type RowOp, rowBytesOf } from "../compile/lower/rows.ts";
@@ -56,7 +57,7 @@ export const embedKernel = (
 ): TileProgram => single(target, { kind: "embed", format, n, k, scale }, [0, 0]);
 
 /** Parameters k, v, slots, cacheK, cacheV. */
-export function cacheStoreKernel(target: Target, kvHeads: number, width: number): TileProgram {
-  const stride = rowBytesOf(kvHeads * width);
-  return single(target, { kind: "cacheStore", kvHeads, width }, [stride, stride, 0, 0, 0]);
+export function cacheStoreKernel(target: Target, layout: CacheLayout): TileProgram {
+  const stride = rowBytesOf(layout.kvHeads * layout.width);
+  return single(target, { kind: "cacheStore", ...layout }, [stride, stride, 0, 0, 0]);
 }

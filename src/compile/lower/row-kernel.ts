@@ -252,7 +252,8 @@ class RowEmitter {
         return emitNarrow(b, bytes, this.#load(this.#operand(step, 0), bytes), home!);
       case "cacheStore": {
         const [k, v] = [row(0), row(1)];
-        return emitCacheStore(b, work, k, v, this.#entry(step, 2), this.#whole(step, 3), this.#whole(step, 4));
+        const [slot, cacheK, cacheV] = [this.#entry(step, 2), this.#whole(step, 3), this.#whole(step, 4)];
+        return emitCacheStore(b, work, k, v, slot, cacheK, cacheV, own);
       }
       default:
         assert(false, () => `${work.kind} should be lazy`);

@@ -1,6 +1,7 @@
 /** What a kernel over rows may do: plain data, so that equal kernels are generated once. */
 import { narrowRowBytes, quantLayout } from "../layout.ts";
 import type { Target } from "../tile.ts";
+import { type CacheLayout, cacheStoreScratch } from "./cache-store.ts";
 import type { EmbedShape } from "./embed.ts";
 import { ropeScratch } from "./rope.ts";
 import { type RowOp, rowBytesOf } from "./rows.ts";
@@ -24,7 +25,7 @@ export type RowWork =
   /** (x) */
   | { readonly kind: "narrow"; readonly k: number }
   /** (k, v, slots, cacheK, cacheV): gives no row. */
-  | { readonly kind: "cacheStore"; readonly kvHeads: number; readonly width: number };
+  | ({ readonly kind: "cacheStore" } & CacheLayout);
 
 /**
  * Where an operand comes from: an earlier step, what a product before the steps made, rows of memory `stride` bytes apart, or
@@ -96,8 +97,9 @@ export function needsHome({ steps }: RowProgram, index: number): boolean {
   return !isLazy(work) || readers.length !== 1 || needsRows(readers[0]!);
 }
 
-/** Scratch that a step needs beside the rows: for a rotation, or a block that is quantised in narrow vectors. */
+/** Scratch that a step needs beside the rows: for a rotation, rounded keys, or a block that is quantised in narrow vectors. */
 export function stepScratch({ work, inputs }: RowStep, target: Target): number {
   if (work.kind === "rope") return ropeScratch(work.width);
+  if (work.kind === "cacheStore") return cacheStoreScratch(work);
   return work.kind === "quantize" && inputs[0]!.from === "step" && target.lanes < 16 ? 128 : 0;
 }

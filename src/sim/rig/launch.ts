@@ -40,9 +40,10 @@ async function simulated(id: string, on: string, given: Given): Promise<Metrics>
   }
   const policy = await launches.create(id, given);
   const { program, weightBytes } = workload.program();
-  const { calls } = launchCalls(program, { tokens: workload.tokens, rows: 1 }, weightBytes);
-  const metrics: Record<string, number> = { calls: calls.length };
+  const metrics: Record<string, number> = {};
   for (const threads of [1, 2, 4]) {
+    const { calls } = launchCalls(program, { tokens: workload.tokens, rows: 1 }, threads, weightBytes);
+    metrics.calls = calls.length;
     const plan = policy.plan({ calls, threads });
     checkPlan({ calls, threads }, plan, id);
     const { nativeCalls, waits, seconds, utilisation } = simulateLaunch({ calls, threads }, plan);

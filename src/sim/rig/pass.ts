@@ -70,7 +70,7 @@ async function measure(id: string, where: Claim["where"], on: string, given: Giv
     return counted;
   }
   const policy = await launches.create("conflict-barrier");
-  const { calls } = launchCalls(program, { tokens: 1, rows: 1 }, weightBytes);
+  const { calls } = launchCalls(program, { tokens: 1, rows: 1 }, 2, weightBytes);
   const { seconds } = simulateLaunch({ calls, threads: 2 }, policy.plan({ calls, threads: 2 }));
   return { ...counted, microseconds: 1e6 * seconds };
 }
