@@ -50,8 +50,30 @@ export interface CopyRate {
   readonly bytesPerSecond: number;
   /** What a copy takes beside its bytes. */
   readonly latencySeconds: Seconds;
-  /** From when a copy has ended until who waits for it knows, measured; the next copy does not wait so long. */
-  readonly wakeSeconds?: Seconds;
+}
+
+/** What a machine takes beside units and the rate of copies, measured. */
+export interface MachineCosts {
+  /** Of copies in a direction that was idle; by how long it was, ascending from 0. */
+  readonly wakes: readonly Wake[];
+  /** Of waiting for a copy for long: from its end until computing goes on. */
+  readonly lateSeconds: Seconds;
+  /** Bytes within the arena, beside those of each block. */
+  readonly moveSeconds: Seconds;
+  readonly moveSecondsPerByte: number;
+  /** Bytes that another thread has copied are in its cache: what units that touch them next take more. */
+  readonly touchSecondsPerByte: number;
+  /** By what share of their time units are slower while copies of one direction move. */
+  readonly slowdown: number;
+}
+
+/** Threads that sleep longer take longer to wake. */
+export interface Wake {
+  readonly idleSeconds: Seconds;
+  /** What asking for a copy takes from computing. */
+  readonly askSeconds: Seconds;
+  /** From asking until it could end: so long even the smallest copy takes. */
+  readonly startSeconds: Seconds;
 }
 
 export interface MemoryView {
@@ -63,6 +85,8 @@ export interface MemoryView {
   readonly copy: CopyRate;
   /** What encoding or decoding takes, for each byte of the tensor as it was. */
   readonly codecSecondsPerByte: number;
+  /** Left out where nothing was measured. */
+  readonly costs?: MachineCosts;
 }
 
 /** Not kept for a use after `after`: its producer runs again, and what that reads, if it was dropped too. */

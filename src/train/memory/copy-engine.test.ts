@@ -33,6 +33,20 @@ for (const device of devices) {
   });
 }
 
+for (const device of devices) {
+  test(`more copies than the ring has places are all done, on ${device.level}`, async () => {
+    const arena = device.alloc(64);
+    const engine = await openCopyEngine(device, arena, 64, { bytesPerSecond: 1e9, latencySeconds: 0 });
+    const first = engine.copy("out", 0, 0, 64);
+    let last = first;
+    for (let i = 0; i < 1500; i++) last = engine.copy("out", 0, 0, 64);
+    engine.wait(last);
+    assert.ok(engine.done(first) && engine.done(last));
+    await engine.close();
+    device.free(arena);
+  });
+}
+
 test.after(async () => {
   for (const device of devices) await device.close();
 });

@@ -11,7 +11,7 @@ import type { Device, Region } from "../../device/device.ts";
 import { foreignMemory } from "../../device/foreign-memory.ts";
 import type { Seconds } from "../../time/clock.ts";
 import type { CopyRate } from "../memory.ts";
-import { type CopyStart, copyRing, now } from "./copy-ring.ts";
+import { awakeSeconds, type CopyStart, copyRing, now } from "./copy-ring.ts";
 import type { Ticket } from "./machine.ts";
 
 export interface CopyEngine {
@@ -51,25 +51,18 @@ export async function openCopyEngine(
   };
 }
 
-/** How much later than it should a copy is seen to have ended: threads sleep, and must wake. Uses the first bytes of the memories. */
-export function measuredWake(engine: CopyEngine, { bytesPerSecond, latencySeconds }: CopyRate, most: number): Seconds {
-  const bytes = Math.min(most, Math.ceil(bytesPerSecond * 0.5e-3));
-  const times = Array.from({ length: 9 }, () => {
-    const began = now();
-    engine.wait(engine.copy("out", 0, 0, bytes));
-    return Math.max(0, now() - began - latencySeconds - bytes / bytesPerSecond);
-  });
-  // What disturbs others disturbs this too: the better half counts.
-  return times.sort((a, b) => a - b)[times.length >> 2]!;
-}
-
 class Lane {
   readonly #worker: Worker;
   readonly #control: Int32Array;
   readonly #numbers: Float64Array;
+  readonly #rate: CopyRate;
+  /** When copies end, if their bytes move as fast as they may; the last one, and those in the ring. */
+  #last: Seconds = 0;
+  readonly #expected = new Float64Array(copyRing.jobs);
 
   constructor(start: CopyStart) {
     const { control, numbers } = copyRing(start.ring);
+    this.#rate = start.rate;
     this.#control = control;
     this.#numbers = numbers;
     this.#worker = new Worker(new URL("./copy-worker.js", import.meta.url), { workerData: start, execArgv: [] });
@@ -83,25 +76,35 @@ class Lane {
 
   copy(offset: number, hostOffset: number, bytes: number): number {
     const asked = Atomics.load(this.#control, copyRing.asked);
-    while (asked - Atomics.load(this.#control, copyRing.ended) >= copyRing.jobs) this.wait(asked - copyRing.jobs);
-    this.#numbers.set([offset, hostOffset, bytes, now()], (asked % copyRing.jobs) * copyRing.stride);
+    if (asked >= copyRing.jobs) this.wait(asked - copyRing.jobs);
+    const place = asked % copyRing.jobs;
+    const at = now();
+    this.#last = Math.max(this.#last, at) + this.#rate.latencySeconds + bytes / this.#rate.bytesPerSecond;
+    this.#expected[place] = this.#last;
+    this.#numbers.set([offset, hostOffset, bytes, at], place * copyRing.stride);
     Atomics.store(this.#control, copyRing.asked, asked + 1);
     Atomics.notify(this.#control, copyRing.asked);
     return asked;
   }
 
   done(job: number): boolean {
-    return Atomics.load(this.#control, copyRing.ended) > job;
+    // What stood in the ring before a later job was waited for then.
+    if (Atomics.load(this.#control, copyRing.asked) > job + copyRing.jobs) return true;
+    return Atomics.load(this.#control, copyRing.moved) > job && this.#end(job) <= now();
   }
 
   wait(job: number): void {
-    for (let ended = this.#ended(); ended <= job; ended = this.#ended()) {
-      Atomics.wait(this.#control, copyRing.ended, ended, 1000);
+    while (!this.done(job)) {
+      const moved = Atomics.load(this.#control, copyRing.moved);
+      const left = (moved > job ? this.#end(job) : this.#expected[job % copyRing.jobs]!) - now();
+      // A thread that is late is waited for, and tells when it is done.
+      if (left < -awakeSeconds) Atomics.wait(this.#control, copyRing.moved, moved, 1);
+      else if (left > awakeSeconds) Atomics.wait(this.#control, copyRing.moved, moved, (left - awakeSeconds) * 1e3);
     }
   }
 
-  #ended(): number {
-    return Atomics.load(this.#control, copyRing.ended);
+  #end(job: number): Seconds {
+    return this.#numbers[(job % copyRing.jobs) * copyRing.stride + 4]!;
   }
 
   async close(): Promise<void> {

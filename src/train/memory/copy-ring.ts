@@ -12,10 +12,10 @@ export interface CopyStart {
 }
 
 const jobs = 1024;
-/** Where in the device's memory, where in the host's, how many bytes (negative: no more), when it was asked for. */
-const stride = 4;
+/** Where in the device's memory, where in the host's, how many bytes (negative: no more), when it was asked for, when it ends. */
+const stride = 5;
 
-/** The counters of jobs asked for and ended, which never fall, and the jobs. The last word of the counters never changes. */
+/** The counters of jobs asked for and moved, which never fall, and the jobs. The last word of the counters never changes. */
 export function copyRing(ring: SharedArrayBuffer): { readonly control: Int32Array; readonly numbers: Float64Array } {
   return { control: new Int32Array(ring, 0, 16), numbers: new Float64Array(ring, 64, jobs * stride) };
 }
@@ -23,7 +23,10 @@ copyRing.jobs = jobs;
 copyRing.stride = stride;
 copyRing.bytes = 64 + jobs * stride * 8;
 copyRing.asked = 0;
-copyRing.ended = 1;
+copyRing.moved = 1;
 
 /** The same on every thread of the process. */
 export const now = (): Seconds => Number(process.hrtime.bigint()) / 1e9;
+
+/** Threads wake late: who waits sleeps until so long before the end, and looks at the clock from then on. */
+export const awakeSeconds = 150e-6;

@@ -7,8 +7,9 @@ import type { NodeId } from "../../graph/ir.ts";
 import type { Seconds } from "../../time/clock.ts";
 import type { Encoding, MemoryView, TensorId, UnitId } from "../memory.ts";
 import { aligned } from "./arena.ts";
-import { type CopyEngine, measuredWake, openCopyEngine } from "./copy-engine.ts";
+import { type CopyEngine, openCopyEngine } from "./copy-engine.ts";
 import { now } from "./copy-ring.ts";
+import { measuredCosts } from "./costs.ts";
 import { decode, encode, encodedBytes, type Windows } from "./encoding.ts";
 import type { MemoryMachine, OffsetOf, Ticket } from "./machine.ts";
 import { graphOfPart, inputName } from "./partition.ts";
@@ -71,8 +72,8 @@ export class DeviceMachine implements MemoryMachine {
       const { copy } = given.view;
       const hostBytes = hostOffsets(given).at(-1)!;
       const copies = await openCopyEngine(device, arena, hostBytes, copy);
-      const wakeSeconds = measuredWake(copies, copy, Math.min(capacity, hostBytes));
-      const step = { ...given, view: { ...given.view, capacity, copy: { ...copy, wakeSeconds } } };
+      const costs = measuredCosts(copies, arena, copy);
+      const step = { ...given, view: { ...given.view, capacity, costs } };
       return new DeviceMachine(step, arena, sessions, units, copies, pooledTensors(training, step));
     } catch (error) {
       units.close();

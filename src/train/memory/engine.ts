@@ -23,13 +23,17 @@ export class MemoryEngine {
   readonly #places: Place[];
   readonly #fail: Fail;
 
-  /** Places what is there before a step. Throws `OutOfMemory` where already that does not fit. */
-  constructor(view: MemoryView, machine: MemoryMachine, fail: Fail = outOfMemory) {
+  /**
+   * Places what is there before a step, or has it where it lies in another engine between two steps. Throws `OutOfMemory` where
+   * already that does not fit.
+   */
+  constructor(view: MemoryView, machine: MemoryMachine, fail: Fail = outOfMemory, as?: MemoryEngine) {
     this.#view = view;
     this.#machine = machine;
     this.#fail = fail;
-    this.#arena = new Arena(view.capacity);
-    this.#places = view.tensors.map(nowhere);
+    this.#arena = as === undefined ? new Arena(view.capacity) : as.#arena.copy();
+    this.#places = as === undefined ? view.tensors.map(nowhere) : as.#places.map((place) => ({ ...place }));
+    if (as !== undefined) return;
     for (const [id, { name, bytes, producer }] of view.tensors.entries()) {
       if (producer !== undefined) continue;
       const offset = this.#arena.alloc(bytes);
@@ -37,6 +41,11 @@ export class MemoryEngine {
       if (offset === undefined) throw fail(() => ({ name, bytes, unit: "the step", live: live() }), this.#arena);
       this.#places[id]!.offset = offset;
     }
+  }
+
+  /** Another engine, between the same two steps. */
+  twin(view: MemoryView, machine: MemoryMachine, fail: Fail = outOfMemory): MemoryEngine {
+    return new MemoryEngine(view, machine, fail, this);
   }
 
   /** Where a tensor that outlasts steps lies: what is bound, and outputs. */

@@ -97,6 +97,29 @@ for (const network of Object.keys(cases) as (keyof typeof networks)[]) {
   });
 }
 
+test("the simulator continues from where the step began, and decides what the engine decided", async () => {
+  const training = networks.inception;
+  const whole = await train("inception", { capacity: 1 << 28 });
+  const capacity = Math.floor(0.7 * (whole.records[0]!.peakBytes + whole.workspaceBytes));
+  const capped = await openCapped(device, training, { copy, capacity, offload: "on-demand" });
+  try {
+    fillInputs(capped, training);
+    for (let step = 0; step < steps; step++) {
+      const real = capped.step();
+      const modelled = capped.predict()!;
+      const decided = ({ evicted, outBytes, inBytes, packedBytes, peakBytes }: StepRecord) => {
+        return { evicted, outBytes, inBytes, packedBytes, peakBytes };
+      };
+      assert.ok(real.evicted.length > 0);
+      assert.deepEqual(decided(modelled), decided(real), `step ${step}`);
+    }
+    const unitSeconds = capped.view.units.map(() => 1);
+    assert.ok(capped.predict({ unitSeconds })!.seconds > unitSeconds.length, "units take what is given");
+  } finally {
+    await capped.close();
+  }
+});
+
 test("digits that are lost change the losses, and training goes on", async () => {
   const whole = await train("vgg", { capacity: 1 << 28 });
   for (const [bits, within] of [

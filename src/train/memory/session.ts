@@ -5,9 +5,11 @@
  */
 import { UserError } from "../../core/errors.ts";
 import type { Device, Region } from "../../device/device.ts";
-import type { CopyRate, Drop, MemoryPlan, MemoryView, StepRecord } from "../memory.ts";
+import type { Seconds } from "../../time/clock.ts";
+import type { CopyRate, Drop, MachineCosts, MemoryPlan, MemoryView, StepRecord } from "../memory.ts";
 import { offloads } from "../offload.ts";
 import { remats } from "../remat.ts";
+import { now } from "./copy-ring.ts";
 import { modelledUnit, type UnitRates } from "./cost.ts";
 import { DeviceMachine } from "./device-machine.ts";
 import { MemoryEngine } from "./engine.ts";
@@ -34,8 +36,14 @@ export interface CappedTraining {
    * with estimated and with measured times; policies that learn from steps may change the next ones too.
    */
   step(): StepRecord;
-  /** What the simulator says of a step under the last plan. */
-  predict(): StepRecord | undefined;
+  /**
+   * What the simulator says of the last step: from the state before it, under the same plan. Left out, units take what they took
+   * in it, and costs are those that were measured when it was opened.
+   */
+  predict(given?: {
+    readonly unitSeconds?: readonly Seconds[];
+    readonly costs?: Partial<MachineCosts>;
+  }): StepRecord | undefined;
   /** Where an input lies, or an output that replaces one; not to be kept beyond the next step. */
   region(name: string): Region;
   close(): Promise<void>;
@@ -71,6 +79,7 @@ export async function openCapped(
   let drops: readonly Drop[] = [];
   let plan: MemoryPlan | undefined;
   const records: StepRecord[] = [];
+  let before: MemoryEngine | undefined;
   const nextPlan = (): MemoryPlan => {
     if (plan !== undefined && records.length > (offloadPolicy === undefined ? 2 : learning)) return plan;
     // What was dropped stays so once times are known: offload plans build on it.
@@ -84,12 +93,17 @@ export async function openCapped(
     workspaceBytes: machine.workspaceBytes,
     step() {
       plan = nextPlan();
+      before = engine.twin(machine.view, machine);
       const record = engine.step(plan, by);
       view = measured(view, record);
       records.push(record);
       return record;
     },
-    predict: () => (plan === undefined ? undefined : price(view, plan)),
+    predict({ unitSeconds, costs } = {}) {
+      if (plan === undefined) return undefined;
+      const units = view.units.map((unit, id) => ({ ...unit, seconds: unitSeconds?.[id] ?? unit.seconds }));
+      return price({ ...view, units, costs: { ...view.costs!, ...costs } }, plan, before, now);
+    },
     region(name) {
       const tensor = tensorNamed(training, step, name);
       return machine.region(tensor, engine.offsetOf(tensor));
