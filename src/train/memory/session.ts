@@ -37,8 +37,8 @@ export interface CappedTraining {
    */
   step(): StepRecord;
   /**
-   * What the simulator says of the last step: from the state before it, under the same plan. Left out, units take what they took
-   * in it, and costs are those that were measured when it was opened.
+   * What the simulator says of the last step: from the state before it, under the same plan. With times for units, all else is as
+   * known before it too; without, its own are taken. Costs left out are those that were measured when it was opened.
    */
   predict(given?: {
     readonly unitSeconds?: readonly Seconds[];
@@ -79,7 +79,7 @@ export async function openCapped(
   let drops: readonly Drop[] = [];
   let plan: MemoryPlan | undefined;
   const records: StepRecord[] = [];
-  let before: MemoryEngine | undefined;
+  let before: { readonly engine: MemoryEngine; readonly view: MemoryView } | undefined;
   const nextPlan = (): MemoryPlan => {
     if (plan !== undefined && records.length > (offloadPolicy === undefined ? 2 : learning)) return plan;
     // What was dropped stays so once times are known: offload plans build on it.
@@ -93,16 +93,17 @@ export async function openCapped(
     workspaceBytes: machine.workspaceBytes,
     step() {
       plan = nextPlan();
-      before = engine.twin(machine.view, machine);
+      before = { engine: engine.twin(machine.view, machine), view };
       const record = engine.step(plan, by);
       view = measured(view, record);
       records.push(record);
       return record;
     },
     predict({ unitSeconds, costs } = {}) {
-      if (plan === undefined) return undefined;
-      const units = view.units.map((unit, id) => ({ ...unit, seconds: unitSeconds?.[id] ?? unit.seconds }));
-      return price({ ...view, units, costs: { ...view.costs!, ...costs } }, plan, before, now);
+      if (plan === undefined || before === undefined) return undefined;
+      const known = unitSeconds === undefined ? view : before.view;
+      const units = known.units.map((unit, id) => ({ ...unit, seconds: unitSeconds?.[id] ?? unit.seconds }));
+      return price({ ...known, units, costs: { ...known.costs!, ...costs } }, plan, before.engine, now);
     },
     region(name) {
       const tensor = tensorNamed(training, step, name);
