@@ -11,8 +11,8 @@ import type { Device, Region } from "../../device/device.ts";
 import { foreignMemory } from "../../device/foreign-memory.ts";
 import type { Seconds } from "../../time/clock.ts";
 import type { CopyRate } from "../memory.ts";
-import { awakeSeconds, type CopyStart, copyRing, now } from "./copy-ring.ts";
-import type { Ticket } from "./machine.ts";
+import { type CopyStart, copyRing, now } from "./copy-ring.ts";
+import { awakeSeconds, type Ticket } from "./machine.ts";
 
 export interface CopyEngine {
   /** Begins a copy of `bytes` between an offset of the arena and one of the host's memory. */

@@ -27,6 +27,3 @@ copyRing.moved = 1;
 
 /** The same on every thread of the process. */
 export const now = (): Seconds => Number(process.hrtime.bigint()) / 1e9;
-
-/** Threads wake late: who waits sleeps until so long before the end, and looks at the clock from then on. */
-export const awakeSeconds = 150e-6;

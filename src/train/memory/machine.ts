@@ -25,3 +25,6 @@ export interface MemoryMachine {
   /** What else the unit reads is in place. */
   decode(tensor: TensorId, as: Encoding, from: number, to: number, offsetOf: OffsetOf): void;
 }
+
+/** Threads wake late: who waits sleeps until so long before the end, and looks at the clock from then on. */
+export const awakeSeconds = 150e-6;

@@ -5,9 +5,8 @@
 import type { Seconds } from "../../time/clock.ts";
 import type { Encoding, MachineCosts, MemoryPlan, MemoryView, StepRecord, TensorId, UnitId } from "../memory.ts";
 import { copySeconds } from "../memory.ts";
-import { awakeSeconds } from "./copy-ring.ts";
 import { MemoryEngine } from "./engine.ts";
-import type { MemoryMachine, Ticket } from "./machine.ts";
+import { awakeSeconds, type MemoryMachine, type Ticket } from "./machine.ts";
 
 /** Where nothing was measured: memory is read and written, the rest takes no time. */
 const unmeasured: MachineCosts = {
