@@ -1,6 +1,6 @@
 /**
- * A step written by hand for tests of the training engine: a table of logits [V, V] for the next token, softmax, momentum. Small
- * enough that a process trains it in no time, and as sensitive to any lost bit as any other.
+ * A step written by hand for tests of the training engine: a table of logits [V, V] for the next token, softmax, momentum. A step
+ * takes microseconds, and any lost bit changes all that follow.
  */
 import { draw } from "../core/random.ts";
 import { firstNonFinite, type StateArray, type Step } from "../train/step.ts";

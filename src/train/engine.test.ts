@@ -85,8 +85,9 @@ test("a loss that is not finite ends it: with the step, the batch, where that be
 
 const child = fileURLToPath(new URL("../test/train-child.js", import.meta.url));
 
+/** The digest of its state at the end; `undefined` where it was killed before. */
 async function run(folder: string, kill: number, killAfterSeconds?: number): Promise<string | undefined> {
-  const process = spawn(globalThis.process.execPath, [child, folder, "60", String(kill)], {
+  const process = spawn(globalThis.process.execPath, [child, folder, "18", String(kill)], {
     stdio: ["ignore", "pipe", "inherit"],
   });
   let output = "";
@@ -100,19 +101,15 @@ async function run(folder: string, kill: number, killAfterSeconds?: number): Pro
   return output.replace("ready\n", "").trim();
 }
 
-test("killed at 50 random moments, also while it writes, it ends with the bits of an uninterrupted run", async (t) => {
+test("killed at 50 random moments, half within writes, the compiled step ends with an uninterrupted run's bits", async (t) => {
   const seed = 7;
   const random = stream(seed);
   const expected = await run(folderFor(t), 0);
-  assert.equal(expected?.length, 2 * 4 * 64);
+  assert.match(expected ?? "", /^[0-9a-f]{64}$/);
   let folder = folderFor(t);
   let kills = 0;
-  const finish = async (): Promise<void> => {
-    assert.equal(await run(folder, 0), expected, `seed ${seed}, after ${kills} kills`);
-    folder = folderFor(t);
-  };
   while (kills < 50) {
-    // Half by itself at an exact event, most of which are within a write; half from outside, whenever it comes.
+    // Half by itself at an exact moment within a write; half from outside, whenever it comes.
     const own = kills % 2 === 0;
     const ended = own ? await run(folder, 1 + Math.floor(random() * 60)) : await run(folder, 0, random() * 0.03);
     if (ended === undefined) kills++;
@@ -121,5 +118,5 @@ test("killed at 50 random moments, also while it writes, it ends with the bits o
       folder = folderFor(t);
     }
   }
-  await finish();
+  assert.equal(await run(folder, 0), expected, `seed ${seed}, after ${kills} kills`);
 });
