@@ -31,16 +31,9 @@ def main():
         write("tokens.json", lines(tokenized(model, token_strings.strings(1, 500, True))))
         write("tokens-more.json", lines(tokenized(model, token_strings.strings(2, 300, False))))
     if "greedy" in parts:
-        greedy(model, converted(model))
+        greedy(model, llama_cpp.converted(model))
     if "perplexity" in parts:
-        perplexity(model, converted(model))
-
-
-def converted(model):
-    path = os.path.join(llama_cpp.PEERS, os.path.basename(model).replace(".gguf", "-f32.gguf"))
-    if not os.path.exists(path):
-        llama_cpp.run("llama-quantize", "--allow-requantize", model, path, "F32", 2)
-    return path
+        perplexity(model, llama_cpp.converted(model))
 
 
 def ids_of(model, text):
@@ -65,29 +58,9 @@ def greedy(model, exact):
 
 
 def continuation(post, ids):
-    """Greedy tokens, and by how much each one's log-probability exceeds that of the next best."""
-    answer = post(
-        "/completion",
-        {
-            "prompt": ids,
-            "n_predict": STEPS,
-            "temperature": 0,
-            "n_probs": 2,
-            "cache_prompt": False,
-            "return_tokens": True,
-        },
-    )
-    steps = answer["completion_probabilities"]
-    for step in steps:
-        first, second = step["top_logprobs"][:2]
-        assert first["id"] == step["id"] or first["logprob"] == second["logprob"], step
-    margins = [step["top_logprobs"][0]["logprob"] - step["top_logprobs"][1]["logprob"] for step in steps]
-    return {
-        "tokens": [step["id"] for step in steps],
-        "margins": [round(margin, 5) for margin in margins],
-        "stop": answer["stop_type"],
-        "text": answer["content"],
-    }
+    found = llama_cpp.continuation(post, ids, STEPS)
+    margins = [round(margin, 5) for margin in found["margins"]]
+    return {"tokens": found["tokens"], "margins": margins, "stop": found["stop"], "text": found["text"]}
 
 
 def best_of(post, ids, count):

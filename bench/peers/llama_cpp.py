@@ -38,6 +38,14 @@ def run(tool, *arguments):
     return done.stdout.decode(), done.stderr.decode()
 
 
+def converted(model):
+    """The same weights as F32, so that answers are what the file says, not what int8 kernels make of it."""
+    path = os.path.join(PEERS, os.path.basename(model).replace(".gguf", "-f32.gguf"))
+    if not os.path.exists(path):
+        run("llama-quantize", "--allow-requantize", model, path, "F32", 2)
+    return path
+
+
 @contextmanager
 def server(model, *arguments, port=18765):
     """A llama-server that answers `post(path, body)`; ended on leaving."""
@@ -64,6 +72,23 @@ def server(model, *arguments, port=18765):
         process.terminate()
         process.wait()
         log.close()
+
+
+def continuation(post, ids, steps, **more):
+    """Greedy tokens after `ids`, and by how much each one's log-probability exceeds that of the next best."""
+    body = {"prompt": ids, "n_predict": steps, "temperature": 0, "n_probs": 2, "cache_prompt": False}
+    answer = post("/completion", {**body, "return_tokens": True, **more})
+    found = answer["completion_probabilities"]
+    for step in found:
+        first, second = step["top_logprobs"][:2]
+        assert first["id"] == step["id"] or first["logprob"] == second["logprob"], step
+    return {
+        "ids": ids,
+        "tokens": [step["id"] for step in found],
+        "margins": [step["top_logprobs"][0]["logprob"] - step["top_logprobs"][1]["logprob"] for step in found],
+        "stop": answer["stop_type"],
+        "text": answer["content"],
+    }
 
 
 def wait(address, process, seconds=120):

@@ -48,21 +48,9 @@ def train(folder, name, model, pre, kind):
 
 def continuation(post, prompt):
     ids = post("/tokenize", {"content": prompt, "add_special": True})["tokens"]
-    answer = post(
-        "/completion",
-        {
-            "prompt": ids,
-            "n_predict": STEPS,
-            "temperature": 0,
-            "n_probs": 2,
-            "cache_prompt": False,
-            "return_tokens": True,
-            "ignore_eos": True,
-        },
-    )
-    steps = answer["completion_probabilities"]
-    margins = [round(s["top_logprobs"][0]["logprob"] - s["top_logprobs"][1]["logprob"], 4) for s in steps]
-    return {"prompt": prompt, "ids": ids, "tokens": [s["id"] for s in steps], "margins": margins}
+    found = llama_cpp.continuation(post, ids, STEPS, ignore_eos=True)
+    margins = [round(margin, 4) for margin in found["margins"]]
+    return {"prompt": prompt, "ids": ids, "tokens": found["tokens"], "margins": margins}
 
 
 def main():

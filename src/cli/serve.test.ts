@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { copyFileSync, mkdirSync, mkdtempSync, rmSync, utimesSync } from "node:fs";
+import { copyFileSync, existsSync, mkdirSync, mkdtempSync, rmSync, utimesSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, test } from "node:test";
@@ -92,6 +92,30 @@ test("without a model it serves the newest of the cache, else heddle-tiny, and s
   const said = await serve();
   assert.ok(said.includes(join(models, "newest.gguf")), said);
   assert.doesNotMatch(said, /heddle pull/);
+});
+
+test("in an empty home heddle-tiny answers at once, with nothing fetched: a page, a sum, the curl command as printed", async () => {
+  const home = mkdtempSync(join(place, "empty-"));
+  // A proxy that is not there: whatever reached for the network would fail.
+  const nowhere = { HTTP_PROXY: "http://127.0.0.1:9", HTTPS_PROXY: "http://127.0.0.1:9" };
+  const server = startHeddle(["serve"], { HEDDLE_HOME: home, PORT: "0", ...nowhere });
+  const [, address, body] = await server.said(/^curl (\S+) .* -d '(.*)'$/m);
+  const { origin } = new URL(address!);
+  const page = await fetch(origin, { headers: { accept: "text/html" } });
+  assert.match(page.headers.get("content-type") ?? "", /^text\/html/);
+  assert.match(await page.text(), /<textarea|<input/);
+  const headers = { "content-type": "application/json" };
+  assert.equal((await fetch(address!, { method: "POST", headers, body: body! })).status, 200);
+  const messages = [{ role: "user", content: "What is 34 + 25?" }];
+  const asked = { method: "POST", headers, body: JSON.stringify({ model: "heddle-tiny", messages, temperature: 0 }) };
+  const answer = (await (await fetch(`${origin}/v1/chat/completions`, asked)).json()) as {
+    readonly choices: readonly { readonly message: { readonly content: string } }[];
+  };
+  assert.equal(answer.choices[0]!.message.content, "34 + 25 = 54 + 5 = 59.");
+  server.child.kill("SIGTERM");
+  assert.equal((await server.ended).code, 0);
+  // Compiled programs may be kept there, and no model.
+  assert.equal(existsSync(join(home, "models")), false);
 });
 
 test("a key is asked for where one was given", async () => {

@@ -3,6 +3,8 @@ import assert from "node:assert/strict";
 import { readFileSync, statSync } from "node:fs";
 import { test } from "node:test";
 import { shippedModel } from "../cli/cache.ts";
+import { renderChat } from "../model/chat.ts";
+import { loadRunner } from "../model/load.ts";
 import { openCheckpoint } from "../model/open.ts";
 import { chatTemplate, learnTokenizer } from "../train/tiny/format.ts";
 import { tinyShape } from "../train/tiny/recipe.ts";
@@ -56,6 +58,47 @@ test("its file is the recipe's: shape, pieces and template; 8 MB at most", async
   } finally {
     checkpoint.close();
   }
+});
+
+interface Greedy {
+  readonly content: string;
+  readonly rendered: string;
+  readonly ids: readonly number[];
+  readonly tokens: readonly number[];
+  /** By how much llama.cpp preferred each token to the next best, in log-probability. */
+  readonly margins: readonly number[];
+}
+
+test("llama.cpp's template, tokens and greedy answers, to the end of each", async () => {
+  const found: Greedy[] = JSON.parse(
+    readFileSync(new URL("../../fixtures/heddle-tiny/greedy.json", import.meta.url), "utf8"),
+  );
+  assert.ok(found.length >= 6 && found.some(({ tokens }) => tokens.length > 80));
+  const checkpoint = await openCheckpoint(shippedModel.path);
+  const blocks = Array.from({ length: 16 }, (_, i) => i);
+  for (const { content, rendered, ids } of found) {
+    const text = renderChat(checkpoint, [{ role: "user", content }]);
+    assert.equal(text, rendered);
+    assert.deepEqual(checkpoint.tokenizer.encode(text, { special: true }), ids);
+  }
+  for (const exact of [true, false]) {
+    const runner = await loadRunner(checkpoint, { exact, threads: 1, context: 160 });
+    for (const { content, ids, tokens, margins } of found) {
+      let [given, start] = [ids, 0];
+      for (const [i, token] of tokens.entries()) {
+        const { rows } = await runner.step([{ tokens: given, start, blocks, outputs: 1 }]);
+        const { logits } = rows[0]!;
+        // As weights are kept, activations are rounded: that may decide between tokens that are near to each other.
+        if (exact || margins[i]! > 0.2) {
+          assert.equal(logits.indexOf(Math.max(...logits)), token, `${content}, exact ${exact}: token ${i}`);
+        }
+        start += given.length;
+        given = [token];
+      }
+    }
+    await runner.close();
+  }
+  checkpoint.close();
 });
 
 test("the drawing of its training's loss is beside it", () => {
