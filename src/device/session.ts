@@ -48,7 +48,7 @@ export function bind(
   const total = program.calls.reduce((n, call) => n + call.args.length, 0);
   const parameters = device.alloc(Math.max(64, total * 8));
   const words = new DataView(parameters.buffer, parameters.offset, parameters.bytes);
-  const counts: { readonly at: number; readonly dim: Dim | "shares" }[] = [];
+  const counts: Count[] = [];
   let next = 0;
   const installed = program.calls.map((call) => {
     const args = parameters.address + next;
@@ -61,13 +61,7 @@ export function bind(
     return { kernel: handles[call.kernel]!, args };
   });
   const lists = new LaunchLists(device, program, launch, installed, (name) => bindings.weights.get(name)!.bytes);
-  const prepare = (size: StepSize): LaunchList => {
-    const shares = sharesOf(classOf(size).tokens, device.threads);
-    for (const { at, dim } of counts) words.setInt32(at, dim === "shares" ? shares : extentOf(dim, size), true);
-    const list = lists.of(size);
-    list.prepare(size);
-    return list;
-  };
+  const prepare = preparation(words, counts, lists, device.threads);
   return {
     run: (tokens, rows) => runList(device, prepare({ tokens, rows })),
     async timedRun(tokens, rows) {
@@ -92,6 +86,29 @@ export function bind(
       device.free(parameters);
       lists.close();
     },
+  };
+}
+
+/** A parameter that is a number of the step. */
+interface Count {
+  readonly at: number;
+  readonly dim: Dim | "shares";
+}
+
+/** Makes a list ready for a step. Of steps of one size in a row, the counts stay as they are. */
+function preparation(words: DataView, counts: readonly Count[], lists: LaunchLists, threads: number) {
+  let last: { readonly size: StepSize; readonly list: LaunchList } | undefined;
+  const listOf = (size: StepSize): LaunchList => {
+    if (last?.size.tokens === size.tokens && last.size.rows === size.rows) return last.list;
+    const shares = sharesOf(classOf(size).tokens, threads);
+    for (const { at, dim } of counts) words.setInt32(at, dim === "shares" ? shares : extentOf(dim, size), true);
+    last = { size, list: lists.of(size) };
+    return last.list;
+  };
+  return (size: StepSize): LaunchList => {
+    const list = listOf(size);
+    list.prepare(size);
+    return list;
   };
 }
 

@@ -196,12 +196,13 @@ function stamp(a: Assembler, place: number): void {
 
 const of = (offset: number): Memory => ({ base: reg.r12, offset });
 
-/** r12 the record, r13 how many are left, r15 this thread's scratch; r14 minus the items of the chunk at hand. */
+/** r12 the record, r13 how many are left, r15 this thread's scratch; r14 minus the items that this thread has done of the record. */
 function walk(a: Assembler, timed: boolean): void {
   const finished = a.label();
   const passed = a.label();
   const next = a.label();
   const whole = a.label();
+  const spent = a.label();
   a.mov(reg.r12, ctl(control.records));
   a.mov(reg.r13, ctl(control.count));
   const top = a.here();
@@ -210,25 +211,28 @@ function walk(a: Assembler, timed: boolean): void {
   if (timed) stamp(a, stamps.begin);
   enter(a, passed);
   if (timed) stamp(a, stamps.begin);
+  a.xor32(reg.r14, reg.r14);
   const claim = a.here();
   a.mov32(reg.rsi, of(record.chunk));
   a.mov(reg.rdx, reg.rsi);
   a.fetchAdd32(of(record.counter), reg.rsi);
   a.mov32(reg.rcx, of(record.items));
   a.cmp(reg.rsi, reg.rcx);
-  a.jumpIf("ge", passed);
+  a.jumpIf("ge", spent);
   a.add(reg.rdx, reg.rsi);
   a.cmp(reg.rdx, reg.rcx);
   a.jumpIf("le", whole);
   a.mov(reg.rdx, reg.rcx);
   a.bind(whole);
-  a.mov(reg.r14, reg.rsi);
+  a.add(reg.r14, reg.rsi);
   a.sub(reg.r14, reg.rdx);
   a.mov(reg.rdi, of(record.args));
   a.mov(reg.rcx, reg.r15);
   a.mov(reg.rax, of(record.kernel));
   a.call(reg.rax);
-  signal(a, claim);
+  a.jump(claim);
+  a.bind(spent);
+  signal(a, passed);
   a.bind(passed);
   if (timed) stamp(a, stamps.worked);
   a.immediate(7, of(record.barrier), 0, 0);
@@ -293,18 +297,22 @@ function enter(a: Assembler, passed: Label): void {
   a.bind(ready);
 }
 
-/** Counts the chunk as done, wakes who sleeps for the record if it was the last, and goes on to `claim`. */
-function signal(a: Assembler, claim: Label): void {
+/**
+ * Counts what this thread did as done, and wakes who sleeps for the record if that was the last of it; goes to `passed`. Once
+ * for all its chunks: other threads look at the word, and each look takes its line away.
+ */
+function signal(a: Assembler, passed: Label): void {
   a.immediate(7, of(record.signals), 0, 0);
-  a.jumpIf("e", claim);
+  a.jumpIf("e", passed);
+  a.test(reg.r14, reg.r14);
+  a.jumpIf("e", passed);
   a.mov(reg.rax, reg.r14);
   a.fetchAdd32(of(record.remaining), reg.rax);
   a.add(reg.rax, reg.r14);
-  a.jumpIf("ne", claim);
+  a.jumpIf("ne", passed);
   a.immediate(7, ctl(control.eventSleepers), 0, 0);
-  a.jumpIf("e", claim);
+  a.jumpIf("e", passed);
   a.movImmediate(reg.rax, 1);
   a.fetchAdd32(ctl(control.events), reg.rax);
   wake(a, control.events);
-  a.jump(claim);
 }
