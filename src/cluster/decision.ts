@@ -51,6 +51,8 @@ export interface Decision {
   /** Will never run here (admission control). */
   readonly reject?: readonly JobId[];
   readonly strict?: boolean;
+  /** All jobs that could run, first first, by a policy that ranks them: sharing may take others than those that fit. */
+  readonly order?: readonly JobId[];
   /** Decide again at this time, though nothing may have happened by then. */
   readonly wake?: Seconds;
 }

@@ -1,0 +1,54 @@
+/**
+ * Free GPUs of nodes to try places on, before anything is decided: what a policy uses that empties the whole cluster and
+ * fills it anew, or that wants to know whether a gang fits at all.
+ */
+import type { NodesView, Share } from "./node.ts";
+
+export class Bins {
+  readonly #nodes: NodesView;
+  readonly #free: Int32Array;
+
+  /** Every usable node, empty; or what is free of it now. */
+  constructor(nodes: NodesView, now: "empty" | "as-is" = "empty") {
+    this.#nodes = nodes;
+    this.#free = Int32Array.from(nodes.specs, ({ gpus }, node) =>
+      now === "as-is" ? nodes.free(node) : nodes.usable(node) ? gpus : 0,
+    );
+  }
+
+  /** Takes those very GPUs; false, and nothing is taken, where they are not free. */
+  hold(places: readonly Share[]): boolean {
+    if (!places.every(({ node, gpus }) => this.#free[node]! >= gpus)) return false;
+    for (const { node, gpus } of places) this.#free[node]! -= gpus;
+    return true;
+  }
+
+  release(places: readonly Share[]): void {
+    for (const { node, gpus } of places) this.#free[node]! += gpus;
+  }
+
+  /**
+   * The first node that has all of them; where no node is that large, the first empty nodes, and one more for the rest.
+   * Takes them, or returns undefined.
+   */
+  take(gpus: number, types?: readonly string[]): readonly Share[] | undefined {
+    const { specs, gpusMax } = this.#nodes;
+    const places: Share[] = [];
+    let left = gpus;
+    for (let node = 0; node < specs.length && left > gpusMax; node++) {
+      const { gpus: size, type } = specs[node]!;
+      if (size !== gpusMax || this.#free[node] !== size || types?.includes(type) === false) continue;
+      places.push({ node, gpus: size });
+      left -= size;
+    }
+    if (left > gpusMax) return undefined;
+    for (let node = 0; node < specs.length; node++) {
+      if (this.#free[node]! < left || types?.includes(specs[node]!.type) === false) continue;
+      if (places.some((share) => share.node === node)) continue;
+      places.push({ node, gpus: left });
+      this.hold(places);
+      return places;
+    }
+    return undefined;
+  }
+}

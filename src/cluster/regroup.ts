@@ -1,0 +1,105 @@
+/**
+ * From groups of jobs that are to run, to what must stop and start: whoever stays with others on the same GPUs goes on, and the
+ * whole cluster is packed anew only where the gangs do not fit beside what stays.
+ */
+import { Bins } from "./bins.ts";
+import type { ClusterView, Decision, Start } from "./decision.ts";
+import type { JobId, JobView } from "./job.ts";
+import type { Share } from "./node.ts";
+
+/** Jobs of one size that share the same GPUs; a job alone is a group of one. */
+export type Group = readonly JobView[];
+
+/** Where a group is to run, and who of it is there already. */
+interface Site {
+  readonly group: Group;
+  readonly on: readonly Share[];
+  readonly there: ReadonlySet<JobView>;
+}
+
+/**
+ * Runs these groups and nothing else, largest first where room is scarce. A group that fits nowhere is left out.
+ * `strict` and `order` of the decision are not set.
+ */
+export function regroup(view: ClusterView, groups: readonly Group[]): Decision {
+  const largestFirst = [...groups].sort((a, b) => b[0]!.gpus - a[0]!.gpus);
+  const sites = beside(view, largestFirst) ?? anew(view, largestFirst);
+  const staying = new Set<JobView>();
+  const start: Start[] = [];
+  for (const { group, on, there } of sites) {
+    for (const job of there) staying.add(job);
+    let leader = group.find((job) => there.has(job));
+    for (const job of group) {
+      if (there.has(job)) continue;
+      const id = job.spec.id;
+      start.push(leader === undefined ? { job: id, on } : { job: id, beside: leader.spec.id });
+      leader ??= job;
+    }
+  }
+  const stop: JobId[] = [];
+  for (const job of view.running) if (!staying.has(job)) stop.push(job.spec.id);
+  return { stop, start };
+}
+
+/** The groups that fit into an empty cluster, tried in this order; one that does not is passed over. */
+export function fitting(view: ClusterView, groups: readonly Group[]): readonly Group[] {
+  const bins = new Bins(view.nodes);
+  return groups.filter(([job]) => bins.take(job!.gpus, job!.spec.types) !== undefined);
+}
+
+/** Leaves every group where most of it is; undefined where the others find no room then. */
+function beside(view: ClusterView, groups: readonly Group[]): readonly Site[] | undefined {
+  const bins = new Bins(view.nodes);
+  const claimed = new Set<JobView>();
+  const sites: Site[] = [];
+  const homeless: Group[] = [];
+  for (const group of groups) {
+    const there = largestPart(view, group, claimed);
+    const on = there[0]?.places;
+    if (on === undefined || !bins.hold(on)) {
+      homeless.push(group);
+      continue;
+    }
+    for (const job of together(view, there[0]!)) claimed.add(job);
+    sites.push({ group, on, there: new Set(there) });
+  }
+  for (const group of homeless) {
+    const on = bins.take(group[0]!.gpus, group[0]!.spec.types);
+    if (on === undefined) return undefined;
+    sites.push({ group, on, there: new Set() });
+  }
+  return sites;
+}
+
+/** Packs everything from an empty cluster; a group stays only where it happens to be put where it is. */
+function anew(view: ClusterView, groups: readonly Group[]): readonly Site[] {
+  const bins = new Bins(view.nodes);
+  const claimed = new Set<JobView>();
+  const sites: Site[] = [];
+  for (const group of groups) {
+    const on = bins.take(group[0]!.gpus, group[0]!.spec.types);
+    if (on === undefined) continue;
+    const there = largestPart(view, group, claimed).filter((job) => isSame(job.places, on));
+    if (there.length > 0) for (const job of together(view, there[0]!)) claimed.add(job);
+    sites.push({ group, on, there: new Set(there) });
+  }
+  return sites;
+}
+
+/** The members that run together now on so many GPUs; the most of them, where parts of the group run in several places. */
+function largestPart(view: ClusterView, group: Group, claimed: ReadonlySet<JobView>): readonly JobView[] {
+  let best: readonly JobView[] = [];
+  for (const job of group) {
+    if (job.places.length === 0 || claimed.has(job)) continue;
+    if (job.places.reduce((n, share) => n + share.gpus, 0) !== job.gpus) continue;
+    const here = new Set(together(view, job));
+    const part = group.filter((other) => here.has(other));
+    if (part.length > best.length) best = part;
+  }
+  return best;
+}
+
+const together = (view: ClusterView, job: JobView): readonly JobView[] => [job, ...job.beside.map((id) => view.job(id))];
+
+const isSame = (a: readonly Share[], b: readonly Share[]): boolean =>
+  a.length === b.length && a.every(({ node, gpus }, i) => b[i]!.node === node && b[i]!.gpus === gpus);

@@ -1,0 +1,125 @@
+/** The groups of Muri: who is a candidate, what a period of a group lasts, and one round of matching. */
+import { Bins } from "../../bins.ts";
+import type { ClusterView, Decision } from "../../decision.ts";
+import { busySeconds, contention, efficiency, iterationSeconds, periodSeconds } from "../../interleave.ts";
+import type { JobView, Phases } from "../../job.ts";
+import { maximumWeightMatching } from "../../matching.ts";
+
+/** Jobs of one size that are to take turns. */
+export type Pack = readonly JobView[];
+
+/** By size, in the order in which sizes occur in the ranking. */
+export type Classes = Map<number, readonly Pack[]>;
+
+/** All jobs that could run, first first: as scheduling ranks them, else who runs, and then who waits. */
+export function ranking(view: ClusterView, decision: Decision): readonly JobView[] {
+  if (decision.order !== undefined) return decision.order.map((id) => view.job(id));
+  const started = new Set(decision.start.map(({ job }) => view.job(job)));
+  const stopped = new Set(decision.stop.map((id) => view.job(id)));
+  const goingOn = [...view.running].filter((job) => !started.has(job) && !stopped.has(job));
+  const rest = [...view.waiting, ...view.running].filter((job) => !started.has(job) && !goingOn.includes(job));
+  return [...goingOn, ...started, ...rest];
+}
+
+/** For every gang that fits into an empty cluster by rank, the next `perGang` jobs of its size. */
+export function candidates(view: ClusterView, ranked: readonly JobView[], perGang: number): Classes {
+  const bySize = new Map<number, JobView[]>();
+  for (const job of ranked) {
+    const same = bySize.get(job.gpus);
+    if (same === undefined) bySize.set(job.gpus, [job]);
+    else same.push(job);
+  }
+  const bins = new Bins(view.nodes);
+  const taken = new Map<number, number>();
+  const chosen = new Set<JobView>();
+  for (const job of ranked) {
+    if (chosen.has(job) || bins.take(job.gpus, job.spec.types) === undefined) continue;
+    const same = bySize.get(job.gpus)!;
+    const from = taken.get(job.gpus) ?? 0;
+    const to = Math.min(from + perGang, same.length);
+    for (let i = from; i < to; i++) chosen.add(same[i]!);
+    taken.set(job.gpus, to);
+  }
+  return new Map([...bySize].map(([gpus, same]) => [gpus, same.slice(0, taken.get(gpus) ?? 0).map((job) => [job])]));
+}
+
+/** What periods last, remembered by the phases in them: a trace has few models. */
+export class Periods {
+  readonly #known = new Map<string, number>();
+  readonly #measured: boolean;
+
+  constructor(measured: boolean) {
+    this.#measured = measured;
+  }
+
+  /** Seconds of one iteration of every job of the pack. */
+  of(pack: Pack): number {
+    const factor = this.#measured ? (contention[pack.length] ?? 1) : 1;
+    if (pack.length === 1) return factor * (iterationSeconds(pack[0]!.spec) ?? Number.POSITIVE_INFINITY);
+    const key = keyOf(pack);
+    let period = this.#known.get(key);
+    if (period === undefined) {
+      period = periodSeconds(pack.map(({ spec }) => spec.phases!));
+      this.#known.set(key, period);
+    }
+    return factor * period;
+  }
+
+  /** How much of all resources the two keep busy together; 0 where they cannot take turns. */
+  weight(a: Pack, b: Pack, jobsMax: number): number {
+    const both = [...a, ...b];
+    if (both.length > jobsMax || !both.every(({ spec }) => hasPhases(spec.phases))) return 0;
+    return efficiency(
+      both.map(({ spec }) => spec.phases!),
+      this.of(both),
+    );
+  }
+
+  /** Whether its jobs would be done sooner one after another. */
+  isWorse(pack: Pack): boolean {
+    return pack.length > 1 && this.of(pack) > pack.reduce((sum, job) => sum + this.of([job]), 0);
+  }
+}
+
+/** One round: a matching of the packs of one size; a pair is merged while `wanted` says that it must be. */
+export function merge(packs: readonly Pack[], periods: Periods, jobsMax: number, wanted: () => boolean): Pack[] {
+  const n = packs.length;
+  const mates = maximumWeightMatching(weightsOf(packs, periods, jobsMax), n);
+  const merged: Pack[] = [];
+  for (const [i, pack] of packs.entries()) {
+    const mate = mates[i]!;
+    if (mate === -1) merged.push(pack);
+    else if (mate < i && wanted()) merged.push([...packs[mate]!, ...pack]);
+    else if (mate < i) merged.push(packs[mate]!, pack);
+  }
+  return merged;
+}
+
+/** Packs of the same phases have the same weights: each kind is weighed with each other kind once. */
+function weightsOf(packs: readonly Pack[], periods: Periods, jobsMax: number): Float64Array {
+  const n = packs.length;
+  const kinds = new Map<string, number>();
+  const examples: Pack[] = [];
+  const kindOf = packs.map((pack) => {
+    const key = `${pack.length}:${keyOf(pack)}`;
+    const known = kinds.get(key);
+    if (known !== undefined) return known;
+    kinds.set(key, examples.length);
+    return examples.push(pack) - 1;
+  });
+  const table = examples.map((a) => examples.map((b) => periods.weight(a, b, jobsMax)));
+  const weights = new Float64Array(n * n);
+  for (let i = 0; i < n; i++) {
+    const row = table[kindOf[i]!]!;
+    for (let j = 0; j < n; j++) if (i !== j) weights[i * n + j] = row[kindOf[j]!]!;
+  }
+  return weights;
+}
+
+const hasPhases = (phases: Phases | undefined): boolean => phases !== undefined && busySeconds(phases) > 0;
+
+function keyOf(pack: Pack): string {
+  const key = ({ spec: { phases } }: JobView): string =>
+    phases === undefined ? "" : `${phases.storage},${phases.cpu},${phases.gpu},${phases.network}`;
+  return pack.map(key).sort().join("|");
+}
