@@ -59,7 +59,7 @@ class Matching {
   readonly #label: Uint8Array;
   /** By which edge an inner node was reached: from an outer vertex to a vertex inside of it. */
   readonly #entry: (Edge | undefined)[];
-  /** Of a vertex that is not outer: the outer vertex nearest to it. Of an outer vertex: the nearest in another outer node. */
+  /** The outer vertex of another node with the least slack to this one. */
   readonly #near: Int32Array;
   readonly #children: number[][] = [];
   /** `links[b][i]` joins child `i` of blossom `b` to the next one. */
@@ -92,31 +92,46 @@ class Matching {
   }
 
   #slack(u: number, v: number): number {
-    return (this.#dual[u] as number) + (this.#dual[v] as number) - (this.#w[u * this.#n + v] as number);
+    return this.#dual[u]! + this.#dual[v]! - this.#w[u * this.#n + v]!;
   }
 
   #edge(u: number, v: number): boolean {
-    return (this.#w[u * this.#n + v] as number) > 0;
+    return this.#w[u * this.#n + v]! > 0;
   }
 
   /** Whether the matching has grown by one edge. */
   #stage(): boolean {
-    const n = this.#n;
     this.#label.fill(free);
     this.#near.fill(-1);
     this.#queue = [];
-    const roots = new Set<number>();
-    for (let v = 0; v < n; v++) if (this.#mate[v] === -1) roots.add(this.#top[v] as number);
-    for (const root of roots) this.#becomeOuter(root);
-    if (roots.size === 0) return false;
-    for (;;) {
-      for (let x = this.#queue.pop(); x !== undefined; x = this.#queue.pop()) if (this.#scan(x)) return true;
-      const step = this.#step();
-      if (step === undefined) return false;
-      this.#shift(step.by);
-      if (step.expand !== undefined) this.#expand(step.expand);
-      else if (step.edge !== undefined && this.#tight(step.edge[0], step.edge[1])) return true;
+    let roots = 0;
+    for (const node of this.#nodes()) {
+      if (this.#mate[this.#base[node]!] !== -1) continue;
+      this.#becomeOuter(node);
+      roots++;
     }
+    if (roots === 0) return false;
+    for (;;) {
+      for (let i = 0; i < this.#queue.length; i++) if (this.#scan(this.#queue[i]!)) return true;
+      this.#queue = [];
+      const by = this.#step();
+      if (by === undefined) return false;
+      this.#shift(by);
+      for (const node of this.#nodes()) {
+        const edge = this.#nearest(node);
+        if (edge !== undefined && this.#slack(edge[0], edge[1]) === 0 && this.#tight(edge[0], edge[1])) return true;
+      }
+      for (const node of this.#nodes()) {
+        if (node >= this.#n && this.#label[node] === inner && this.#dual[node] === 0) this.#expand(node);
+      }
+    }
+  }
+
+  /** Outermost nodes: vertices, then blossoms. */
+  #nodes(): number[] {
+    const nodes: number[] = [];
+    for (let v = 0; v < this.#n; v++) if (this.#top[v] === v) nodes.push(v);
+    return [...nodes, ...[...this.#blossoms].sort((a, b) => a - b)];
   }
 
   #becomeOuter(node: number): void {
@@ -127,14 +142,43 @@ class Matching {
     }
   }
 
+  /** Of the edges from outer vertices elsewhere to a node that is free or outer, the one with the least slack. */
+  #nearest(node: number): Edge | undefined {
+    if (this.#top[node < this.#n ? node : this.#base[node]!] !== node || this.#label[node] === inner) return undefined;
+    let best: Edge | undefined;
+    let least = Number.POSITIVE_INFINITY;
+    for (const v of node < this.#n ? [node] : this.#leaves(node)) {
+      const near = this.#near[v]!;
+      if (near === -1 || this.#top[near] === node) continue;
+      const slack = this.#slack(near, v);
+      if (slack >= least) continue;
+      least = slack;
+      best = [near, v];
+    }
+    return best;
+  }
+
+  /** Looks for the nearest outer vertex of each vertex in a node, after the node has changed. */
+  #seek(node: number): void {
+    for (const v of this.#leaves(node)) {
+      this.#near[v] = -1;
+      for (let u = 0; u < this.#n; u++) {
+        if (!this.#edge(u, v) || this.#top[u] === node || this.#label[this.#top[u]!] !== outer) continue;
+        const near = this.#near[v]!;
+        if (near === -1 || this.#slack(u, v) < this.#slack(near, v)) this.#near[v] = u;
+      }
+    }
+  }
+
   /** Vertices in a node. */
   #leaves(node: number): number[] {
     if (node < this.#n) return [node];
     const out: number[] = [];
-    const stack = [node];
-    for (let at = stack.pop(); at !== undefined; at = stack.pop()) {
+    const open = [node];
+    for (let i = 0; i < open.length; i++) {
+      const at = open[i]!;
       if (at < this.#n) out.push(at);
-      else stack.push(...this.#kids(at));
+      else open.push(...this.#kids(at));
     }
     return out;
   }
@@ -153,15 +197,12 @@ class Matching {
     for (let y = 0; y < n; y++) {
       if (!this.#edge(x, y) || this.#top[y] === this.#top[x]) continue;
       const slack = this.#slack(x, y);
-      const label = this.#label[this.#top[y] as number];
-      if (slack === 0 && label !== inner) {
+      if (slack === 0 && this.#label[this.#top[y]!] !== inner) {
         if (this.#tight(x, y)) return true;
         continue;
       }
-      const at = label === outer ? x : y;
-      const other = label === outer ? y : x;
-      const near = this.#near[at] as number;
-      if (near === -1 || this.#top[near] === this.#top[at] || slack < this.#slack(near, at)) this.#near[at] = other;
+      const near = this.#near[y]!;
+      if (near === -1 || this.#top[near] === this.#top[y] || slack < this.#slack(near, y)) this.#near[y] = x;
     }
     return false;
   }
@@ -173,7 +214,7 @@ class Matching {
       this.#label[to] = inner;
       this.#entry[to] = [x, y];
       const mate = this.#mate[this.#base[to] as number] as number;
-      this.#becomeOuter(this.#top[mate] as number);
+      this.#becomeOuter(this.#top[mate]!);
       return false;
     }
     const meeting = this.#meeting(this.#top[x] as number, to);
@@ -210,9 +251,11 @@ class Matching {
     assert(b !== undefined, () => "more blossoms than a graph can have");
     const kids: number[] = [];
     const joints: Edge[] = [];
+    const wereInner: number[] = [];
     for (let at = this.#top[x] as number; at !== base; ) {
       const up = this.#up(at) as Rung;
       kids.push(at, up.inner);
+      wereInner.push(up.inner);
       joints.push([up.matched[1], up.matched[0]], up.entry);
       at = up.outer;
     }
@@ -223,6 +266,7 @@ class Matching {
     for (let at = this.#top[y] as number; at !== base; ) {
       const up = this.#up(at) as Rung;
       kids.push(at, up.inner);
+      wereInner.push(up.inner);
       joints.push(up.matched, [up.entry[1], up.entry[0]]);
       at = up.outer;
     }
@@ -237,52 +281,36 @@ class Matching {
     }
     this.#blossoms.add(b);
     for (const v of this.#leaves(b)) this.#top[v] = b;
-    // All are scanned anew: what was nearest to one may be inside now.
-    this.#becomeOuter(b);
+    this.#label[b] = outer;
+    for (const node of wereInner) this.#queue.push(...this.#leaves(node));
+    this.#seek(b);
   }
 
   /** The least change of duals that makes an edge tight or empties a blossom; undefined when the matching is the best. */
-  #step(): { by: number; edge?: Edge; expand?: number } | undefined {
-    const n = this.#n;
+  #step(): number | undefined {
+    let zero = Number.POSITIVE_INFINITY;
+    for (let v = 0; v < this.#n; v++) if (this.#label[this.#top[v]!] === outer) zero = Math.min(zero, this.#dual[v]!);
     let least = Number.POSITIVE_INFINITY;
-    let best: { by: number; edge?: Edge; expand?: number } | undefined;
-    for (let v = 0; v < n; v++) {
-      const label = this.#label[this.#top[v] as number];
-      if (label === outer && (this.#dual[v] as number) <= least) {
-        least = this.#dual[v] as number;
-        best = undefined;
-      }
-    }
-    for (let v = 0; v < n; v++) {
-      const label = this.#label[this.#top[v] as number];
-      const near = this.#near[v] as number;
+    for (let v = 0; v < this.#n; v++) {
+      const near = this.#near[v]!;
+      const label = this.#label[this.#top[v]!];
       if (near === -1 || label === inner || this.#top[near] === this.#top[v]) continue;
-      const by = this.#slack(near, v) / (label === outer ? 2 : 1);
-      if (by < least) {
-        least = by;
-        best = { by, edge: [near, v] };
-      }
+      least = Math.min(least, this.#slack(near, v) / (label === outer ? 2 : 1));
     }
-    for (const b of this.#blossoms) {
-      const by = (this.#dual[b] as number) / 2;
-      if (this.#label[b] === inner && by < least) {
-        least = by;
-        best = { by, expand: b };
-      }
-    }
-    return best;
+    for (const b of this.#blossoms) if (this.#label[b] === inner) least = Math.min(least, this.#dual[b]! / 2);
+    return zero <= least ? undefined : least;
   }
 
   #shift(by: number): void {
     if (by === 0) return;
     for (let v = 0; v < this.#n; v++) {
       const label = this.#label[this.#top[v] as number];
-      if (label === outer) (this.#dual[v] as number) -= by;
-      else if (label === inner) (this.#dual[v] as number) += by;
+      if (label === outer) this.#dual[v]! -= by;
+      else if (label === inner) this.#dual[v]! += by;
     }
     for (const b of this.#blossoms) {
-      if (this.#label[b] === outer) (this.#dual[b] as number) += 2 * by;
-      else if (this.#label[b] === inner) (this.#dual[b] as number) -= 2 * by;
+      if (this.#label[b] === outer) this.#dual[b]! += 2 * by;
+      else if (this.#label[b] === inner) this.#dual[b]! -= 2 * by;
     }
   }
 
@@ -314,6 +342,7 @@ class Matching {
       reached = step === 1 ? joint : [joint[1], joint[0]];
       at = after;
     }
+    for (const kid of kids) if (this.#label[kid] === free) this.#seek(kid);
     this.#label[b] = free;
     this.#spare.push(b);
   }

@@ -14,6 +14,8 @@ export interface TurnsOptions {
   readonly report: (event: ClusterEvent) => void;
   /** From launch to the first iteration; 0 unless given. */
   readonly startSeconds?: (job: JobSpec) => Seconds;
+  /** Whether those that share GPUs start at once, or one after another. */
+  readonly atOnce?: boolean;
   /**
    * Whether everything is launched again when the cluster is decided at `now`, after `before`; always, unless given. A controller of
    * rounds does it in those in which something has happened.
@@ -139,8 +141,11 @@ export class TurnsLauncher implements Launcher {
       group.length === 1
         ? aloneSeconds(spec)
         : periodSeconds(group.map((job) => job.phases!)) * (contention[group.length] ?? 1);
-    const startSeconds = this.#options.startSeconds ?? (() => 0);
-    if (again) progress.starting = group.reduce((sum, job) => sum + startSeconds(job), 0);
+    const { startSeconds = () => 0, atOnce = false } = this.#options;
+    if (again) {
+      const starts = group.map(startSeconds);
+      progress.starting = atOnce ? Math.max(...starts) : starts.reduce((a, b) => a + b, 0);
+    }
     const version = ++progress.version;
     const begin = progress.at + (this.#options.lastStart ? progress.starting : 0);
     const end = begin + progress.left * progress.period;
