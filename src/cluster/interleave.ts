@@ -44,6 +44,37 @@ export function periodSeconds(group: readonly Phases[]): Seconds {
   return best;
 }
 
+/** Remembers periods by the phases in them: a trace has few models, and a matching asks for every pair. */
+export class Periods {
+  readonly #kinds = new Map<string, number>();
+  readonly #kindOf = new WeakMap<Phases, number>();
+  readonly #periods = new Map<string, Seconds>();
+
+  /** The same number for the same phases. */
+  kind(phases: Phases): number {
+    let kind = this.#kindOf.get(phases);
+    if (kind !== undefined) return kind;
+    const key = `${phases.storage} ${phases.cpu} ${phases.gpu} ${phases.network}`;
+    kind = this.#kinds.get(key) ?? this.#kinds.size;
+    this.#kinds.set(key, kind);
+    this.#kindOf.set(phases, kind);
+    return kind;
+  }
+
+  /** Seconds of one period of two to four jobs, before contention. */
+  of(group: readonly Phases[]): Seconds {
+    const key = group
+      .map((phases) => this.kind(phases))
+      .sort((a, b) => a - b)
+      .join();
+    const known = this.#periods.get(key);
+    if (known !== undefined) return known;
+    const period = periodSeconds(group);
+    this.#periods.set(key, period);
+    return period;
+  }
+}
+
 /** The part of all resources that is busy when the group takes turns: what Muri's matching maximises (eq. 4). */
 export const efficiency = (group: readonly Phases[], period: Seconds): number =>
   group.reduce((sum, phases) => sum + busySeconds(phases), 0) / (slotCount * period);

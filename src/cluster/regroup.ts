@@ -41,6 +41,12 @@ export function regroup(view: ClusterView, groups: readonly Group[]): Decision {
   return { stop, start };
 }
 
+/** Empties the cluster and fills it with the first jobs that fit, whoever must move or stop for it. */
+export function refill(view: ClusterView, ranked: readonly JobView[]): Decision {
+  const alone = ranked.map((job) => [job]);
+  return { ...regroup(view, fitting(view, alone)), order: ranked.map(({ spec }) => spec.id) };
+}
+
 /** The groups that fit into an empty cluster, tried in this order; one that does not is passed over. */
 export function fitting(view: ClusterView, groups: readonly Group[]): readonly Group[] {
   const bins = new Bins(view.nodes);
@@ -99,7 +105,10 @@ function largestPart(view: ClusterView, group: Group, claimed: ReadonlySet<JobVi
   return best;
 }
 
-const together = (view: ClusterView, job: JobView): readonly JobView[] => [job, ...job.beside.map((id) => view.job(id))];
+const together = (view: ClusterView, job: JobView): readonly JobView[] => [
+  job,
+  ...job.beside.map((id) => view.job(id)),
+];
 
 const isSame = (a: readonly Share[], b: readonly Share[]): boolean =>
   a.length === b.length && a.every(({ node, gpus }, i) => b[i]!.node === node && b[i]!.gpus === gpus);

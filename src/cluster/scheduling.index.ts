@@ -4,4 +4,6 @@ import type { Scheduling } from "./scheduling.ts";
 
 export const schedulingIndex: Index<Scheduling> = {
   fifo: () => import("./scheduling/fifo.ts"),
+  "las-2d": () => import("./scheduling/las-2d.ts"),
+  srsf: () => import("./scheduling/srsf.ts"),
 };

@@ -1,6 +1,6 @@
 /** Shortest remaining service first: who has the fewest GPU-seconds left runs, whoever must stop for it. */
 import type { JobView } from "../job.ts";
-import { fitting, regroup } from "../regroup.ts";
+import { refill } from "../regroup.ts";
 import { scheduling } from "../scheduling.ts";
 
 export default scheduling({
@@ -11,7 +11,12 @@ export default scheduling({
     "A gang fits where one node has all its GPUs, or as many whole nodes as it needs; jobs are moved where that makes room (Tiresias's simulator and its descendants).",
   ],
   options: {
-    gpus: { default: 1, unit: "0 or 1", min: 0, help: "Whether a second on two GPUs counts twice (0: remaining time, SRTF)." },
+    gpus: {
+      default: 1,
+      unit: "0 or 1",
+      min: 0,
+      help: "Whether a second on two GPUs counts twice (0: remaining time, SRTF).",
+    },
   },
   claim: "baseline",
 
@@ -19,7 +24,8 @@ export default scheduling({
     const remaining = (job: JobView): number => {
       const { outlook, spec } = job;
       const rate = outlook?.rate(job.gpus, job.places.length || 1, "") ?? 0;
-      const seconds = rate > 0 ? (outlook!.total - outlook!.done) / rate : (spec.duration ?? Number.POSITIVE_INFINITY) - job.ran;
+      const seconds =
+        rate > 0 ? (outlook!.total - outlook!.done) / rate : (spec.duration ?? Number.POSITIVE_INFINITY) - job.ran;
       return gpus > 0 ? seconds * job.gpus : seconds;
     };
     return {
@@ -28,16 +34,7 @@ export default scheduling({
           .map((job) => ({ job, left: remaining(job) }))
           .sort((a, b) => a.left - b.left)
           .map(({ job }) => job);
-        return {
-          ...regroup(
-            view,
-            fitting(
-              view,
-              order.map((job) => [job]),
-            ),
-          ),
-          order: order.map(({ spec }) => spec.id),
-        };
+        return refill(view, order);
       },
     };
   },

@@ -6,7 +6,7 @@ import { slotCount } from "../interleave.ts";
 import type { JobView } from "../job.ts";
 import { fitting, regroup } from "../regroup.ts";
 import { sharing } from "../sharing.ts";
-import { candidates, merge, type Pack, Periods, ranking } from "./muri/packs.ts";
+import { candidates, merge, type Pack, Prices, ranking } from "./muri/packs.ts";
 
 export default sharing({
   title: "Muri",
@@ -27,16 +27,26 @@ export default sharing({
   ],
   options: {
     jobs: { default: slotCount, unit: "jobs", min: 1, help: "Most jobs that take turns on one GPU, up to 4." },
-    measured: { default: 1, unit: "0 or 1", min: 0, help: "Whether periods include what sharing was measured to cost." },
-    unpack: { default: 1, unit: "0 or 1", min: 0, help: "Whether a group that is slower than its jobs in turn is split." },
+    measured: {
+      default: 1,
+      unit: "0 or 1",
+      min: 0,
+      help: "Whether periods include what sharing was measured to cost.",
+    },
+    unpack: {
+      default: 1,
+      unit: "0 or 1",
+      min: 0,
+      help: "Whether a group that is slower than its jobs in turn is split.",
+    },
   },
-  claim: { metric: "averageJct", better: "lower", than: "exclusive", on: "interleaved", factor: 1.3, where: "sim" },
+  claim: { metric: "averageJct", better: "lower", than: "exclusive", on: "batch", factor: 1.6, where: "sim" },
 
   create({ jobs, measured, unpack }) {
     const jobsMax = Math.min(Math.floor(jobs), slotCount);
-    const periods = new Periods(measured > 0);
+    const prices = new Prices(measured > 0);
     const split = (pack: Pack): readonly Pack[] =>
-      unpack > 0 && periods.isWorse(pack) ? pack.map((job) => [job]) : [pack];
+      unpack > 0 && prices.isWorse(pack) ? pack.map((job) => [job]) : [pack];
     return {
       jobsMax,
       share(view, decision) {
@@ -51,7 +61,7 @@ export default sharing({
               required -= gpus;
               return true;
             };
-            if (required > total) classes.set(gpus, merge(packs, periods, jobsMax, wanted));
+            if (required > total) classes.set(gpus, merge(packs, prices, jobsMax, wanted));
           }
         }
         const packs = [...classes.values()].flat().flatMap(split);

@@ -4,7 +4,7 @@
  * in the authors' controller, and loses the time that its workload was measured to need to start.
  */
 
-import { contention, iterationSeconds, periodSeconds } from "../../cluster/interleave.ts";
+import { contention, iterationSeconds, Periods } from "../../cluster/interleave.ts";
 import type { JobId, JobSpec, Outlook } from "../../cluster/job.ts";
 import type { ClusterEvent, Launcher, Run } from "../../cluster/launcher.ts";
 import { UserError } from "../../core/errors.ts";
@@ -44,6 +44,7 @@ export class TurnsLauncher implements Launcher {
   readonly #options: TurnsOptions;
   readonly #jobs = new Map<JobId, Progress>();
   readonly #running = new Set<Progress>();
+  readonly #periods = new Periods();
   #settled: Seconds = Number.NEGATIVE_INFINITY;
 
   constructor(clock: Clock, options: TurnsOptions) {
@@ -140,7 +141,7 @@ export class TurnsLauncher implements Launcher {
     progress.period =
       group.length === 1
         ? aloneSeconds(spec)
-        : periodSeconds(group.map((job) => job.phases!)) * (contention[group.length] ?? 1);
+        : this.#periods.of(group.map((job) => job.phases!)) * (contention[group.length] ?? 1);
     const { startSeconds = () => 0, atOnce = false } = this.#options;
     if (again) {
       const starts = group.map(startSeconds);

@@ -1,7 +1,7 @@
 /** The groups of Muri: who is a candidate, what a period of a group lasts, and one round of matching. */
 import { Bins } from "../../bins.ts";
 import type { ClusterView, Decision } from "../../decision.ts";
-import { busySeconds, contention, efficiency, iterationSeconds, periodSeconds } from "../../interleave.ts";
+import { busySeconds, contention, efficiency, iterationSeconds, Periods } from "../../interleave.ts";
 import type { JobView, Phases } from "../../job.ts";
 import { maximumWeightMatching } from "../../matching.ts";
 
@@ -43,26 +43,21 @@ export function candidates(view: ClusterView, ranked: readonly JobView[], perGan
   return new Map([...bySize].map(([gpus, same]) => [gpus, same.slice(0, taken.get(gpus) ?? 0).map((job) => [job])]));
 }
 
-/** What periods last, remembered by the phases in them: a trace has few models. */
-export class Periods {
-  readonly #known = new Map<string, number>();
+/** What packs last, and what they are worth. */
+export class Prices {
+  readonly #periods = new Periods();
   readonly #measured: boolean;
 
+  /** With `measured`, a period includes what sharing was measured to cost. */
   constructor(measured: boolean) {
     this.#measured = measured;
   }
 
   /** Seconds of one iteration of every job of the pack. */
-  of(pack: Pack): number {
+  period(pack: Pack): number {
     const factor = this.#measured ? (contention[pack.length] ?? 1) : 1;
     if (pack.length === 1) return factor * (iterationSeconds(pack[0]!.spec) ?? Number.POSITIVE_INFINITY);
-    const key = keyOf(pack);
-    let period = this.#known.get(key);
-    if (period === undefined) {
-      period = periodSeconds(pack.map(({ spec }) => spec.phases!));
-      this.#known.set(key, period);
-    }
-    return factor * period;
+    return factor * this.#periods.of(pack.map(({ spec }) => spec.phases!));
   }
 
   /** How much of all resources the two keep busy together; 0 where they cannot take turns. */
@@ -71,20 +66,28 @@ export class Periods {
     if (both.length > jobsMax || !both.every(({ spec }) => hasPhases(spec.phases))) return 0;
     return efficiency(
       both.map(({ spec }) => spec.phases!),
-      this.of(both),
+      this.period(both),
     );
   }
 
   /** Whether its jobs would be done sooner one after another. */
   isWorse(pack: Pack): boolean {
-    return pack.length > 1 && this.of(pack) > pack.reduce((sum, job) => sum + this.of([job]), 0);
+    return pack.length > 1 && this.period(pack) > pack.reduce((sum, job) => sum + this.period([job]), 0);
+  }
+
+  /** Packs of the same key weigh the same with every other. */
+  key(pack: Pack): string {
+    return pack
+      .map(({ spec: { phases } }) => (hasPhases(phases) ? this.#periods.kind(phases!) : -1))
+      .sort((a, b) => a - b)
+      .join();
   }
 }
 
 /** One round: a matching of the packs of one size; a pair is merged while `wanted` says that it must be. */
-export function merge(packs: readonly Pack[], periods: Periods, jobsMax: number, wanted: () => boolean): Pack[] {
+export function merge(packs: readonly Pack[], prices: Prices, jobsMax: number, wanted: () => boolean): Pack[] {
   const n = packs.length;
-  const mates = maximumWeightMatching(weightsOf(packs, periods, jobsMax), n);
+  const mates = maximumWeightMatching(weightsOf(packs, prices, jobsMax), n);
   const merged: Pack[] = [];
   for (const [i, pack] of packs.entries()) {
     const mate = mates[i]!;
@@ -96,18 +99,18 @@ export function merge(packs: readonly Pack[], periods: Periods, jobsMax: number,
 }
 
 /** Packs of the same phases have the same weights: each kind is weighed with each other kind once. */
-function weightsOf(packs: readonly Pack[], periods: Periods, jobsMax: number): Float64Array {
+function weightsOf(packs: readonly Pack[], prices: Prices, jobsMax: number): Float64Array {
   const n = packs.length;
   const kinds = new Map<string, number>();
   const examples: Pack[] = [];
   const kindOf = packs.map((pack) => {
-    const key = `${pack.length}:${keyOf(pack)}`;
+    const key = prices.key(pack);
     const known = kinds.get(key);
     if (known !== undefined) return known;
     kinds.set(key, examples.length);
     return examples.push(pack) - 1;
   });
-  const table = examples.map((a) => examples.map((b) => periods.weight(a, b, jobsMax)));
+  const table = examples.map((a) => examples.map((b) => prices.weight(a, b, jobsMax)));
   const weights = new Float64Array(n * n);
   for (let i = 0; i < n; i++) {
     const row = table[kindOf[i]!]!;
@@ -117,9 +120,3 @@ function weightsOf(packs: readonly Pack[], periods: Periods, jobsMax: number): F
 }
 
 const hasPhases = (phases: Phases | undefined): boolean => phases !== undefined && busySeconds(phases) > 0;
-
-function keyOf(pack: Pack): string {
-  const key = ({ spec: { phases } }: JobView): string =>
-    phases === undefined ? "" : `${phases.storage},${phases.cpu},${phases.gpu},${phases.network}`;
-  return pack.map(key).sort().join("|");
-}
