@@ -40,7 +40,7 @@ export default sharing({
       help: "Whether a group that is slower than its jobs in turn is split.",
     },
   },
-  claim: { metric: "averageJct", better: "lower", than: "exclusive", on: "batch", factor: 1.6, where: "sim" },
+  claim: { metric: "averageJct", better: "lower", than: "exclusive", on: "interleaved", factor: 1.6, where: "sim" },
 
   create({ jobs, measured, unpack }) {
     const jobsMax = Math.min(Math.floor(jobs), slotCount);

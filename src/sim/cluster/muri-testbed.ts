@@ -2,13 +2,17 @@
  * Muri's testbed of 8 nodes with 8 V100 each, as a model: what its workloads need to start, and its controller, which stops and
  * launches everything again in each round of 360 s in which a job came or went.
  */
-import type { JobSpec } from "../../cluster/job.ts";
+import type { JobSpec, Phases } from "../../cluster/job.ts";
 import type { ClusterEvent } from "../../cluster/launcher.ts";
+import type { NodeSpec } from "../../cluster/node.ts";
 import type { Clock, Seconds } from "../../time/clock.ts";
 import { TurnsLauncher } from "./turns-launcher.ts";
-import { nodesOf } from "./workload.ts";
 
-export const muriNodes = nodesOf(8, 8);
+export const muriNodes: readonly NodeSpec[] = Array.from({ length: 8 }, (_, i) => ({
+  id: `v100-${i}`,
+  type: "v100",
+  gpus: 8,
+}));
 export const muriRoundSeconds: Seconds = 360;
 
 /** Seconds to start on 1, 2, 4, 8, 16 and 32 GPUs, as the authors measured them (`overhead_dict` of their simulator). */
@@ -22,6 +26,25 @@ const starts: Readonly<Record<string, readonly Seconds[]>> = {
   a2c: [38, 39, 39, 46, 46, 46],
   dqn: [5, 5, 6, 6, 8, 8],
 };
+
+/** Stages of an iteration on one GPU in seconds, about as the authors profiled them: loading, computing. */
+const stages: readonly (readonly [model: string, load: Seconds, gpu: Seconds])[] = [
+  ["vgg16", 0.08, 0.07],
+  ["resnet18", 0.72, 0.11],
+  ["shufflenet_v2_x1_0", 0.7, 0.06],
+  ["bert", 0.001, 0.16],
+  ["gpt2", 0.001, 0.41],
+  ["a2c", 0.51, 0.014],
+  ["dqn", 0.45, 0.008],
+];
+
+/** The i-th of these models for a job: its iterations and phases; gradients are exchanged where it has several GPUs. */
+export function muriPhases(i: number, { gpus, duration = 0 }: JobSpec) {
+  const [model, storage, gpu] = stages[i % stages.length]!;
+  const phases: Phases = { storage, cpu: 0, gpu, network: gpus === 1 ? 0 : 0.07 };
+  const iterations = Math.max(1, Math.round(duration / (storage + gpu + phases.network)));
+  return { model, class: model, phases, iterations };
+}
 
 export function muriStart({ model = "", gpus }: JobSpec): Seconds {
   const row = Object.hasOwn(starts, model) ? starts[model] : undefined;

@@ -9,6 +9,8 @@ import type { JobSpec, Phases } from "../../cluster/job.ts";
 import type { NodeSpec } from "../../cluster/node.ts";
 import { UserError } from "../../core/errors.ts";
 import { type Random, stream } from "../../core/random.ts";
+import { muriPhases, muriSimulator } from "./muri-testbed.ts";
+import type { ClusterSetup } from "./simulate.ts";
 import type { Speed } from "./steady-launcher.ts";
 
 export interface ClusterWorkload {
@@ -19,6 +21,8 @@ export interface ClusterWorkload {
   readonly restartSeconds: number;
   readonly stopSeconds: number;
   readonly roundSeconds?: number;
+  /** Another model than that of steady jobs. */
+  readonly launcher?: ClusterSetup["launcher"];
 }
 
 /** So many nodes alike, in racks of eight. */
@@ -145,6 +149,12 @@ const workloads: Readonly<Record<string, (seed: number) => ClusterWorkload>> = {
     jobs: generateJobs({ ...mix, jobs: 120, gap: 1 }, seed),
     speed: modelledSpeed,
     ...costs,
+  }),
+  /** Profiled workloads of eight models, modelled as Muri's simulator does. */
+  interleaved: (seed) => ({
+    nodes: nodesOf(4, 4),
+    jobs: generateJobs({ ...mix, jobs: 70, gap: 60 }, seed).map((job, i) => ({ ...job, ...muriPhases(i, job) })),
+    ...{ speed: modelledSpeed, ...costs, launcher: muriSimulator },
   }),
   /** One tenant floods the cluster, two others submit now and then. */
   tenants: (seed) => ({

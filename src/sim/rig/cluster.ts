@@ -16,10 +16,11 @@ import type { Metrics } from "../serve-metrics.ts";
 export async function measureCluster(name: string, on: string, options: Given = {}, seed = 1): Promise<Metrics> {
   const [id = name] = name.split("+");
   const policy = await policyOf(name, { [id.split("/").at(-1)!]: options });
-  const { nodes, jobs, roundSeconds, ...steady } = clusterWorkload(on, seed);
+  const { nodes, jobs, roundSeconds, launcher, ...steady } = clusterWorkload(on, seed);
   const reading = new ClusterReading(nodes);
   const rounds = roundSeconds === undefined ? {} : { roundSeconds };
-  streamCluster({ jobs, nodes, policy, steady, ...rounds }, reading.add);
+  const model = launcher === undefined ? {} : { launcher };
+  streamCluster({ jobs, nodes, policy, steady, ...rounds, ...model }, reading.add);
   const { averageJct, makespan, p99Jct, utilisation, fairness, deadlines, restarts, finished } = reading.metrics();
   return {
     ...{ jobs: jobs.length, finished, averageJct, makespan, p99Jct, utilisation },
