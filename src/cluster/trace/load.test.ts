@@ -1,0 +1,232 @@
+import assert from "node:assert/strict";
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { type TestContext, test } from "node:test";
+import { fileURLToPath } from "node:url";
+import { gzipSync } from "node:zlib";
+import type { JobSpec } from "../job.ts";
+import { loadTrace, traceFormats } from "./load.ts";
+
+const folder = fileURLToPath(new URL("../../../fixtures/trace/", import.meta.url));
+const fixture = (name: string): string => join(folder, name);
+const common = { tenant: "default", priority: 0, weight: 1 };
+const GiB = 1024 ** 3;
+
+function write(context: TestContext, name: string, content: string | Uint8Array): string {
+  const place = mkdtempSync(join(tmpdir(), "heddle-trace-"));
+  context.after(() => rmSync(place, { recursive: true, force: true }));
+  const path = join(place, name);
+  writeFileSync(path, content);
+  return path;
+}
+
+/** What the files of `fixtures/trace` hold; the file's name is the format's. */
+const expected: Readonly<Record<string, readonly Partial<JobSpec>[]>> = {
+  pollux: [
+    { ...common, id: "resnet-0", submit: 12, gpus: 2, model: "resnet", batch: 256 },
+    { ...common, id: "ncf-2", submit: 75, gpus: 1, model: "ncf", batch: 4096 },
+  ],
+  tiresias: [
+    { ...common, id: "0", submit: 0, gpus: 1, duration: 300, iterations: 900, model: "alexnet" },
+    { ...common, id: "1", submit: 20, gpus: 4, duration: 75, iterations: 150, model: "vgg13" },
+  ],
+  muri: [
+    {
+      ...{ ...common, id: "0", submit: 0, gpus: 2, duration: 900, iterations: 5000, model: "lstm", batch: 32 },
+      ...{ priority: 1, phases: { storage: 0.02, cpu: 0.1, gpu: 0.06, network: 0 } },
+    },
+    {
+      ...{ ...common, id: "1", submit: 1.5, gpus: 1, duration: 500, iterations: 2000, model: "cnn", batch: 64 },
+      phases: { storage: 0.2, cpu: 0.03, gpu: 0.02, network: 0 },
+    },
+  ],
+  elasticflow: [
+    {
+      ...{ ...common, id: "0", submit: 0, gpus: 2, duration: 600, iterations: 4000, model: "resnet50", batch: 128 },
+      ...{ deadline: 900, class: "deadline" },
+    },
+    {
+      ...{ ...common, id: "1", submit: 60, gpus: 1, duration: 300, iterations: 1000, model: "bert", batch: 32 },
+      class: "best effort",
+    },
+  ],
+  itp: [
+    { ...common, id: "b2", submit: 90, gpus: 1, duration: 30 },
+    { ...common, id: "a1", submit: 100, gpus: 8, duration: 600 },
+  ],
+  "itp-ef": [
+    {
+      ...{ ...common, id: "a1", submit: 100, gpus: 8, duration: 600, iterations: 3000, model: "bert", batch: 64 },
+      ...{ deadline: 900, class: "deadline" },
+    },
+  ],
+  gavel: [
+    {
+      ...{ ...common, id: "0", submit: 0, gpus: 2, iterations: 5000, model: "ResNet-18 (batch size 64)", batch: 64 },
+      ...{ class: "image_classification", command: ["python3", "main.py", "--batch_size", "64"] },
+    },
+    {
+      ...{ ...common, id: "1", submit: 120.5, gpus: 1, iterations: 800, model: "LM (batch size 20)", batch: 20 },
+      ...{ weight: 5, class: "language_modeling", command: ["python3", "main.py", "--batch_size", "20"] },
+    },
+  ],
+  "gavel-msr": [
+    {
+      ...{ ...common, id: "0", submit: 0, gpus: 1, iterations: 800, model: "LM (batch size 20)", batch: 20 },
+      command: ["python3", "main.py"],
+    },
+    { ...common, id: "1", submit: 50.25, gpus: 2, iterations: 4000, model: "A3C", command: ["python3", "main.py"] },
+  ],
+  shockwave: [
+    {
+      ...{ ...common, id: "0", submit: 0, gpus: 1, iterations: 700, model: "LM (batch size 10)", batch: 10 },
+      ...{ duration: 400, class: "gns", command: ["python3", "main.py"] },
+    },
+    {
+      ...{ ...common, id: "1", submit: 30, gpus: 4, iterations: 900, model: "ResNet-50 (batch size 64)", batch: 64 },
+      ...{ duration: 850, class: "static", command: ["python3", "main.py"] },
+    },
+  ],
+  philly: [
+    { ...common, id: "line-3", submit: 0, gpus: 1, duration: 60, tenant: "vc-a" },
+    { ...common, id: "line-2", submit: 1800, gpus: 2, duration: 600, tenant: "vc-b" },
+  ],
+  "philly-log": [{ ...common, id: "application_1", submit: 0, gpus: 3, duration: 660, tenant: "vc-a", class: "pass" }],
+  helios: [
+    { ...common, id: "102", submit: 0, gpus: 0, duration: 30, cpus: 4, tenant: "vcY", class: "failed" },
+    { ...common, id: "101", submit: 10, gpus: 8, duration: 3600, cpus: 32, tenant: "vcX", class: "completed" },
+  ],
+  acme: [
+    { ...common, id: "d2", submit: 0, gpus: 1, duration: 60, cpus: 16, tenant: "u2", class: "Evaluation" },
+    { ...common, id: "d1", submit: 60, gpus: 64, duration: 1200, cpus: 960, tenant: "u1", class: "Pretrain" },
+  ],
+  "alibaba-2020": [
+    { ...common, id: "j2", submit: 0, gpus: 1, duration: 50, cpus: 6, memoryBytes: 29.3 * GiB, class: "MISC" },
+    {
+      ...{ ...common, id: "j1", submit: 90, gpus: 4, duration: 615, cpus: 32, class: "V100" },
+      memoryBytes: 4 * 29.3 * GiB + 2 * 10 * GiB,
+    },
+  ],
+  "alibaba-2020-jobs": [
+    { ...common, id: "8", submit: 0, gpus: 4, duration: 90, cpus: 32, tenant: "u1", class: "V100" },
+    { ...common, id: "7", submit: 30, gpus: 1, duration: 400, cpus: 8, tenant: "u1", class: "T4" },
+  ],
+  "alibaba-2023": [
+    {
+      ...{ ...common, id: "pod-2", submit: 0, gpus: 1, duration: 60, cpus: 4, memoryBytes: 15258 * 1024 ** 2 },
+      ...{ class: "BE", types: ["V100M16", "V100M32"] },
+    },
+    {
+      ...{ ...common, id: "pod-1", submit: 100, gpus: 8, duration: 380, cpus: 88, memoryBytes: 320 * GiB },
+      class: "Burstable",
+    },
+  ],
+  slurm: [
+    {
+      ...{ ...common, id: "12_1", submit: 0, gpus: 1, duration: 1800, cpus: 4, memoryBytes: 4000 * 1024 ** 2 },
+      ...{ tenant: "speech", class: "gpu", priority: 50 },
+    },
+    {
+      ...{ ...common, id: "11", submit: 600, gpus: 2, duration: 90_030, cpus: 8, memoryBytes: 64 * GiB },
+      ...{ tenant: "vision", class: "gpu", priority: 100, types: ["v100"] },
+    },
+  ],
+};
+
+const fileOf = (format: string): string => {
+  const named = format === "slurm" ? "sacct" : format;
+  return fixture(readdirSync(folder).find((name) => name.replace(/\.\w+$/, "") === named)!);
+};
+
+test("every format has a fixture, is known by looking at it, and says the same if it is named", async () => {
+  assert.deepEqual(traceFormats.map(({ name }) => name).sort(), Object.keys(expected).sort());
+  for (const [format, jobs] of Object.entries(expected)) {
+    const trace = await loadTrace(fileOf(format));
+    assert.equal(trace.format, format);
+    assert.deepEqual(trace.jobs, jobs, format);
+    assert.deepEqual(await loadTrace(fileOf(format), { format }), trace, format);
+  }
+});
+
+test("bad rows are named by line with the reason, and passed over; jobs that cannot be replayed are counted", async () => {
+  const problems = async (format: string): Promise<unknown> => (await loadTrace(fileOf(format))).problems;
+  const leftOut = async (format: string): Promise<unknown> =>
+    Object.fromEntries((await loadTrace(fileOf(format))).leftOut);
+  assert.deepEqual(await problems("pollux"), [{ line: 3, reason: "num_replicas is 0, below 1" }]);
+  assert.deepEqual(await problems("gavel"), [{ line: 3, reason: "it has 2 fields, not 10" }]);
+  assert.deepEqual(await problems("helios"), [{ line: 5, reason: 'gpu_num is "one", not a number' }]);
+  assert.deepEqual(await problems("philly"), [
+    { line: 5, reason: 'timestamp is "2017-13-05 09:00:00", not a time such as 2026-01-31 23:59:59' },
+  ]);
+  assert.deepEqual(await problems("philly-log"), [
+    { line: 10, reason: "an attempt ends at 2017-10-07 01:00:00, before it starts at 2017-10-07 02:00:00" },
+    { line: 14, reason: 'submitted_time is "never", not a time such as 2017-10-07 01:11:39' },
+  ]);
+  assert.deepEqual(await problems("slurm"), [
+    { line: 7, reason: 'Submit is "Unknown", not a time such as 2026-01-31 23:59:59' },
+  ]);
+  assert.deepEqual(await leftOut("slurm"), { "ran for no time": 1, "had not ended": 1 });
+  assert.deepEqual(await leftOut("philly-log"), { "never ran": 1 });
+  assert.deepEqual(await leftOut("alibaba-2020"), { "had not ended": 1, "never ran": 1 });
+  assert.deepEqual(await leftOut("alibaba-2023"), { "never ran": 1 });
+});
+
+test("a line is counted over blank lines and quoted line ends; the same job twice is a bad row", async (context) => {
+  const text = `job_id,submission_time,duration,num_gpu\r\n\r\n"a\nb",0,5,1\r\n\r\nc,1,5,1\r\nc,2,5,1\r\nd,3,,1\r\n`;
+  const { jobs, problems } = await loadTrace(write(context, "itp.csv", `\ufeff${text}`));
+  assert.deepEqual(
+    jobs.map(({ id }) => id),
+    ["a\nb", "c"],
+  );
+  assert.deepEqual(problems, [
+    { line: 7, reason: "job c is in line 6 already" },
+    { line: 8, reason: "duration is empty" },
+  ]);
+});
+
+test("--strict stops at the first bad row", async () => {
+  await assert.rejects(loadTrace(fileOf("helios"), { strict: true }), {
+    name: "UserError",
+    message: /helios\.csv, line 5, as helios: gpu_num is "one", not a number\.\n {2}Correct the line/,
+  });
+  await assert.rejects(loadTrace(fileOf("philly-log"), { strict: true }), /line 10, as philly-log: an attempt ends/);
+  assert.equal((await loadTrace(fileOf("tiresias"), { strict: true })).jobs.length, 2);
+});
+
+test("an unknown format is shown with what is known", async (context) => {
+  await assert.rejects(loadTrace(write(context, "x.csv", "when,who,what\n1,2,3\n")), (error: Error) => {
+    assert.equal(error.name, "UserError");
+    assert.match(error.message, /x\.csv is of no format that is known: it begins with "when,who,what"/);
+    for (const { name } of traceFormats) assert.match(error.message, new RegExp(`^ +${name} `, "m"));
+    return true;
+  });
+  await assert.rejects(loadTrace(write(context, "empty", "")), /it is empty/);
+  await assert.rejects(
+    loadTrace(fileOf("helios"), { format: "helio" }),
+    /no format "helio".\n {2}Did you mean "helios"/,
+  );
+  await assert.rejects(loadTrace("/nowhere/at/all.csv"), /Cannot read .*there is no such file/);
+  await assert.rejects(loadTrace(folder), { name: "UserError" });
+  const bad = write(context, "bad.csv", "job_id,submission_time,duration,num_gpu\na,x,1,1\n");
+  await assert.rejects(loadTrace(bad), /has no jobs, read as itp: line 2: submission_time is "x", not a number/);
+  const open = write(context, "open.csv", 'job_id,submission_time,duration,num_gpu\n"a,0,1,1\n');
+  await assert.rejects(loadTrace(open), {
+    name: "UserError",
+    message: /is not a table as itp has it: Quote Not Closed/,
+  });
+});
+
+test("a file may be packed by gzip", async (context) => {
+  for (const format of ["itp", "philly-log"]) {
+    const plain = await loadTrace(fileOf(format));
+    const packed = await loadTrace(write(context, "packed.gz", gzipSync(readFileSync(fileOf(format)))));
+    assert.deepEqual(packed.jobs, plain.jobs);
+  }
+});
+
+test("Alibaba's tasks may come with a line of names", async (context) => {
+  const names = "job_name,task_name,inst_num,status,start_time,end_time,plan_cpu,plan_mem,plan_gpu,gpu_type";
+  const path = write(context, "tasks.csv", `${names}\n${readFileSync(fileOf("alibaba-2020"), "utf8")}`);
+  assert.deepEqual((await loadTrace(path)).jobs, expected["alibaba-2020"]);
+});

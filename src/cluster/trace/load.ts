@@ -1,0 +1,247 @@
+/**
+ * A trace from its file: the format is known by looking at the beginning, rows are read as they come, and what is wrong with a row
+ * is said with its line.
+ *
+ *     bytes (perhaps gzip) ─► head ─► format ─► rows ─► jobs, problems by line, counts of what was left out ─► sorted by submission
+ */
+import { createReadStream } from "node:fs";
+import { open, readFile } from "node:fs/promises";
+import { createGunzip, gunzipSync } from "node:zlib";
+import { CsvError, parse } from "csv-parse";
+import { nearest, UserError } from "../../core/errors.ts";
+import type { Seconds } from "../../time/clock.ts";
+import type { JobSpec } from "../job.ts";
+import type { DocumentFormat, Head, TableFormat, TraceFormat } from "./format.ts";
+import { gavelFormats } from "./gavel.ts";
+import { phillyLogFormat } from "./philly-log.ts";
+import { productionFormats } from "./production.ts";
+import { BadRow, LeftOut, Row } from "./row.ts";
+import { sacctFormat } from "./sacct.ts";
+import { simulatorFormats } from "./simulators.ts";
+
+export const traceFormats: readonly TraceFormat[] = [
+  ...simulatorFormats,
+  ...gavelFormats,
+  ...productionFormats,
+  phillyLogFormat,
+  sacctFormat,
+];
+
+export interface Problem {
+  readonly line: number;
+  readonly reason: string;
+}
+
+export interface Trace {
+  readonly path: string;
+  readonly format: string;
+  /** By submission; in the order of the file where that is equal. */
+  readonly jobs: readonly JobSpec[];
+  /** Rows that are no jobs, passed over. */
+  readonly problems: readonly Problem[];
+  /** Jobs that are right and cannot be replayed, by reason. */
+  readonly leftOut: ReadonlyMap<string, number>;
+  /** What its second 0 is: seconds since 1970 of a log with calendar times, else seconds of its own. */
+  readonly origin: Seconds;
+}
+
+export interface LoadOptions {
+  /** One of `traceFormats` by name, instead of looking. */
+  readonly format?: string;
+  /** The first bad row is an error. */
+  readonly strict?: boolean;
+}
+
+/** Throws a `UserError` for a file that cannot be read, that no format knows, or that has no job. */
+export async function loadTrace(path: string, { format: name, strict = false }: LoadOptions = {}): Promise<Trace> {
+  const head = headOf(await firstBytes(path));
+  const format = name === undefined ? knownFormat(head, path) : formatNamed(name);
+  const rows = new Collected(path, format, strict);
+  if (format.kind === "document") await readDocument(path, format, rows);
+  else await readTable(path, format, head, rows);
+  return rows.trace();
+}
+
+const headBytes = 65_536;
+
+async function firstBytes(path: string): Promise<Uint8Array> {
+  const file = await open(path).catch((error: NodeJS.ErrnoException) => {
+    throw new UserError(`Cannot read ${path}: ${error.code === "ENOENT" ? "there is no such file" : error.message}.`);
+  });
+  try {
+    const { buffer, bytesRead } = await file.read(new Uint8Array(headBytes), 0, headBytes, 0);
+    return buffer.subarray(0, bytesRead);
+  } catch (error) {
+    throw new UserError(`Cannot read ${path}: ${(error as Error).message}.`, "A trace is one file.");
+  } finally {
+    await file.close();
+  }
+}
+
+const isGzip = (bytes: Uint8Array): boolean => bytes[0] === 0x1f && bytes[1] === 0x8b;
+
+function headOf(bytes: Uint8Array): Head & { readonly gzip: boolean } {
+  const gzip = isGzip(bytes);
+  // The end of what was read is not the end of the stream: what could be unpacked is enough.
+  const plainBytes = gzip ? gunzipSync(bytes, { finishFlush: 2 }) : bytes;
+  const text = new TextDecoder().decode(plainBytes);
+  const firstLine = /^[^\r\n]*/.exec(text)![0];
+  const delimiter = ["\t", "|"].find((d) => firstLine.includes(d)) ?? ",";
+  const fields = firstLine.split(delimiter).map((field) => field.trim().replace(/^"(.*)"$/, "$1"));
+  return { text, firstLine, delimiter, fields, gzip };
+}
+
+function knownFormat(head: Head, path: string): TraceFormat {
+  const format = traceFormats.find((f) => f.knows(head));
+  if (format !== undefined) return format;
+  const seen = head.text === "" ? "it is empty" : `it begins with "${shortened(head.firstLine)}"`;
+  const all = traceFormats.map(({ name, looks }) => `    ${name.padEnd(18)}${looks}`).join("\n");
+  throw new UserError(
+    `${path} is of no format that is known: ${seen}.`,
+    `Known are\n${all}\n  --format NAME overrides.`,
+  );
+}
+
+const shortened = (text: string): string => (text.length > 120 ? `${text.slice(0, 120)}…` : text);
+
+function formatNamed(name: string): TraceFormat {
+  const format = traceFormats.find((f) => f.name === name);
+  if (format !== undefined) return format;
+  const names = traceFormats.map((f) => f.name);
+  const guess = nearest(name, names);
+  throw new UserError(
+    `There is no format "${name}".`,
+    guess !== undefined ? `Did you mean "${guess}"?` : `Formats: ${names.join(", ")}.`,
+  );
+}
+
+/** What is read of a file, until it is all there. */
+class Collected {
+  readonly #path: string;
+  readonly #format: TraceFormat;
+  readonly #strict: boolean;
+  #jobs: JobSpec[] = [];
+  readonly #lineOf = new Map<string, number>();
+  readonly #problems: Problem[] = [];
+  readonly #leftOut = new Map<string, number>();
+
+  constructor(path: string, format: TraceFormat, strict: boolean) {
+    this.#path = path;
+    this.#format = format;
+    this.#strict = strict;
+  }
+
+  add(line: number, read: () => JobSpec | undefined): void {
+    try {
+      const job = read();
+      if (job === undefined) return;
+      this.#checkNew(job.id, line);
+      this.#jobs.push(job);
+    } catch (error) {
+      if (error instanceof LeftOut) {
+        this.#leftOut.set(error.message, (this.#leftOut.get(error.message) ?? 0) + 1);
+      } else if (error instanceof BadRow) this.problem(line, error.message);
+      else throw error;
+    }
+  }
+
+  problem(line: number, reason: string): void {
+    if (this.#strict) {
+      throw new UserError(
+        `${this.#path}, line ${line}, as ${this.#format.name}: ${reason}.`,
+        "Correct the line, or leave out --strict to pass over it.",
+      );
+    }
+    this.#problems.push({ line, reason });
+  }
+
+  /** A job of several rows is named by each of them. */
+  #checkNew(id: string, line: number): void {
+    if (this.#format.kind === "table" && this.#format.merged !== undefined) return;
+    const first = this.#lineOf.get(id);
+    if (first !== undefined) throw new BadRow(`job ${id} is in line ${first} already`);
+    this.#lineOf.set(id, line);
+  }
+
+  trace(): Trace {
+    const { name, shifted = false } = this.#format;
+    const merged = this.#format.kind === "table" ? this.#format.merged?.(this.#jobs) : undefined;
+    const jobs = (merged ?? this.#jobs).toSorted((a, b) => a.submit - b.submit);
+    const first = jobs[0];
+    if (first === undefined) throw new UserError(this.#nothing());
+    const origin = shifted ? first.submit : 0;
+    return {
+      path: this.#path,
+      format: name,
+      jobs: origin === 0 ? jobs : jobs.map((job) => ({ ...job, submit: job.submit - origin })),
+      problems: this.#problems,
+      leftOut: this.#leftOut,
+      origin,
+    };
+  }
+
+  #nothing(): string {
+    const bad = this.#problems[0];
+    const why = bad === undefined ? "it has no rows that could be" : `line ${bad.line}: ${bad.reason}`;
+    const left = [...this.#leftOut].map(([reason, jobs]) => `; ${jobs} ${reason}`).join("");
+    return `${this.#path} has no jobs, read as ${this.#format.name}: ${why}${left}.`;
+  }
+}
+
+async function readTable(
+  path: string,
+  format: TableFormat,
+  head: Head & { readonly gzip: boolean },
+  rows: Collected,
+): Promise<void> {
+  const named = format.columns;
+  let row = named === undefined ? undefined : new Row(named);
+  const parser = parse({
+    bom: true,
+    delimiter: head.delimiter,
+    quote: format.quoted === true ? '"' : null,
+    relaxColumnCount: true,
+    relaxQuotes: true,
+    skipEmptyLines: true,
+    // Rows are used here, one by one, and never gathered by the parser.
+    onRecord: (fields: string[], { lines }) => {
+      if (row === undefined) row = new Row(fields.map((name) => name.trim()));
+      else use(row, fields, lines);
+      return null;
+    },
+  });
+  const use = (into: Row, fields: readonly string[], line: number): void => {
+    into.fields = fields;
+    into.line = line;
+    rows.add(line, () => format.job(checkedWidth(into, format)));
+  };
+  const file = createReadStream(path, { highWaterMark: 1 << 20 });
+  const source = head.gzip ? file.pipe(createGunzip()) : file;
+  await new Promise<void>((resolve, reject) => {
+    file.on("error", reject);
+    source.on("error", reject);
+    parser.on("error", reject).on("end", resolve).resume();
+    source.pipe(parser);
+  }).catch((error: unknown) => {
+    if (!(error instanceof CsvError)) throw error;
+    throw new UserError(`${path} is not a table as ${format.name} has it: ${error.message}.`);
+  });
+}
+
+/** A row that was cut off has its numbers in the wrong columns, where a format has no line that names them. */
+function checkedWidth(row: Row, format: TableFormat): Row {
+  const width = format.columns?.length;
+  if (width === undefined || row.fields.length === width) return row;
+  throw new BadRow(`it has ${row.fields.length} fields, not ${width}`);
+}
+
+async function readDocument(path: string, format: DocumentFormat, rows: Collected): Promise<void> {
+  const bytes = await readFile(path);
+  const text = new TextDecoder().decode(isGzip(bytes) ? gunzipSync(bytes) : bytes);
+  try {
+    for (const { line, read } of format.jobs(text)) rows.add(line, read);
+  } catch (error) {
+    if (!(error instanceof SyntaxError)) throw error;
+    throw new UserError(`${path} is not JSON as ${format.name} has it: ${error.message}.`);
+  }
+}
