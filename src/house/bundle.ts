@@ -8,6 +8,7 @@ import { relative, sep } from "node:path";
 import { fileURLToPath } from "node:url";
 import { build, type Plugin } from "vite";
 import { compilerHash } from "../device/compiler-hash.ts";
+import "./bundle-web.ts";
 
 const dist = fileURLToPath(new URL("../", import.meta.url));
 const cli = fileURLToPath(new URL("../cli/", import.meta.url));

@@ -1,0 +1,2 @@
+/** Styles are bundled; a module gets nothing of them. */
+declare module "*.css";
