@@ -48,7 +48,7 @@ export const winnerColumns: readonly Column[] = [
 
 export interface WinnerCell {
   readonly text: string;
-  /** How many times worse than the best; 1 for the best, `undefined` where that says nothing. */
+  /** How many times worse than the best; 1 for the best, `undefined` where that says nothing: all are equal, or one is 0. */
   readonly worse: number | undefined;
 }
 
@@ -72,12 +72,14 @@ export function winnersOf(names: readonly string[], summaries: readonly Summary[
     const values = summaries.map((summary) => summary[key]).filter((value) => Number.isFinite(value));
     return better === "lower" ? Math.min(...values) : Math.max(...values);
   });
+  const differs = winnerColumns.map(({ key }, k) => summaries.some((summary) => summary[key] !== best[k]));
   const rows = order.map((i) => {
     const summary = summaries[i]!;
     const cells = winnerColumns.map(({ key, better, write }, k) => {
       const value = summary[key];
       const ratio = better === "lower" ? value / best[k]! : best[k]! / value;
-      return { text: write(value), worse: value === best[k] ? 1 : Number.isFinite(ratio) ? ratio : undefined };
+      const worse = value === best[k] ? 1 : Number.isFinite(ratio) ? ratio : undefined;
+      return { text: write(value), worse: differs[k] ? worse : undefined };
     });
     return { name: names[i]!, finished: summary.finished, jobs: summary.jobs, cells };
   });

@@ -26,21 +26,23 @@ interface Figure {
   readonly yMax?: number;
   writeX(x: number): string;
   writeY(y: number): string;
+  writeAxis?(y: number): string;
   draw(state: State): Drawing;
 }
 
+const wholePercent = (share: number): string => `${Math.round(100 * share)} %`;
 const bins = 480;
 const quantiles = [0.1, 0.25, 0.5, 0.75, 0.9, 0.99];
 
 const figures: readonly Figure[] = [
   {
     ...{ id: "jct", title: "JCT: share of jobs that took at most so long", xName: "JCT", log: true, yMax: 1 },
-    ...{ writeX: duration, writeY: percent },
+    ...{ writeX: duration, writeY: percent, writeAxis: wholePercent },
     draw: (state) => distribution(state, duration, ({ end }, job) => end[job]! - state.report.jobs.submit[job]!),
   },
   {
     ...{ id: "utilisation", title: "Utilisation: share of GPUs in use", xName: "time", log: false, yMax: 1 },
-    ...{ writeX: duration, writeY: percent },
+    ...{ writeX: duration, writeY: percent, writeAxis: wholePercent },
     draw: (state) => {
       const gpus = state.report.nodeGpus.reduce((a, b) => a + b, 0);
       return overTime(state, percent, (policy, from, to) =>
@@ -60,7 +62,7 @@ const figures: readonly Figure[] = [
   },
   {
     ...{ id: "rho", title: "Fairness: share of jobs with at most this ρ", xName: "ρ", log: true, yMax: 1 },
-    ...{ writeX: plainNumber, writeY: percent },
+    ...{ writeX: plainNumber, writeY: percent, writeAxis: wholePercent },
     draw: (state) => distribution(state, plainNumber, ({ rho }, job) => rho[job]!),
   },
 ];
@@ -206,7 +208,7 @@ function plotOf(figure: Figure, { x, lines }: Drawing, state: State, host: HTMLE
     width: Math.max(240, host.clientWidth),
     height: 230,
     scales: {
-      x: { time: false, distr: figure.log ? 3 : 1 },
+      x: { time: false, distr: figure.log ? 3 : 1, range: (_, least, most) => [least, most] },
       y: { range: (_, __, most) => [0, figure.yMax ?? Math.max(1, most * 1.05)] },
     },
     series: [
@@ -233,9 +235,11 @@ function plotOf(figure: Figure, { x, lines }: Drawing, state: State, host: HTMLE
                 ),
             }
           : { incrs: timeSteps, space: 80 }),
-        values: (_, splits) => splits.map(figure.writeX),
+        // Of a logarithmic axis, uPlot would name powers of ten alone.
+        filter: (_, splits) => splits,
+        values: (_, splits) => splits.map((mark) => (mark == null ? "" : figure.writeX(mark))),
       },
-      { ...axis, size: 62, values: (_, splits) => splits.map(figure.writeY) },
+      { ...axis, size: 62, values: (_, splits) => splits.map(figure.writeAxis ?? figure.writeY) },
     ],
     cursor: { drag: { x: !figure.log, y: false }, points: { size: 6 } },
     legend: { live: true },

@@ -20,13 +20,20 @@ const orders: readonly Order[] = [
   { value: "restarts", text: "were restarted most", key: ({ policy }, job) => policy.restarts[job]! },
 ];
 
-const rowsMost = 50;
-const columns = ["job", "tenant", "class", "GPUs", "submitted", "first start", "end", "waited", "JCT", "restarts", "ρ"];
+const rowsMost = 25;
+const figures = ["GPUs", "submitted", "first start", "end", "waited", "JCT", "restarts", "ρ"];
+
+/** What all jobs have alike is no column. */
+const namesOf = ({ report: { tenants, classes } }: State): string[] => [
+  ...(tenants.length > 1 ? ["tenant"] : []),
+  ...(classes.length > 1 ? ["class"] : []),
+];
 
 export function addJobs(state: State, show: (job: number) => void): void {
   const host = byId("jobs");
   const caption = make("caption", {});
   const body = make("tbody", {});
+  const columns = ["job", ...namesOf(state), ...figures];
   const head = make("tr", {}, ...columns.map((name) => make("th", { scope: "col", textContent: name })));
   const order = select("job-order", orders, () => fill());
   const table = make("table", {}, caption, make("thead", {}, head), body);
@@ -66,8 +73,9 @@ function rowOf(state: State, job: number, show: (job: number) => void): HTMLTabl
     onclick: () => show(job),
   });
   const cells = [
-    report.tenants[jobs.tenant[job]!]!,
-    report.classes[jobs.class[job]!]!,
+    ...namesOf(state).map((name) =>
+      name === "tenant" ? report.tenants[jobs.tenant[job]!]! : report.classes[jobs.class[job]!]!,
+    ),
     count(jobs.gpus[job]!),
     ...[jobs.submit[job]!, policy.start[job]!, policy.end[job]!, waitOf(state, job), jctOf(state, job)].map(duration),
     count(policy.restarts[job]!),
