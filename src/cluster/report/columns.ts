@@ -28,6 +28,8 @@ export interface ReportPolicy {
   readonly restarts: Uint32Array;
   /** Finish-time fairness: what it took, over what a fair share of the cluster would have taken; NaN where that is not known. */
   readonly rho: Float64Array;
+  /** GPU-seconds held; those of GPUs that several jobs share, in equal parts. */
+  readonly held: Float64Array;
   readonly runJob: Uint32Array;
   readonly runStart: Float64Array;
   readonly runEnd: Float64Array;

@@ -14,7 +14,7 @@ const report: Report = {
   policies: [
     {
       ...{ name: "las", start: f(0, 10, Number.NaN), end: f(40, 20, Number.NaN), restarts: u(1, 0, 0) },
-      ...{ rho: f(1.5, 0.5, Number.NaN), coarseSeconds: 0 },
+      ...{ rho: f(1.5, 0.5, Number.NaN), held: f(60, 40, 0), coarseSeconds: 0 },
       ...{ runJob: u(0, 1, 0), runStart: f(0, 10, 20), runEnd: f(10, 20, 40), runSharers: u(1, 1, 1) },
       ...{ first: u(0, 1, 3, 4), shareNode: u(0, 0, 1, 1), shareGpus: u(2, 2, 2, 2) },
     },

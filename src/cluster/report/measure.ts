@@ -30,11 +30,12 @@ export function summarise(report: Report, policy: ReportPolicy, mask: Mask): Sum
   const rhos = sortedValues(mask, (i) => policy.rho[i]!);
   const waits = sortedValues(mask, (i) => policy.start[i]! - submit[i]!);
   const [from, to] = span(report, policy, mask);
-  let [jobs, restarts] = [0, 0];
+  let [jobs, restarts, held] = [0, 0, 0];
   for (let i = 0; i < mask.length; i++) {
     if (mask[i] === 0) continue;
     jobs++;
     restarts += policy.restarts[i]!;
+    held += policy.held[i]!;
   }
   const gpus = report.nodeGpus.reduce((a, b) => a + b, 0);
   return {
@@ -45,7 +46,7 @@ export function summarise(report: Report, policy: ReportPolicy, mask: Mask): Sum
     p99Jct: quantileOf(jcts, 0.99),
     makespan: to - from,
     averageWait: meanOf(waits),
-    utilisation: busySeconds(policy, mask) / (gpus * (to - from)),
+    utilisation: held / (gpus * (to - from)),
     worstRho: rhos.length === 0 ? Number.NaN : rhos[rhos.length - 1]!,
     averageRho: meanOf(rhos),
     unfair: rhos.length === 0 ? Number.NaN : rhos.filter((rho) => rho > 1.05).length / rhos.length,
@@ -92,15 +93,6 @@ export function gpusOfRun(policy: ReportPolicy, run: number): number {
   let gpus = 0;
   for (let s = policy.first[run]!; s < policy.first[run + 1]!; s++) gpus += policy.shareGpus[s]!;
   return gpus / policy.runSharers[run]!;
-}
-
-function busySeconds(policy: ReportPolicy, mask: Mask): number {
-  let busy = 0;
-  for (let r = 0; r < policy.runJob.length; r++) {
-    if (mask[policy.runJob[r]!] === 0) continue;
-    busy += (policy.runEnd[r]! - policy.runStart[r]!) * gpusOfRun(policy, r);
-  }
-  return busy;
 }
 
 /** Times of equal distance, with what is true between each and the next on average. */
