@@ -35,6 +35,7 @@ const commands: Readonly<Record<string, Listed>> = {
   show: { summary: "show one technique", load: () => import("./command/show.ts") },
   check: { summary: "test the claims of techniques", load: () => import("./command/check.ts") },
   run: { summary: "run a technique's claim against its baseline", load: () => import("./command/run.ts") },
+  cluster: { summary: "replay a trace of jobs, and schedule machines", load: () => import("./command/cluster.ts") },
   replay: { summary: "replay a recorded log of a server", load: () => import("./command/replay.ts") },
 };
 

@@ -1,0 +1,175 @@
+/** `heddle cluster why`: why a job waited, told from the log of decisions: one that a scheduler wrote, or that a replay makes. */
+import { createReadStream } from "node:fs";
+import { createInterface } from "node:readline";
+import type { Command } from "commander";
+import type { LogHeader, LogLine } from "../../cluster/log.ts";
+import type { NodeSpec } from "../../cluster/node.ts";
+import { count, duration, percent } from "../../cluster/report/words.ts";
+import { type Moment, type Rival, type Spell, WaitReading, type WaitStory } from "../../cluster/why.ts";
+import { nearest, UserError } from "../../core/errors.ts";
+import { streamTask } from "../../sim/cluster/replay-task.ts";
+import {
+  addTraceOptions,
+  checkOptionsUsed,
+  openTrace,
+  sayNotes,
+  type TraceArguments,
+  taskOf,
+} from "../cluster-trace.ts";
+import { print, printJson } from "../terminal.ts";
+
+interface Arguments extends TraceArguments {
+  readonly log?: string;
+  readonly policy?: string;
+  readonly json?: boolean;
+}
+
+export function define(command: Command): void {
+  command
+    .argument("<job>", "its id")
+    .argument("[trace]", "a file of jobs, to be replayed under --policy")
+    .option("--log <file>", "log.jsonl of a scheduler's folder, instead of a trace")
+    .option("--policy <id>", "entries of slots joined by +");
+  addTraceOptions(command);
+  command.option("--json", "print {policy, spec, waited, ran, spells, rivals, moments, …}").action(run);
+}
+
+interface Told {
+  readonly policy: string;
+  readonly nodes: readonly NodeSpec[];
+  readonly story: WaitStory;
+}
+
+async function run(job: string, trace: string | undefined, given: Arguments): Promise<void> {
+  const both = given.log !== undefined && trace !== undefined;
+  if (both || (given.log === undefined && trace === undefined)) {
+    throw new UserError("heddle cluster why needs one log to read.", "Give --log FILE, or a trace and --policy.");
+  }
+  const told = given.log !== undefined ? await fromLog(job, given.log) : await fromTrace(job, trace!, given);
+  if (given.json) printJson({ policy: told.policy, ...told.story });
+  else tell(told);
+}
+
+async function fromTrace(id: string, path: string, given: Arguments): Promise<Told> {
+  if (given.policy === undefined) throw new UserError("A trace is replayed under a policy.", "Give --policy.");
+  const opened = await openTrace(path, given);
+  const known = opened.jobs.map((job) => job.id);
+  if (!known.includes(id)) throw noSuchJob(id, path, known);
+  sayNotes(path, opened.notes);
+  const task = await taskOf(given.policy, opened, given);
+  checkOptionsUsed(given.option ?? [], [task]);
+  const reading = new WaitReading(id, opened.nodes);
+  await streamTask(task, reading.add);
+  return { policy: given.policy, nodes: opened.nodes, story: reading.story()! };
+}
+
+async function fromLog(id: string, path: string): Promise<Told> {
+  const file = createReadStream(path);
+  const lines = createInterface({ input: file, crlfDelay: Number.POSITIVE_INFINITY });
+  let [header, reading, line]: [LogHeader | undefined, WaitReading | undefined, number] = [undefined, undefined, 0];
+  const known: string[] = [];
+  try {
+    for await (const text of lines) {
+      line++;
+      if (text === "") continue;
+      const parsed = JSON.parse(text) as LogHeader | LogLine;
+      if (parsed.kind === "header") {
+        header = parsed;
+        reading ??= new WaitReading(id, parsed.nodes);
+        continue;
+      }
+      if (reading === undefined) throw new UserError(`${path} is no log of a cluster: it has no header.`);
+      if (parsed.kind === "event" && parsed.event.kind === "submitted") known.push(parsed.event.job.id);
+      reading.add(parsed);
+    }
+  } catch (error) {
+    if (error instanceof UserError) throw error;
+    const what = error instanceof SyntaxError ? `line ${line} is not JSON` : (error as Error).message;
+    throw new UserError(`${path} cannot be read as a log: ${what}.`, "It is log.jsonl in the folder of a scheduler.");
+  }
+  const story = reading?.story();
+  if (story === undefined || header === undefined) throw noSuchJob(id, path, known);
+  return { policy: header.policy, nodes: header.nodes, story };
+}
+
+function noSuchJob(id: string, path: string, known: readonly string[]): UserError {
+  const guess = known.length > 20_000 ? undefined : nearest(id, known);
+  const hint =
+    guess !== undefined ? `Did you mean "${guess}"?` : `It has ${known.length}, the first is "${known[0] ?? ""}".`;
+  return new UserError(`${path} has no job "${id}".`, hint);
+}
+
+function tell({ policy, nodes, story }: Told): void {
+  const { spec, waited, ran, end, spells, rivals, moments } = story;
+  const gpus = `${count(spec.gpus)} ${spec.gpus === 1 ? "GPU" : "GPUs"}`;
+  print(`Job ${spec.id}: ${gpus}, tenant ${spec.tenant}, submitted at ${duration(spec.submit)}.`);
+  const outcome =
+    end === undefined
+      ? "has not ended"
+      : `ended at ${duration(end)}, ${duration(end - spec.submit)} after it was submitted`;
+  print(`Under ${policy} it waited ${duration(waited)}, ran ${duration(ran)}, and ${outcome}.`);
+  if (waited > 0) {
+    print("\nWhy it waited");
+    for (const line of reasons(story, spells)) print(`  ${line}`);
+    tellRivals(story, rivals);
+  }
+  print("\nWhat happened");
+  for (const moment of moments.slice(0, momentsMost))
+    print(`  ${duration(moment.at).padStart(9)}  ${momentInWords(moment, nodes)}`);
+  if (moments.length > momentsMost) print(`  and ${count(moments.length - momentsMost)} more`);
+}
+
+const momentsMost = 40;
+const rivalsMost = 8;
+
+/** Spells of one reason together: the reason that took longest first. */
+function reasons({ spec, waited }: WaitStory, spells: readonly Spell[]): string[] {
+  const all = new Map<Spell["reason"], Spell[]>();
+  for (const spell of spells) all.set(spell.reason, [...(all.get(spell.reason) ?? []), spell]);
+  const sum = (some: readonly Spell[]): number => some.reduce((n, { from, to }) => n + to - from, 0);
+  return [...all]
+    .sort(([, a], [, b]) => sum(b) - sum(a))
+    .map(([reason, some]) => {
+      const seconds = sum(some);
+      const share = percent(seconds / waited).padStart(7);
+      return `${duration(seconds).padStart(9)} ${share}  ${inWords(reason, some, spec.range?.min ?? spec.gpus)}`;
+    });
+}
+
+function inWords(reason: Spell["reason"], spells: readonly Spell[], need: number): string {
+  const least = Math.min(...spells.map(({ freeLeast }) => freeLeast));
+  const most = Math.max(...spells.map(({ freeMost }) => freeMost));
+  const free = least === most ? `${least}` : `${least} to ${most}`;
+  const started = spells.reduce((n, spell) => n + spell.started, 0);
+  const ahead = spells.find(({ heldBackBy }) => heldBackBy !== undefined)?.heldBackBy;
+  if (reason === "undecided") return "no decision was made yet";
+  if (reason === "occupied") return "it had its GPUs, and waited for those to leave who ran there";
+  if (reason === "full")
+    return `too few GPUs were free: ${free}, where it needs ${need}; ${count(started)} other jobs were started`;
+  if (reason === "scattered") {
+    const together = Math.max(...spells.map(({ freeTogether }) => freeTogether));
+    return `enough GPUs were free (${free}), but in no places that it could have: at most ${together} on one node`;
+  }
+  const held = ahead === undefined ? "" : `; job ${ahead}, ahead of it, could not be placed`;
+  return `enough GPUs were free (${free}), and the policy did not choose it${held}; it started ${count(started)} other jobs`;
+}
+
+function tellRivals({ startedMeanwhile, overtakers, waited }: WaitStory, rivals: readonly Rival[]): void {
+  print(
+    `\nWhat ran instead: ${count(startedMeanwhile)} jobs started while it waited, ${count(overtakers)} of them submitted after it`,
+  );
+  for (const { id, gpus, tenant, submit, held, overtook } of rivals.slice(0, rivalsMost)) {
+    const share = (held / waited).toFixed(1);
+    const when = overtook ? `submitted later, at ${duration(submit)}` : `submitted at ${duration(submit)}`;
+    print(`  ${share.padStart(6)} GPUs on average: job ${id} (${gpus} GPUs, tenant ${tenant}), ${when}`);
+  }
+  if (rivals.length > rivalsMost) print(`  and ${count(rivals.length - rivalsMost)} more jobs`);
+}
+
+function momentInWords({ what, detail }: Moment, nodes: readonly NodeSpec[]): string {
+  if (what === "started")
+    return `started: ${detail.replace(/node (\d+)/g, (_, i) => nodes[Number(i)]?.id ?? `node ${i}`)}`;
+  if (what === "stopped") return detail === "" ? "stopped by the policy" : `stopped; started in its stead: ${detail}`;
+  if (what === "moved") return "stopped, to start again elsewhere or with another size";
+  return detail === "" ? what : `${what}: ${detail}`;
+}

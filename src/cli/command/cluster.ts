@@ -1,0 +1,9 @@
+/** `heddle cluster`: what schedules machines. Each of its commands is a file beside this one. */
+import type { Command } from "commander";
+import * as replay from "./cluster-replay.ts";
+import * as why from "./cluster-why.ts";
+
+export function define(command: Command): void {
+  replay.define(command.command("replay").description("replay a trace of jobs under several schedulers"));
+  why.define(command.command("why").description("tell why a job waited"));
+}
