@@ -30,8 +30,8 @@ export interface Spell {
   freeTogether: number;
   /** Jobs that decisions in it started. */
   started: number;
-  /** The first that one of them chose and could not place, where it is another job: it may hold back all behind it. */
-  heldBackBy?: JobId;
+  /** The job that had waited longest, where it is another, and fewer GPUs were free than it needs. */
+  readonly behind?: JobId;
 }
 
 /** A job that held GPUs while the job waited. */
@@ -93,6 +93,8 @@ export class WaitReading {
   readonly #rivals = new Map<JobId, Rival>();
   readonly #moments: Moment[] = [];
   readonly #started = new Set<JobId>();
+  /** In the order in which they began to. */
+  readonly #waiting = new Set<JobId>();
   /** Since when it waits, or runs. */
   #waitingSince: Seconds | undefined;
   #runningSince: Seconds | undefined;
@@ -111,7 +113,8 @@ export class WaitReading {
     this.#at = line.at;
     if (line.kind === "event") this.#event(line.event, Math.min(line.event.at, line.at));
     else if (line.kind === "decided") this.#decided(line);
-    else if (line.job === this.#id) {
+    else if (line.kind === "refused") this.#waiting.delete(line.job);
+    if (line.kind !== "event" && line.kind !== "decided" && line.job === this.#id) {
       if (line.kind === "launched") this.#launched(line.at);
       else if (line.kind === "refused") this.#ended(line.at, "refused", line.why);
       else this.#ended(line.at, "failed", "it failed too often");
@@ -121,11 +124,17 @@ export class WaitReading {
   #event(event: ClusterEvent, at: Seconds): void {
     if (event.kind === "submitted") {
       this.#specs.set(event.job.id, event.job);
+      this.#waiting.add(event.job.id);
       if (event.job.id !== this.#id) return;
       this.#moments.push({ at, what: "submitted", detail: "" });
       this.#beginWait(at);
-    } else if (event.kind === "node-lost" || event.kind === "node-back" || event.kind === "started") return;
-    else if (event.job === this.#id) this.#ownEvent(event, at);
+      return;
+    }
+    if (event.kind === "node-lost" || event.kind === "node-back" || event.kind === "started") return;
+    // One that is stopped has been made to wait by the decision already.
+    if (event.kind !== "stopped") this.#waiting.delete(event.job);
+    if (event.kind === "failed") this.#waiting.add(event.job);
+    if (event.job === this.#id) this.#ownEvent(event, at);
     else if (event.kind !== "stopped") this.#release(event.job, at);
   }
 
@@ -142,7 +151,11 @@ export class WaitReading {
 
   #decided(line: DecisionLine): void {
     const { at, stop, start, reject } = line;
-    for (const id of stop) this.#release(id, at);
+    for (const id of stop) {
+      this.#release(id, at);
+      this.#waiting.add(id);
+    }
+    for (const id of reject) this.#waiting.delete(id);
     if (stop.includes(this.#id)) {
       const others = start.filter(({ job }) => job !== this.#id).map(({ job }) => job);
       const moved = others.length < start.length;
@@ -151,6 +164,7 @@ export class WaitReading {
     }
     for (const { job, on, beside, later } of start) {
       this.#hold(job, on, beside.length > 0, at);
+      this.#waiting.delete(job);
       if (job !== this.#id) {
         if (this.#waitingSince !== undefined) this.#started.add(job);
       } else if (later) this.#placed = true;
@@ -162,14 +176,14 @@ export class WaitReading {
 
   /** What held the job back in this decision holds it back until the next. */
   #judge({ at, start, unplaced, free }: DecisionLine): void {
-    const { gpus, range } = this.#specs.get(this.#id)!;
-    const need = range?.min ?? gpus;
+    const need = this.#need(this.#id);
     const chosen = unplaced.includes(this.#id);
     const reason = this.#placed ? "occupied" : free < need ? "full" : chosen ? "scattered" : "passed-over";
+    const behind = reason === "passed-over" ? this.#behind(free) : undefined;
     let spell = this.#spells.at(-1)!;
-    if (spell.reason !== reason) {
+    if (spell.reason !== reason || spell.behind !== behind) {
       spell.to = at;
-      spell = spellOf(reason, at);
+      spell = { ...spellOf(reason, at), ...(behind !== undefined && { behind }) };
       this.#spells.push(spell);
     }
     spell.decisions++;
@@ -177,8 +191,16 @@ export class WaitReading {
     spell.freeMost = Math.max(spell.freeMost, free);
     spell.freeTogether = Math.max(spell.freeTogether, this.#mostTogether());
     spell.started += start.length;
-    const ahead = unplaced[0];
-    if (ahead !== undefined && ahead !== this.#id) spell.heldBackBy ??= ahead;
+  }
+
+  #need(id: JobId): number {
+    const { gpus, range } = this.#specs.get(id)!;
+    return range?.min ?? gpus;
+  }
+
+  #behind(free: number): JobId | undefined {
+    const [first] = this.#waiting;
+    return first !== undefined && first !== this.#id && this.#need(first) > free ? first : undefined;
   }
 
   #mostTogether(): number {

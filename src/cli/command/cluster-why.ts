@@ -124,24 +124,27 @@ const rivalsMost = 8;
 
 /** Spells of one reason together: the reason that took longest first. */
 function reasons({ spec, waited }: WaitStory, spells: readonly Spell[]): string[] {
-  const all = new Map<Spell["reason"], Spell[]>();
-  for (const spell of spells) all.set(spell.reason, [...(all.get(spell.reason) ?? []), spell]);
-  const sum = (some: readonly Spell[]): number => some.reduce((n, { from, to }) => n + to - from, 0);
-  return [...all]
-    .sort(([, a], [, b]) => sum(b) - sum(a))
+  return [...groupBy(spells, ({ reason }) => reason)]
+    .sort(([, a], [, b]) => lasted(b) - lasted(a))
     .map(([reason, some]) => {
-      const seconds = sum(some);
-      const share = percent(seconds / waited).padStart(7);
-      return `${duration(seconds).padStart(9)} ${share}  ${inWords(reason, some, spec.range?.min ?? spec.gpus)}`;
+      const share = percent(lasted(some) / waited).padStart(7);
+      return `${duration(lasted(some)).padStart(9)} ${share}  ${inWords(reason, some, spec.range?.min ?? spec.gpus)}`;
     });
 }
+
+function groupBy<T, K>(all: readonly T[], key: (one: T) => K): ReadonlyMap<K, readonly T[]> {
+  const groups = new Map<K, T[]>();
+  for (const one of all) groups.set(key(one), [...(groups.get(key(one)) ?? []), one]);
+  return groups;
+}
+
+const lasted = (spells: readonly Spell[]): number => spells.reduce((n, { from, to }) => n + to - from, 0);
 
 function inWords(reason: Spell["reason"], spells: readonly Spell[], need: number): string {
   const least = Math.min(...spells.map(({ freeLeast }) => freeLeast));
   const most = Math.max(...spells.map(({ freeMost }) => freeMost));
   const free = least === most ? `${least}` : `${least} to ${most}`;
   const started = spells.reduce((n, spell) => n + spell.started, 0);
-  const ahead = spells.find(({ heldBackBy }) => heldBackBy !== undefined)?.heldBackBy;
   if (reason === "undecided") return "no decision was made yet";
   if (reason === "occupied") return "it had its GPUs, and waited for those to leave who ran there";
   if (reason === "full")
@@ -150,8 +153,13 @@ function inWords(reason: Spell["reason"], spells: readonly Spell[], need: number
     const together = Math.max(...spells.map(({ freeTogether }) => freeTogether));
     return `enough GPUs were free (${free}), but in no places that it could have: at most ${together} on one node`;
   }
-  const held = ahead === undefined ? "" : `; job ${ahead}, ahead of it, could not be placed`;
-  return `enough GPUs were free (${free}), and the policy did not choose it${held}; it started ${count(started)} other jobs`;
+  const heads = spells.filter(({ behind }) => behind !== undefined);
+  const [longest] = [...groupBy(heads, ({ behind }) => behind!)].sort(([, a], [, b]) => lasted(b) - lasted(a));
+  const held =
+    longest === undefined
+      ? ""
+      : `; for ${duration(lasted(longest[1]))} of it job ${longest[0]} had waited longest, and needed more than that`;
+  return `enough GPUs were free (${free}), and the policy did not choose it, but ${count(started)} other jobs${held}`;
 }
 
 function tellRivals({ startedMeanwhile, overtakers, waited }: WaitStory, rivals: readonly Rival[]): void {
