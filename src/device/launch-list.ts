@@ -40,7 +40,7 @@ interface Installed {
 
 /** Of an estimate at 15 GB/s, of which threads reach two to three times as much. */
 const chunkSeconds = 64e-6;
-const chunksMax = 64;
+const chunksMax = 16;
 
 /** Lists of so many classes are kept. */
 const listsMax = 32;
