@@ -1,6 +1,6 @@
 /** A few kernels on a device, launched in order: what a step of a model is, without the model. */
 import type { TileProgram } from "../compile/tile.ts";
-import { callList, chunkOf } from "../device/call-list.ts";
+import { callList, chunkOf, evenChunks } from "../device/call-list.ts";
 import type { Device, Region } from "../device/device.ts";
 
 export interface Launch {
@@ -8,6 +8,8 @@ export interface Launch {
   /** Addresses of regions, and counts. */
   readonly args: readonly (Region | number)[];
   readonly items: number;
+  /** What one thread would take, as a launch policy estimates; without, items are taken to be of unequal length. */
+  readonly seconds?: number;
 }
 
 /** Each launch waits for the one before. Equal programs are installed once. Its memory lasts as long as the device. */
@@ -16,11 +18,14 @@ export function prepare(device: Device, launches: readonly Launch[]): { run(): P
   const handles = device.install(programs);
   return callList(
     device,
-    launches.map(({ program, args, items }) => ({
+    launches.map(({ program, args, items, seconds }) => ({
       kernel: handles[programs.indexOf(program)]!,
       args: args.map((a) => (typeof a === "number" ? a : a.address)),
       items,
-      chunk: chunkOf(device, items),
+      chunk:
+        seconds === undefined
+          ? chunkOf(device, items)
+          : Math.ceil(items / (device.threads * evenChunks(seconds / device.threads))),
       barrier: true,
     })),
   );

@@ -2,6 +2,7 @@
  * Our products out [M, N] = x [M, K] · wᵀ, as the compiler lowers them, launched without a model around them. Activations of
  * int8 and BF16 are in their type before, as the peers' are; weights lie as in a file, and packing them is timed or not.
  */
+import { estimatedSeconds } from "../compile/launch-view.ts";
 import { rowFloats, weightLayout } from "../compile/layout.ts";
 import { activationBytes, linearScratch, lowerLinear } from "../compile/lower/linear.ts";
 import { lowerPack } from "../compile/lower/pack.ts";
@@ -55,7 +56,10 @@ export async function ourProducts({ level, threads, weights, m, count = 1 }: Wan
   const packer = lowerPack(target, format, n, k);
   const pack = panels.map((to): Launch => ({ program: packer, args: [raw, to, n], items: layout.panels }));
   const product = lowerLinear(target, format, { n, k, bias: false });
-  const multiply = panels.map((w): Launch => ({ program: product, args: [w, rows, m, out], items: layout.panels }));
+  const seconds = estimatedSeconds(layout.bytes, 2 * m * layout.bytes);
+  const multiply = panels.map(
+    (w): Launch => ({ program: product, args: [w, rows, m, out], items: layout.panels, seconds }),
+  );
   const each = (before: readonly Launch[]): Launch[] => multiply.flatMap((launch) => [...before, launch]);
   await prepare(device, [...pack, ...convert, ...multiply]).run();
   check(weights, x, out, m);

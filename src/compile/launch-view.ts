@@ -78,6 +78,11 @@ function secondsOf(
   if (shape !== undefined && call.op === "attention") {
     operations += 4 * size.tokens * assumed.positions * shape.heads * shape.width;
   }
+  return estimatedSeconds(bytes, operations);
+}
+
+/** Of a call on one thread. */
+export function estimatedSeconds(bytes: number, operations: number): number {
   const working = Math.max(bytes / assumed.bytesPerSecond, operations / assumed.operationsPerSecond);
   return assumed.callSeconds + working;
 }

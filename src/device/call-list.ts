@@ -24,6 +24,18 @@ export const chunksPerThread = 8;
 export const chunkOf = (device: Device, items: number): number =>
   Math.max(1, Math.floor(items / (device.threads * chunksPerThread)));
 
+/** Of an estimate at 15 GB/s, of which threads reach two to three times as much. */
+const chunkSeconds = 64e-6;
+const chunksMax = 16;
+
+/**
+ * Chunks for a thread of a call whose items take equally long, which `seconds` estimates for one thread: some hundred KiB each.
+ * Each costs a claim, on a line that threads take from each other, and the start of a stream of memory; the last ones to end
+ * keep all others waiting.
+ */
+export const evenChunks = (seconds: number): number =>
+  Math.max(1, Math.min(chunksMax, Math.round(seconds / chunkSeconds)));
+
 export function callList(device: Device, calls: readonly ListedCall[]): CallList {
   const records = device.alloc(Math.max(1, calls.length) * record.stride);
   const parameters = device.alloc(

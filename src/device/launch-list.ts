@@ -4,7 +4,7 @@ import { checkPlan } from "../compile/launch-order.ts";
 import { classOf, itemsOf, launchCalls, type StepSize } from "../compile/launch-view.ts";
 import type { Program } from "../compile/schedule.ts";
 import { assert } from "../core/errors.ts";
-import { chunksPerThread } from "./call-list.ts";
+import { chunksPerThread, evenChunks } from "./call-list.ts";
 import { type Device, type Region, record } from "./device.ts";
 
 /** A policy, and what to call it in errors. */
@@ -37,10 +37,6 @@ interface Installed {
   readonly kernel: number;
   readonly args: number;
 }
-
-/** Of an estimate at 15 GB/s, of which threads reach two to three times as much. */
-const chunkSeconds = 64e-6;
-const chunksMax = 16;
 
 /** Lists of so many classes are kept. */
 const listsMax = 32;
@@ -161,13 +157,6 @@ export class LaunchLists {
     };
   }
 }
-
-/**
- * Chunks for a thread of a call whose items take equally long, which `seconds` estimates for one thread: some hundred KiB each.
- * Each costs a claim, on a line that threads take from each other, and the start of a stream of memory; the last ones to end
- * keep all others waiting.
- */
-const evenChunks = (seconds: number): number => Math.max(1, Math.min(chunksMax, Math.round(seconds / chunkSeconds)));
 
 function segmentsOf(plan: LaunchPlan, region: Region): readonly Segment[] {
   const segments: Segment[] = [];

@@ -91,8 +91,9 @@ export function defaultSchedule(
   if (blockFormats[format.type].words === 8) {
     return { cases: [{ until: 1, tile: { ...plain, rows: 1, vectors: 2 } }], rest: many };
   }
-  // Two long blocks in one turn: the next one's scales are unpacked while this one's products are added up.
-  const unroll = blockFormats[format.type].block === 32 ? 1 : 2;
+  // Some long blocks in one turn: the next one's scales are unpacked while this one's products are added up.
+  const { block, subBlock } = blockFormats[format.type];
+  const unroll = block === 32 ? 1 : subBlock === 16 ? 4 : 2;
   const one = { until: 1, tile: { ...plain, rows: 1, vectors: 2, prefetch: 8192, unroll } };
   const few = { until: 16, tile: { ...many, rows: 4 } };
   return { cases: [one, few], rest: { ...many, stage: 1, prefetch: 8192 } };
