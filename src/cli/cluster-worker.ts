@@ -10,13 +10,11 @@ import { closeSync, fsyncSync, openSync, readFileSync, renameSync, rmSync, write
 import { join } from "node:path";
 
 const [work, rate] = [Number(process.argv[2]), Number(process.argv[3])];
-const folder = process.env["HEDDLE_FOLDER"] ?? ".";
-const attempt = process.env["HEDDLE_ATTEMPT"] ?? "0";
-const [checkpoint, lock, done] = ["checkpoint.json", "lock", "done"].map((name) => join(folder, name)) as [
-  string,
-  string,
-  string,
-];
+const folder = process.env.HEDDLE_FOLDER ?? ".";
+const attempt = process.env.HEDDLE_ATTEMPT ?? "0";
+const checkpoint = join(folder, "checkpoint.json");
+const lock = join(folder, "lock");
+const done = join(folder, "done");
 
 /** Seconds between checkpoints: what a kill can cost. */
 const checkpointEvery = 5;

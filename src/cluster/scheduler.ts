@@ -10,7 +10,7 @@
 import type { Clock, Seconds } from "../time/clock.ts";
 import type { Belief, Cluster, Report } from "./cluster.ts";
 import { ClusterEngine } from "./engine.ts";
-import type { JobId, Outlook } from "./job.ts";
+import type { JobId, JobSpec, Outlook } from "./job.ts";
 import type { Journal, JournalLine } from "./journal.ts";
 import type { ClusterEvent, Launcher, Run } from "./launcher.ts";
 import type { LogLine } from "./log.ts";
@@ -55,26 +55,29 @@ class JournalClock implements Clock {
 /** Remembers what a cluster would have been asked for, until there is one. */
 class Ledger implements Launcher {
   readonly #beliefs = new Map<JobId, Belief>();
-  readonly #outlook: (job: JobId) => Outlook | undefined;
+  /** Of the jobs' progress, for policies that want to know it; it is told of runs, and not believed when they end. */
+  readonly #model: Launcher | undefined;
   cluster: Cluster | undefined;
 
-  constructor(outlook: (job: JobId) => Outlook | undefined) {
-    this.#outlook = outlook;
+  constructor(model: Launcher | undefined) {
+    this.#model = model;
   }
 
   start(run: Run): void {
     this.#beliefs.set(run.job.id, { run, stopping: false });
+    this.#model?.start(run);
     this.cluster?.start(run);
   }
 
   stop(job: JobId, attempt: number): void {
     const belief = this.#beliefs.get(job);
     if (belief?.run.attempt === attempt) this.#beliefs.set(job, { ...belief, stopping: true });
+    this.#model?.stop(job, attempt);
     this.cluster?.stop(job, attempt);
   }
 
-  outlook(job: JobId): Outlook | undefined {
-    return this.#outlook(job);
+  outlook(job: JobSpec): Outlook | undefined {
+    return this.#model?.outlook?.(job);
   }
 
   heard(event: ClusterEvent): void {
@@ -92,7 +95,8 @@ export interface SchedulerParts {
   readonly journal: Journal;
   /** Gets every line of the engine's log, those of the past again first. */
   readonly log: (line: LogLine) => void;
-  readonly outlook?: (engine: ClusterEngine, job: JobId) => Outlook | undefined;
+  /** Tells the progress of jobs by a model. What it reports is to be ignored; its calls to the clock never come back. */
+  readonly model?: (clock: Clock) => Launcher;
   readonly failuresMax?: number;
   /** Milliseconds since 1970. */
   readonly wall: () => number;
@@ -111,10 +115,10 @@ export class Scheduler {
 
   constructor(parts: SchedulerParts) {
     this.#parts = parts;
-    const { policy, journal, log, outlook, failuresMax } = parts;
+    const { policy, journal, log, model, failuresMax } = parts;
     const { nodes, roundSeconds } = journal.header.setup;
     this.#clock = new JournalClock((n, time) => this.#live && this.#armTick(n, time));
-    this.#ledger = new Ledger((job) => outlook?.(this.engine, job));
+    this.#ledger = new Ledger(model?.({ now: () => this.#clock.now(), at: () => undefined }));
     this.engine = new ClusterEngine({
       ...{ clock: this.#clock, launcher: this.#ledger, policy, nodes, log },
       ...(roundSeconds !== undefined && { roundSeconds }),

@@ -33,6 +33,7 @@ export class ClusterFolder {
   readonly #open: OpenCluster;
   readonly #nodes: readonly NodeSpec[] | undefined;
   readonly #options: Readonly<Record<string, string>>;
+  readonly #opened: Cluster[] = [];
   readonly reports: string[] = [];
   readonly warnings: string[] = [];
   /** Called at each report. */
@@ -67,8 +68,18 @@ export class ClusterFolder {
       warn: (line) => void this.warnings.push(line),
       options: this.#options,
     });
+    this.#opened.push(opened);
     await opened.adopt(beliefs);
     return opened as C;
+  }
+
+  /** Resolves once the job's worker can hear a signal. */
+  async works(job: string): Promise<void> {
+    await until(
+      () => this.read(job, "lock") !== undefined,
+      20,
+      () => `worker of ${job}`,
+    );
   }
 
   /** Resolves once it was reported, however often; fails after a while. */
@@ -89,7 +100,10 @@ export class ClusterFolder {
     return JSON.parse(this.read(job, "checkpoint.json") ?? '{"units":0}').units;
   }
 
-  remove(): void {
+  /** Ends what is still running. */
+  async remove(): Promise<void> {
+    for (const cluster of this.#opened) await cluster.close("leave");
+    await (await this.cluster()).close("stop");
     rmSync(this.path, { recursive: true, force: true });
   }
 }

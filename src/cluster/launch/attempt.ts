@@ -53,6 +53,7 @@ rm -f "$folder/.claim-$attempt.$$"
 before=$((attempt - 1))
 if [ -e "$folder/claim-$before" ] && [ ! -e "$folder/exit-$before" ]; then sleep ${2 * fenceSeconds + 1}; fi
 (
+  trap '' TERM INT
   while sleep ${fenceSeconds}; do
     if [ -e "$folder/claim-$((attempt + 1))" ]; then kill -KILL 0; fi
   done

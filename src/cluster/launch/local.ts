@@ -94,13 +94,12 @@ export class LocalCluster implements Cluster {
   }
 
   async close(jobs: "leave" | "stop"): Promise<void> {
-    clearInterval(this.#timer);
-    if (jobs === "leave") return;
-    for (const watched of this.#watched.values()) this.stop(watched.run.job.id, watched.run.attempt);
-    while (this.#watched.size > 0) {
-      await new Promise((wake) => setTimeout(wake, lookEvery));
-      this.#lookAtAll();
+    if (jobs === "stop") {
+      for (const { run } of [...this.#watched.values()]) this.stop(run.job.id, run.attempt);
+      while (this.#watched.size > 0) await new Promise((wake) => setTimeout(wake, lookEvery));
     }
+    clearInterval(this.#timer);
+    this.#watched.clear();
   }
 
   /** What pulling a node's plug would do: its processes are gone at once, and save nothing. */

@@ -46,8 +46,9 @@ export function batchScript({ run, nodes, folder, name, task, more }: BatchJob):
 }
 
 /** Shares by their number of GPUs: a part of a job has the same on each of its nodes. */
-const sameSize = (places: readonly Share[]): (readonly Share[])[] => [
-  ...Map.groupBy(places, ({ gpus }) => gpus).values(),
-];
+function sameSize(places: readonly Share[]): (readonly Share[])[] {
+  const sizes = [...new Set(places.map(({ gpus }) => gpus))];
+  return sizes.map((size) => places.filter(({ gpus }) => gpus === size));
+}
 
 const quoted = (word: string): string => `'${word.replaceAll("'", "'\\''")}'`;

@@ -23,7 +23,7 @@ interface Watched {
   readonly folder: string;
   readonly name: string;
   /** Slurm's numbers of it: more than one where an answer was lost. */
-  ids: string[];
+  readonly ids: string[];
   submitting: boolean;
   started: boolean;
   stopAsked: boolean;
@@ -131,7 +131,7 @@ export class SlurmCluster implements Cluster {
   async #submit(watched: Watched): Promise<void> {
     const { run, folder, name } = watched;
     const task = this.#setup.task(run);
-    const script = batchScript({ run, nodes: this.nodes, folder, name, task, more: this.#setup.options["sbatch"] });
+    const script = batchScript({ run, nodes: this.nodes, folder, name, task, more: this.#setup.options.sbatch });
     watched.submitting = true;
     while (this.#watched.get(run.job.id) === watched && !this.#closing) {
       try {
@@ -200,10 +200,11 @@ export class SlurmCluster implements Cluster {
 
   /** Gives each run the numbers that Slurm has for its name. */
   #place(jobs: readonly SlurmJob[]): void {
-    const byName = Map.groupBy(jobs, ({ name }) => name);
-    for (const watched of this.#watched.values()) {
-      const ids = byName.get(watched.name)?.map(({ id }) => id.split("+")[0]!) ?? [];
-      watched.ids = [...new Set([...watched.ids, ...ids])];
+    const byName = new Map([...this.#watched.values()].map((watched) => [watched.name, watched]));
+    for (const { id, name } of jobs) {
+      const number = id.split("+")[0]!;
+      const ids = byName.get(name)?.ids;
+      if (ids?.includes(number) === false) ids.push(number);
     }
   }
 
