@@ -56,6 +56,10 @@ export function openJournal(path: string, begin: () => JournalHeader): Journal {
   return { header, past: [], ...rest };
 }
 
+/** Of the journal at `path`; `undefined` where there is none, or none that was begun. */
+export const readHeader = (path: string): JournalHeader | undefined =>
+  existsSync(path) ? parse(path, readFileSync(path, "utf8")).header : undefined;
+
 interface Parsed {
   /** Absent where the first line was torn. */
   readonly header: JournalHeader | undefined;

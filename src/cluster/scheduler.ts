@@ -137,8 +137,8 @@ export class Scheduler {
     this.#put((at) => ({ kind: "event", at, event: { at, ...event } as ClusterEvent }));
 
   /** A job arrives, at the time that its trace says; one that is there already is ignored. */
-  submit(event: Extract<ClusterEvent, { kind: "submitted" }>): void {
-    this.#put((at) => ({ kind: "event", at, event }));
+  submit(job: JobSpec): void {
+    this.#put((at) => ({ kind: "event", at, event: { kind: "submitted", at: Math.min(job.submit, at), job } }));
   }
 
   /** From now on what is decided is done. `observe` is called after every change, `fail` where a policy or the journal fails. */

@@ -81,16 +81,17 @@ export class SlurmCluster implements Cluster {
   }
 
   async adopt(beliefs: readonly Belief[]): Promise<void> {
-    for (const { run, stopping } of beliefs) {
+    const believed = beliefs.map(({ run, stopping }) => {
       const watched = this.#watch(run);
       watched.stopAsked = stopping;
       watched.killAt = performance.now() + this.#grace;
-    }
+      return watched;
+    });
     const jobs = await this.#jobs();
     this.#place(jobs);
     const names = new Set([...this.#watched.values()].map(({ name }) => name));
     await Promise.all(jobs.filter((job) => isLive(job) && !names.has(job.name)).map((job) => this.#cancel(job.id)));
-    for (const watched of this.#watched.values()) {
+    for (const watched of believed) {
       const known = watched.ids.length > 0 || attempts.readClaim(watched.folder, watched.run.attempt) !== undefined;
       if (!known) void this.#submit(watched);
     }

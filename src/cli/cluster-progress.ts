@@ -1,0 +1,57 @@
+/** What is seen of a cluster at work: a line that moves on a terminal; elsewhere a line now and then. */
+import type { LogLine } from "../cluster/log.ts";
+import { say, sayOver } from "./terminal.ts";
+
+export interface ClusterProgress {
+  add(line: LogLine): void;
+  end(): void;
+}
+
+/** Milliseconds between two plain lines, and between two of a terminal. */
+const plainEvery = 10_000;
+const liveEvery = 100;
+
+export function clusterProgress(jobs: number): ClusterProgress {
+  const live = process.stderr.isTTY === true;
+  const running = new Set<string>();
+  const ended = new Map<string, number>();
+  let [at, waiting, free, said] = [0, 0, 0, Number.NEGATIVE_INFINITY];
+  const words = (): string => {
+    const ends = [...ended].map(([how, count]) => `, ${count} ${how}`).join("");
+    return `${at.toFixed(0)} s: ${running.size} run, ${waiting} wait, ${free} GPUs free${ends}, of ${jobs}`;
+  };
+  const show = (): void => {
+    const now = performance.now();
+    if (now - said < (live ? liveEvery : plainEvery)) return;
+    said = now;
+    if (live) sayOver(words());
+    else say(words());
+  };
+  return {
+    add(line) {
+      ({ at } = line);
+      if (line.kind === "decided") ({ waiting, free } = line);
+      else if (line.kind === "refused") {
+        say(`${line.job} is refused: ${line.why}`);
+        count(ended, "refused");
+      } else if (line.kind === "given-up") {
+        say(`${line.job} has failed too often, and is given up.`);
+        count(ended, "given up");
+      } else if (line.kind === "event") hear(line.event);
+      show();
+    },
+    end() {
+      if (live) sayOver(`${words()}\n`);
+    },
+  };
+
+  function hear(event: Extract<LogLine, { kind: "event" }>["event"]): void {
+    if (event.kind === "started") running.add(event.job);
+    else if (event.kind === "node-lost" || event.kind === "node-back") say(`node ${event.node}: ${event.kind}`);
+    else if (event.kind !== "submitted") running.delete(event.job);
+    if (event.kind === "finished") count(ended, "finished");
+    if (event.kind === "failed") say(`${event.job}, attempt ${event.attempt} failed: ${event.why}`);
+  }
+}
+
+const count = (counts: Map<string, number>, how: string): void => void counts.set(how, (counts.get(how) ?? 0) + 1);

@@ -1,0 +1,165 @@
+/**
+ * `heddle cluster run`: the jobs of a trace on a cluster that is there, decided by any policy.
+ *
+ * Its state is a folder. Killed at any moment and begun again with the same words, it goes on: no job is lost, none runs twice.
+ */
+import { resolve } from "node:path";
+import { type Command, InvalidArgumentError, Option } from "commander";
+import { clusters } from "../../cluster/cluster.ts";
+import type { LogLine } from "../../cluster/log.ts";
+import type { NodeSpec } from "../../cluster/node.ts";
+import { namePolicy, type PolicyNames } from "../../cluster/policy.ts";
+import { openSession, type Session } from "../../cluster/session.ts";
+import { jobFilter } from "../../cluster/trace/filter.ts";
+import { loadTrace } from "../../cluster/trace/load.ts";
+import { nodesInWords, readNodes } from "../../cluster/trace/nodes.ts";
+import { type ClusterMetrics, clusterMetrics } from "../../sim/cluster/metrics.ts";
+import { SteadyLauncher } from "../../sim/cluster/steady-launcher.ts";
+import { loadCombination } from "../../system/combination.ts";
+import { collectOption, numberFrom, slotOptions, wholeFrom } from "../arguments.ts";
+import { type ClusterProgress, clusterProgress } from "../cluster-progress.ts";
+import { clusterTask } from "../cluster-task.ts";
+import { stopOnSignals } from "../stop-signals.ts";
+import { print, printJson, say } from "../terminal.ts";
+
+interface Arguments {
+  readonly on: string;
+  readonly policy: string;
+  readonly option?: readonly string[];
+  readonly nodes?: string;
+  readonly state: string;
+  readonly timeScale: number;
+  readonly round?: number;
+  readonly filter?: string;
+  readonly jobs?: number;
+  readonly commands?: boolean;
+  readonly atStop: "leave" | "stop";
+  readonly set?: Readonly<Record<string, string>>;
+  readonly failures: number;
+  readonly format?: string;
+  readonly strict?: boolean;
+  readonly json?: boolean;
+}
+
+export function define(command: Command): void {
+  command
+    .argument("<trace>", "a file of jobs, in any format that `heddle cluster replay` reads")
+    .addOption(new Option("--on <cluster>", "what runs the jobs").choices(Object.keys(clusters)).default("local"))
+    .option("--policy <ids>", "entries of the cluster's slots, joined by +", "fifo")
+    .option("--option <id.name=value>", "an option of an entry of the policy; repeatable", collectOption)
+    .option(
+      "--nodes <nodes>",
+      "local: COUNTxGPUS:TYPE or a file; elsewhere: names of nodes, with commas (default: all)",
+    )
+    .option("--state <folder>", "journal, log, and a folder for each job", "heddle-cluster")
+    .option("--time-scale <factor>", "seconds of the trace in a second of the wall", numberFrom(1e-3), 1)
+    .option("--round <seconds>", "decide in rounds of this many seconds of the trace", numberFrom(1e-3))
+    .option("--filter <terms>", "jobs for which these hold: tenant=vc1,gpus>=4,model~bert")
+    .option("--jobs <n>", "the first so many of them alone", wholeFrom(1))
+    .option("--commands", "run each job's own command, where the trace has one, and no worker that counts seconds")
+    .addOption(
+      new Option("--at-stop <what>", "jobs that run when this is ended by Ctrl-C: stop (save and leave) or leave")
+        .choices(["stop", "leave"])
+        .default("stop"),
+    )
+    .option(
+      "--set <name=value>",
+      "a setting of the launcher: graceSeconds, pollSeconds, sbatch; repeatable",
+      collectSetting,
+    )
+    .option("--failures <n>", "runs of a job that may fail before it is given up", wholeFrom(1), 3)
+    .option("--format <name>", "format of the trace, instead of looking at it")
+    .option("--strict", "stop at a bad row of the trace")
+    .option("--json", "print {policy, jobs: [{id, submit, start, end, jct, …}], averageJct, makespan, …}")
+    .action(run);
+}
+
+function collectSetting(text: string, given: Readonly<Record<string, string>> = {}): Readonly<Record<string, string>> {
+  const found = /^(\w+)=(.*)$/s.exec(text);
+  if (found === null) throw new InvalidArgumentError('It is written name=value, for example "graceSeconds=30".');
+  return { ...given, [found[1]!]: found[2]! };
+}
+
+async function run(path: string, given: Arguments): Promise<void> {
+  const policy = await policyFrom(given);
+  const trace = await loadTrace(path, {
+    ...(given.format !== undefined && { format: given.format }),
+    strict: given.strict ?? false,
+  });
+  for (const { line, reason } of trace.problems.slice(0, 10)) say(`${path}:${line}: ${reason}; passed over`);
+  if (trace.problems.length > 10) say(`… and ${trace.problems.length - 10} more lines.`);
+  const wanted = given.filter === undefined ? trace.jobs : trace.jobs.filter(jobFilter(given.filter));
+  const jobs = wanted.slice(0, given.jobs);
+  const commands = given.commands ?? trace.format === "heddle";
+  const nodes = nodesFrom(given);
+  const lines: LogLine[] = [];
+  const progress = clusterProgress(jobs.length);
+  const session = await openSession({
+    ...{
+      state: resolve(given.state),
+      on: given.on,
+      policy,
+      jobs,
+      timeScale: given.timeScale,
+      options: given.set ?? {},
+    },
+    ...(nodes !== undefined && { nodes }),
+    ...(given.round !== undefined && { roundSeconds: given.round }),
+    ...{ failuresMax: given.failures, wall: () => performance.timeOrigin + performance.now(), warn: say },
+    task: clusterTask({ jobs, path, scale: given.timeScale, commands }),
+    model: (clock, on) => new SteadyLauncher(clock, on, { report: () => {} }),
+    log(line) {
+      lines.push(line);
+      progress.add(line);
+    },
+  });
+  await untilDone(session, given, progress);
+  const { nodes: found } = session.cluster;
+  const metrics = clusterMetrics(lines, found);
+  if (given.json) printJson({ policy: policy.name, ...metrics });
+  else print(summary(metrics));
+}
+
+async function untilDone(session: Session, { atStop }: Arguments, progress: ClusterProgress): Promise<void> {
+  const { cluster, recovered } = session;
+  say(`${nodesInWords(cluster.nodes)}${recovered > 0 ? `; going on after ${recovered} lines of the journal` : ""}`);
+  const stop = stopOnSignals(
+    atStop === "stop"
+      ? "Running jobs are asked to save and leave; the same command goes on."
+      : "Running jobs are left to run; the same command goes on.",
+  );
+  const stopped = new Promise<void>((resolve) => stop.signal.addEventListener("abort", () => resolve()));
+  try {
+    await Promise.race([session.done, stopped]);
+    progress.end();
+    await session.close(stop.signal.aborted ? atStop : "leave");
+  } catch (error) {
+    // Whatever is wrong here, it is no reason to end what runs.
+    await session.close("leave");
+    throw error;
+  } finally {
+    stop.end();
+    process.exitCode = stop.exitCode();
+  }
+}
+
+async function policyFrom({ policy, option = [] }: Arguments): Promise<PolicyNames> {
+  const names = await namePolicy(policy, {}, loadCombination);
+  return namePolicy(policy, slotOptions(option, Object.values(names.slots)), loadCombination);
+}
+
+/** A local cluster is made of the nodes given; of another, they choose by name. */
+function nodesFrom({ on, nodes }: Arguments): NodeSpec[] | undefined {
+  if (nodes === undefined) return undefined;
+  if (on === "local") return readNodes(nodes);
+  return nodes.split(",").map((id) => ({ id: id.trim(), type: "gpu", gpus: 0 }));
+}
+
+function summary({ jobs, finished, averageJct, makespan, p99Jct, utilisation, restarts }: ClusterMetrics): string {
+  const figures = [
+    `${finished} of ${jobs.length} jobs finished`,
+    `average JCT ${averageJct.toFixed(1)} s, 99th percentile ${p99Jct.toFixed(1)} s`,
+    `makespan ${makespan.toFixed(1)} s, GPUs used ${(100 * utilisation).toFixed(1)} %, ${restarts} restarts`,
+  ];
+  return figures.join("\n");
+}

@@ -1,0 +1,64 @@
+/**
+ * Jobs in Heddle's own words, for what other formats cannot say: a line of JSON each, with the fields of `JobSpec`.
+ *
+ *     {"id": "a", "submit": 0, "gpus": 2, "duration": 600}
+ *     {"id": "b", "submit": 5, "gpus": 1, "command": ["heddle", "train", "weaver.json"]}
+ */
+import { z } from "zod";
+import type { JobSpec } from "../job.ts";
+import { type DocumentFormat, plain } from "./format.ts";
+import { BadRow } from "./row.ts";
+
+const seconds = z.number().nonnegative();
+
+const job = z.strictObject({
+  id: z.string().min(1),
+  submit: seconds.default(0),
+  gpus: z.int().nonnegative(),
+  range: z.strictObject({ min: z.int().positive(), max: z.int().positive() }).optional(),
+  duration: z.number().positive().optional(),
+  iterations: z.number().positive().optional(),
+  cpus: z.number().positive().optional(),
+  memoryBytes: z.number().positive().optional(),
+  types: z.array(z.string()).nonempty().optional(),
+  tenant: z.string().default(plain.tenant),
+  class: z.string().optional(),
+  model: z.string().optional(),
+  batch: z.number().positive().optional(),
+  priority: z.number().default(plain.priority),
+  weight: z.number().positive().default(plain.weight),
+  deadline: seconds.optional(),
+  phases: z.strictObject({ storage: seconds, cpu: seconds, gpu: seconds, network: seconds }).optional(),
+  command: z.array(z.string()).nonempty().optional(),
+});
+
+export const heddleFormat: DocumentFormat = {
+  kind: "document",
+  name: "heddle",
+  title: "Heddle's own, JSON lines",
+  looks: '{"id": "a", "submit": 0, "gpus": 2, "duration": 600, …}',
+  knows: ({ firstLine }) => /^\{.*"gpus"/.test(firstLine) && firstLine.includes('"id"'),
+  *jobs(text) {
+    for (const [i, line] of text.split("\n").entries()) {
+      if (line.trim() !== "") yield { line: i + 1, read: () => jobOf(line) };
+    }
+  },
+};
+
+function jobOf(line: string): JobSpec {
+  const parsed = job.safeParse(parsedLine(line));
+  if (!parsed.success)
+    throw new BadRow(
+      parsed.error.issues.map(({ path, message }) => `${path.join(".") || "it"}: ${message}`).join("; "),
+    );
+  // A field that is absent is absent, and not undefined: parsed from JSON, it cannot be otherwise.
+  return parsed.data as JobSpec;
+}
+
+function parsedLine(line: string): unknown {
+  try {
+    return JSON.parse(line);
+  } catch {
+    throw new BadRow("it is not JSON");
+  }
+}

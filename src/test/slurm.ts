@@ -1,0 +1,54 @@
+/** A Slurm for tests: the one that `SLURM_CONF` names, with four nodes of four GPUs, as `bench/peers/slurm.sh up FOLDER` starts it. */
+import { execFileSync, spawnSync } from "node:child_process";
+import { existsSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { until } from "./cluster-folder.ts";
+
+const answered = spawnSync("sinfo", ["-h", "-N", "-o", "%N"], { encoding: "utf8", timeout: 5000 });
+const isRequired = (process.env.HEDDLE_REQUIRE ?? "").split(",").includes("slurm");
+const isThere = answered.status === 0 && /^n3$/m.test(answered.stdout);
+
+/** For `test(name, slurmOrSkip, …)`. Where HEDDLE_REQUIRE names slurm, as in continuous integration, nothing is skipped. */
+export const slurmOrSkip = {
+  skip: !isThere && !isRequired && "no Slurm answers here: bench/peers/slurm.sh starts one",
+  timeout: 120_000,
+};
+
+const setting = (name: string): string => {
+  const all = execFileSync("scontrol", ["show", "config"], { encoding: "utf8" });
+  return new RegExp(`^${name}\\s*=\\s*(.*)$`, "m").exec(all)![1]!.trim();
+};
+
+/** Ends a daemon, as its machine's failure would, and returns what starts it again. */
+async function kill(
+  pidFile: string,
+  signal: NodeJS.Signals,
+  again: readonly [string, readonly string[]],
+): Promise<() => void> {
+  const pid = Number(readFileSync(pidFile, "utf8"));
+  process.kill(pid, signal);
+  await until(
+    () => !existsSync(`/proc/${pid}`),
+    10,
+    () => `end of process ${pid}`,
+  );
+  return () => void execFileSync(again[0], again[1], { stdio: "ignore" });
+}
+
+export const killNode = (node: string): Promise<() => void> =>
+  kill(setting("SlurmdPidFile").replace("%n", node), "SIGKILL", ["slurmd", ["-N", node]]);
+
+/** As its machine is restarted: it saves its state first. (Killed outright, Slurm itself forgets the jobs of its last seconds.) */
+export const stopController = (): Promise<() => void> => {
+  const pidFile = setting("SlurmctldPidFile");
+  return kill(pidFile, "SIGTERM", ["slurmctld", []]);
+};
+
+/** Jobs of this scheduler that Slurm knows, as "STATE NODES GRES". */
+export const slurmJobs = (name: string): string[] =>
+  execFileSync("squeue", ["-h", "-a", "-t", "all", "-o", "%j|%T %N %b"], { encoding: "utf8" })
+    .split("\n")
+    .filter((line) => line.startsWith(name))
+    .map((line) => line.split("|")[1]!);
+
+export const slurmFolder = (): string => join(setting("StateSaveLocation"), "..");
