@@ -23,6 +23,13 @@ export interface ClusterView {
   readonly arrived: readonly JobView[];
   /** Finished, failed or rejected since the last decision. */
   readonly ended: readonly JobView[];
+  /**
+   * Waiting again since the last decision: stopped, evicted, their run failed or its node was lost; or chosen to start then, and not
+   * started. With `arrived` and `ended`, what a policy needs that keeps an index of who waits.
+   */
+  readonly requeued: readonly JobView[];
+  /** Whether scaling gave any job another size than it has or asked for: an index by `gpus` is not valid then. */
+  readonly sized: boolean;
   job(id: JobId): JobView;
   /** Seconds between decisions, where the engine decides in rounds. */
   readonly round?: Seconds;

@@ -36,6 +36,14 @@ export interface EngineParts {
   readonly failuresMax?: number;
 }
 
+/** What the policies answered. */
+interface Asked {
+  readonly decision: Decision;
+  readonly rejected: readonly JobId[];
+  /** As scheduling had it, before sharing. */
+  readonly chosen: readonly Start[];
+}
+
 const nowhere: readonly Share[] = [];
 const asRequested: ReadonlyMap<JobId, Size> = new Map();
 
@@ -51,6 +59,7 @@ export class ClusterEngine {
   readonly #moment: Moment;
   #arrived: JobView[] = [];
   #ended: JobView[] = [];
+  #requeued: JobView[] = [];
   /** Reported while another event or a decision was being carried out. */
   readonly #inbox: ClusterEvent[] = [];
   /** What a decision asks of the launcher, done when the decision is in the log. */
@@ -99,8 +108,12 @@ export class ClusterEngine {
     this.#parts.launcher.settle?.(now);
     this.#moment.now = now;
     this.#busy = true;
-    const [decision, rejected] = this.#ask(now);
+    const { decision, rejected, chosen } = this.#ask(now);
     this.#carryOut(decision, rejected, now);
+    for (const { job: id } of chosen) {
+      const job = this.job(id);
+      if (job.group === undefined && job.outcome === undefined) this.#requeued.push(job);
+    }
     this.#drain();
     this.#timetable.decided(now, decision.wake, this.unfinished > 0);
   }
@@ -222,18 +235,22 @@ export class ClusterEngine {
     return true;
   }
 
-  #ask(now: Seconds): [Decision, readonly JobId[]] {
+  #ask(now: Seconds): Asked {
     const { scaling, scheduling, sharing } = this.#parts.policy;
     const all = this.#view(now, asRequested);
     const sizes = scaling.sizes(all);
     this.#moment.sizes = sizes;
     const rejected = scaling.rejected?.() ?? [];
     const view = sizes.size === 0 ? all : this.#view(now, sizes);
-    const decision = resized(scheduling.decide(view), (id) => this.job(id), sizes);
-    const shared = sharing.share(view, decision);
+    const scheduled = scheduling.decide(view);
+    const decision = sharing.share(
+      view,
+      resized(scheduled, (id) => this.job(id), sizes),
+    );
     this.#arrived = [];
     this.#ended = [];
-    return [shared, rejected];
+    this.#requeued = [];
+    return { decision, rejected, chosen: scheduled.start };
   }
 
   #view(now: Seconds, sizes: ReadonlyMap<JobId, Size>): ClusterView {
@@ -248,6 +265,8 @@ export class ClusterEngine {
       runningCount: running.size,
       arrived: this.#arrived,
       ended: this.#ended,
+      requeued: this.#requeued,
+      sized: sizes.size > 0,
       job: (id) => this.job(id),
       ...(this.#parts.roundSeconds === undefined ? {} : { round: this.#parts.roundSeconds }),
     };
@@ -346,6 +365,7 @@ export class ClusterEngine {
     job.waitingSince = at;
     job.list?.remove(job);
     this.#waiting.append(job);
+    this.#requeued.push(job);
     this.#parts.policy.placement.freed?.(job.spec.id, group.places);
   }
 

@@ -3,5 +3,7 @@ import type { Index } from "../core/slot.ts";
 import type { Placement } from "./placement.ts";
 
 export const placementIndex: Index<Placement> = {
+  consolidated: () => import("./placement/consolidated.ts"),
   "first-fit": () => import("./placement/first-fit.ts"),
+  "least-allocated": () => import("./placement/least-allocated.ts"),
 };

@@ -3,7 +3,13 @@ import type { Index } from "../core/slot.ts";
 import type { Scheduling } from "./scheduling.ts";
 
 export const schedulingIndex: Index<Scheduling> = {
+  drf: () => import("./scheduling/drf.ts"),
+  edf: () => import("./scheduling/edf.ts"),
   fifo: () => import("./scheduling/fifo.ts"),
+  kubernetes: () => import("./scheduling/kubernetes.ts"),
   "las-2d": () => import("./scheduling/las-2d.ts"),
+  las: () => import("./scheduling/las.ts"),
+  slurm: () => import("./scheduling/slurm.ts"),
   srsf: () => import("./scheduling/srsf.ts"),
+  srtf: () => import("./scheduling/srtf.ts"),
 };

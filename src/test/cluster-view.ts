@@ -40,7 +40,7 @@ export function clusterView(
   for (const { places } of running) index.take(places);
   return {
     ...{ now: 0, nodes: index, waiting, waitingCount: waiting.length, running, runningCount: running.length },
-    ...{ arrived: [], ended: [], job: (id) => jobs.find((job) => job.spec.id === id)! },
+    ...{ arrived: [], ended: [], requeued: [], sized: false, job: (id) => jobs.find((job) => job.spec.id === id)! },
     ...view,
   };
 }

@@ -43,6 +43,8 @@ export interface ClusterMetrics {
   readonly deadlines: { readonly met: number; readonly of: number };
   readonly restarts: number;
   readonly finished: number;
+  /** Mean JCT by tenant, in the order in which they came. */
+  readonly tenants: readonly { readonly tenant: string; readonly jobs: number; readonly averageJct: Seconds }[];
   /** Time, jobs that wait, GPUs that are free; one row where any changes, thinned to at most `rowsMax` rows. */
   readonly queue: readonly (readonly [at: Seconds, waiting: number, free: number])[];
 }
@@ -191,6 +193,7 @@ export class ClusterReading {
       },
       restarts: lives.reduce((n, { launches }) => n + Math.max(0, launches - 1), 0),
       finished: done.length,
+      tenants: byTenant(done),
       queue: this.#queue,
     };
   }
@@ -217,6 +220,16 @@ export class ClusterReading {
     const stretch = Math.max(1, (spec.gpus * jobs) / this.#gpus);
     return jct / (spec.duration * stretch);
   }
+}
+
+function byTenant(done: readonly Life[]): ClusterMetrics["tenants"] {
+  const jcts = new Map<string, number[]>();
+  for (const { spec, submitted, end } of done) {
+    const mine = jcts.get(spec.tenant);
+    if (mine === undefined) jcts.set(spec.tenant, [end! - submitted]);
+    else mine.push(end! - submitted);
+  }
+  return [...jcts].map(([tenant, of]) => ({ tenant, jobs: of.length, averageJct: mean(of) ?? 0 }));
 }
 
 export function clusterMetrics(log: Iterable<LogLine>, nodes: readonly NodeSpec[]): ClusterMetrics {

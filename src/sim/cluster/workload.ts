@@ -84,6 +84,8 @@ interface Mix {
   /** Durations over those of Gavel's generator. */
   readonly shorten: number;
   readonly tenants: readonly number[];
+  /** Parts of the jobs that have 1, 2, 4 and 8 GPUs. */
+  readonly gangs?: readonly number[];
 }
 
 /** Jobs of `mix`; the same for the same seed. */
@@ -97,7 +99,7 @@ export function generateJobs(mix: Mix, seed: number): JobSpec[] {
 }
 
 function generateJob(i: number, submit: number, mix: Mix, random: Random): JobSpec {
-  const gpus = choose([1, 2, 4, 8], [0.7, 0.1, 0.15, 0.05], random());
+  const gpus = choose([1, 2, 4, 8], mix.gangs ?? [0.7, 0.1, 0.15, 0.05], random());
   const long = random() < 0.2;
   const minutes = 10 ** (long ? 3 + random() : 1.5 + 1.5 * random());
   const duration = Math.max(1, Math.round((60 * minutes) / mix.shorten));
@@ -130,7 +132,7 @@ function choose<T>(values: readonly T[], weights: readonly number[], x: number):
 }
 
 const costs = { launchSeconds: 2, restartSeconds: 20, stopSeconds: 3 };
-const mix: Mix = { jobs: 240, gap: 60, shorten: 10, tenants: [0.6, 0.3, 0.1] };
+const mix: Mix = { jobs: 240, gap: 80, shorten: 10, tenants: [0.6, 0.3, 0.1] };
 
 const workloads: Readonly<Record<string, (seed: number) => ClusterWorkload>> = {
   /** Alike nodes, nearly always too few. */
@@ -138,10 +140,17 @@ const workloads: Readonly<Record<string, (seed: number) => ClusterWorkload>> = {
   /** Half of the nodes have GPUs that are slower, for some classes much slower than for others. */
   heterogeneous: (seed) => ({
     nodes: [...nodesOf(12, 4), ...nodesOf(12, 4, "k80", 12)],
-    jobs: generateJobs({ ...mix, jobs: 160 }, seed),
+    jobs: generateJobs({ ...mix, jobs: 240, gap: 25, shorten: 20 }, seed),
     speed: modelledSpeed,
     ...costs,
     roundSeconds: 60,
+  }),
+  /** Mostly gangs, some wider than a node: where they run matters. */
+  gangs: (seed) => ({
+    nodes: nodesOf(16, 4),
+    jobs: generateJobs({ ...mix, jobs: 160, gap: 120, gangs: [0.3, 0.3, 0.25, 0.15] }, seed),
+    speed: modelledSpeed,
+    ...costs,
   }),
   /** All at once: nothing but the order matters. */
   batch: (seed) => ({
@@ -159,7 +168,7 @@ const workloads: Readonly<Record<string, (seed: number) => ClusterWorkload>> = {
   /** One tenant floods the cluster, two others submit now and then. */
   tenants: (seed) => ({
     nodes: nodesOf(8, 4),
-    jobs: generateJobs({ ...mix, jobs: 160, tenants: [0.8, 0.1, 0.1] }, seed),
+    jobs: generateJobs({ ...mix, jobs: 160, gap: 120, tenants: [0.8, 0.1, 0.1] }, seed),
     speed: modelledSpeed,
     ...costs,
   }),

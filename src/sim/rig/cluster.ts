@@ -21,12 +21,15 @@ export async function measureCluster(name: string, on: string, options: Given = 
   const rounds = roundSeconds === undefined ? {} : { roundSeconds };
   const model = launcher === undefined ? {} : { launcher };
   streamCluster({ jobs, nodes, policy, steady, ...rounds, ...model }, reading.add);
-  const { averageJct, makespan, p99Jct, utilisation, fairness, deadlines, restarts, finished } = reading.metrics();
+  const { averageJct, makespan, p99Jct, utilisation, fairness, deadlines, tenants, ...counts } = reading.metrics();
+  const light = tenants.toSorted((a, b) => a.jobs - b.jobs)[0];
   return {
-    ...{ jobs: jobs.length, finished, averageJct, makespan, p99Jct, utilisation },
+    ...{ jobs: jobs.length, finished: counts.finished, averageJct, makespan, p99Jct, utilisation },
     ...{ fairnessWorst: fairness.worst, fairnessMean: fairness.mean, unfair: fairness.unfair },
     deadlinesMet: deadlines.of === 0 ? 1 : deadlines.met / deadlines.of,
-    restarts,
+    restarts: counts.restarts,
+    // Of the tenant that has fewest jobs.
+    lightTenantJct: light?.averageJct ?? 0,
   };
 }
 
