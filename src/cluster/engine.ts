@@ -10,7 +10,8 @@
 import { assert } from "../core/errors.ts";
 import type { Clock, Seconds } from "../time/clock.ts";
 import { checkDecision, checkPlaces, type DecisionParts } from "./check-decision.ts";
-import type { ClusterView, Decision, Start } from "./decision.ts";
+import { asRequested, consult, type Situation } from "./consult.ts";
+import type { Decision, Start } from "./decision.ts";
 import type { JobId, JobSpec, JobView } from "./job.ts";
 import { JobList } from "./job-list.ts";
 import { type Group, JobRecord, type Moment } from "./job-record.ts";
@@ -20,8 +21,7 @@ import type { NodeSpec, Share } from "./node.ts";
 import { Nodes } from "./nodes.ts";
 import { Occupancy } from "./occupancy.ts";
 import type { ClusterPolicy } from "./policy.ts";
-import { resized, sum, without } from "./resize.ts";
-import type { Size } from "./scaling.ts";
+import { sum } from "./resize.ts";
 import { Timetable } from "./timetable.ts";
 
 export interface EngineParts {
@@ -36,16 +36,7 @@ export interface EngineParts {
   readonly failuresMax?: number;
 }
 
-/** What the policies answered. */
-interface Asked {
-  readonly decision: Decision;
-  readonly rejected: readonly JobId[];
-  /** As scheduling had it, before sharing. */
-  readonly chosen: readonly Start[];
-}
-
 const nowhere: readonly Share[] = [];
-const asRequested: ReadonlyMap<JobId, Size> = new Map();
 
 export class ClusterEngine {
   readonly #parts: EngineParts;
@@ -108,7 +99,7 @@ export class ClusterEngine {
     this.#parts.launcher.settle?.(now);
     this.#moment.now = now;
     this.#busy = true;
-    const { decision, rejected, chosen } = this.#ask(now);
+    const { decision, rejected, chosen } = consult(this.#parts.policy, this.#situation());
     this.#carryOut(decision, rejected, now);
     for (const { job: id } of chosen) {
       const job = this.job(id);
@@ -235,40 +226,21 @@ export class ClusterEngine {
     return true;
   }
 
-  #ask(now: Seconds): Asked {
-    const { scaling, scheduling, sharing } = this.#parts.policy;
-    const all = this.#view(now, asRequested);
-    const sizes = scaling.sizes(all);
-    this.#moment.sizes = sizes;
-    const rejected = scaling.rejected?.() ?? [];
-    const view = sizes.size === 0 ? all : this.#view(now, sizes);
-    const scheduled = scheduling.decide(view);
-    const decision = sharing.share(
-      view,
-      resized(scheduled, (id) => this.job(id), sizes),
-    );
+  /** The news are told once. */
+  #situation(): Situation {
+    const news = { arrived: this.#arrived, ended: this.#ended, requeued: this.#requeued };
     this.#arrived = [];
     this.#ended = [];
     this.#requeued = [];
-    return { decision, rejected, chosen: scheduled.start };
-  }
-
-  #view(now: Seconds, sizes: ReadonlyMap<JobId, Size>): ClusterView {
-    const waiting = without(this.#waiting, sizes);
-    const running = without(this.#running, sizes);
+    const { roundSeconds } = this.#parts;
     return {
-      now,
       nodes: this.#nodes,
-      waiting,
-      waitingCount: waiting.size,
-      running,
-      runningCount: running.size,
-      arrived: this.#arrived,
-      ended: this.#ended,
-      requeued: this.#requeued,
-      sized: sizes.size > 0,
+      waiting: this.#waiting,
+      running: this.#running,
+      moment: this.#moment,
+      news,
       job: (id) => this.job(id),
-      ...(this.#parts.roundSeconds === undefined ? {} : { round: this.#parts.roundSeconds }),
+      ...(roundSeconds === undefined ? {} : { round: roundSeconds }),
     };
   }
 

@@ -20,14 +20,19 @@ export function without(jobs: Counted<JobRecord>, sizes: ReadonlyMap<JobId, Size
  * The decision, with the running jobs stopped that get nothing, and those moved that get another size or other places, where
  * scheduling has not done so itself.
  */
-export function resized(decision: Decision, job: (id: JobId) => JobView, sizes: ReadonlyMap<JobId, Size>): Decision {
+export function resized(
+  decision: Decision,
+  job: (id: JobId) => JobView,
+  sizes: ReadonlyMap<JobId, Size>,
+  rejected: ReadonlySet<JobId>,
+): Decision {
   if (sizes.size === 0) return decision;
   const named = new Set([...decision.stop, ...decision.start.map((start) => start.job)]);
   const stop: JobId[] = [];
   const move: Start[] = [];
   for (const [id, { gpus, on }] of sizes) {
     const { places } = job(id);
-    if (places.length === 0 || named.has(id)) continue;
+    if (places.length === 0 || named.has(id) || rejected.has(id)) continue;
     if (gpus === sum(places) && (on === undefined || samePlaces(on, places))) continue;
     stop.push(id);
     if (gpus > 0) move.push({ job: id });
