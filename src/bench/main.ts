@@ -22,6 +22,7 @@ const benches: Readonly<Record<string, () => Promise<{ run(bench: Bench): Promis
   decode: () => import("./decode.ts"),
   batched: () => import("./batched.ts"),
   memory: () => import("./memory.ts"),
+  loader: () => import("./loader.ts"),
   serve: () => import("./serve.ts"),
   wasm: () => import("./wasm.ts"),
   load: () => import("./load.ts"),

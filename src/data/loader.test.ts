@@ -1,7 +1,10 @@
 /** What every loader promises: the same batches in the same order, from any position, whoever makes them. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { setTimeout as pause } from "node:timers/promises";
+import { median } from "../core/statistics.ts";
 import * as module from "../test/record-maps.ts";
+import * as stored from "../test/stored-records.ts";
 import { bytesOf, type Fields } from "./fields.ts";
 import { loaders } from "./loader.ts";
 import { openLoader } from "./open-loader.ts";
@@ -67,3 +70,29 @@ for (const id of loaders.ids()) {
     await loader.close();
   });
 }
+
+test("on real threads the tuner takes workers until a store no longer keeps the consumer waiting", async () => {
+  const step = async (autotune: number): Promise<{ readonly seconds: number; readonly workers: number }> => {
+    const loader = openLoader({
+      policy: await loaders.create("tf-data", { autotune }),
+      pipeline: { shards: [4096], ops: [{ kind: "map", map: "read" }], batch: 8, epochs: 1, seed: 1 },
+      module: stored,
+      configuration: { readSeconds: 2e-3, elements: 1, rounds: 1 },
+      ...{ position: 0, cores: 6, memoryBytes: 1 << 20 },
+    });
+    const seconds: number[] = [];
+    for (let i = 0; i < 80; i++) {
+      const began = performance.now();
+      await loader.next();
+      await pause(2);
+      seconds.push((performance.now() - began) / 1e3);
+    }
+    const workers = loader.settings.reduce((n, { parallelism }) => n + parallelism, 0);
+    await loader.close();
+    return { seconds: median(seconds.slice(40))!, workers };
+  };
+  const [fixed, tuned] = [await step(0), await step(1)];
+  assert.ok(fixed.workers === 1 && tuned.workers >= 3, `${tuned.workers} workers`);
+  // 8 records of 2 ms are 16 ms for one worker; for five or six the consumer's own 2 ms are nearly all.
+  assert.ok(fixed.seconds > 0.015 && tuned.seconds < fixed.seconds / 2, `${fixed.seconds} s, tuned ${tuned.seconds} s`);
+});
