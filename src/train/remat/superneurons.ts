@@ -17,6 +17,7 @@ export default remat({
     "A unit is a compiled call: what is fused into a convolution is no tensor, and needs no recomputation (paper: layers of a framework).",
     "Tensors below a hundredth of the largest layer are kept (paper: a layer's statistics are its own).",
     "Where backward reads only what a cheap layer made, as of a ReLU, keeping the convolution's result instead saves nothing (paper: frameworks keep both).",
+    "Half of the paper: the offload entry of the same name is the other, and both together fit where this alone does not.",
     "Convolution workspaces are not chosen: there is one algorithm, with its workspace counted.",
   ],
   options: {},
