@@ -9,7 +9,7 @@
 
 import { UserError } from "../core/errors.ts";
 import type { Region } from "../device/device.ts";
-import { type ArrayGraph, type ArrayType, bytesOfType, sizeOf } from "../graph/array.ts";
+import { type ArrayGraph, type ArrayNode, type ArrayType, bytesOfType, sizeOf } from "../graph/array.ts";
 import { ArrayBuilder, type ArrayValue } from "../graph/array-builder.ts";
 import { ArrayMath } from "../graph/array-math.ts";
 import { context, within } from "./context.ts";
@@ -35,6 +35,13 @@ export interface Recipe {
     seeds: readonly ArrayValue[],
   ): readonly (ArrayValue | undefined)[];
 }
+
+/** One operation of a graph, as it stands there; `from` is whose graph. */
+export const nodeRecipe = (from: string, { op, type }: Pick<ArrayNode, "op" | "type">): Recipe => ({
+  name: op.kind,
+  key: `${from} ${JSON.stringify([op, type])}`,
+  build: (m, given) => [m.builder.add(op, given, type)],
+});
 
 export interface ComputeOptions {
   /** Output → input whose elements it is written over. */

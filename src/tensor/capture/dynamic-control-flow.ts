@@ -5,7 +5,7 @@
 import { assert } from "../../core/errors.ts";
 import type { ArrayType } from "../../graph/array.ts";
 import { type Captured, capture, type Model } from "../capture.ts";
-import { bytesOf, computeApart, type Recipe, trace } from "../compute.ts";
+import { bytesOf, computeApart, nodeRecipe, trace } from "../compute.ts";
 import { tensor } from "../creation.ts";
 import { pull } from "../flow/differentiate.ts";
 import { execute, type OperationPort, type RunOptions } from "../flow/executor.ts";
@@ -17,13 +17,8 @@ import type { Tensor } from "../tensor.ts";
 /** Operations as they are ready, each by itself. */
 function eager(made: Set<Tensor>): OperationPort<Tensor> {
   return {
-    start({ op, type }, inputs, done) {
-      const recipe: Recipe = {
-        name: op.kind,
-        key: `flow ${JSON.stringify([op, type])}`,
-        build: (m, values) => [m.builder.add(op, values, type)],
-      };
-      const result = computeApart(recipe, inputs)[0]!;
+    start(operation, inputs, done) {
+      const result = computeApart(nodeRecipe("flow", operation), inputs)[0]!;
       made.add(result);
       done(result);
     },

@@ -2,7 +2,7 @@
 import { assert } from "../../../core/errors.ts";
 import type { ArrayGraph, ArrayNode } from "../../../graph/array.ts";
 import type { NodeId } from "../../../graph/ir.ts";
-import { computeApart, type Recipe } from "../../compute.ts";
+import { computeApart, nodeRecipe } from "../../compute.ts";
 import type { Tensor } from "../../tensor.ts";
 import { type Partition, partitioned, placed, pruned } from "./partition.ts";
 
@@ -44,9 +44,9 @@ export class Session {
       assert(before < workers.reduce((n, { next }) => n + next, 0), () => "partitions wait for each other");
     }
     const results = fetches.map((name) => this.#found(workers, name));
-    const kept = new Set(results);
+    const kept = new Set([...results, ...feeds.values()]);
     for (const { values } of workers) {
-      for (const t of values.values()) if (!kept.has(t) && ![...feeds.values()].includes(t)) t.dispose();
+      for (const t of values.values()) if (!kept.has(t)) t.dispose();
     }
     return { results, operations, sent: rendezvous.size };
   }
@@ -79,22 +79,14 @@ export class Session {
     return operations;
   }
 
-  #operation(
-    { id, op, inputs, type }: ArrayNode,
-    values: Map<NodeId, Tensor>,
-    feeds: ReadonlyMap<string, Tensor>,
-  ): number {
+  #operation(node: ArrayNode, values: Map<NodeId, Tensor>, feeds: ReadonlyMap<string, Tensor>): number {
+    const { id, op, inputs } = node;
     if (op.kind === "input") {
       values.set(id, feeds.get(op.name)!);
       return 0;
     }
-    const recipe: Recipe = {
-      name: op.kind,
-      key: `node ${JSON.stringify([op, type])}`,
-      build: (m, given) => [m.builder.add(op, given, type)],
-    };
     const given = inputs.map((i) => values.get(i)!);
-    values.set(id, computeApart(recipe, given)[0]!);
+    values.set(id, computeApart(nodeRecipe("node", node), given)[0]!);
     return 1;
   }
 }
