@@ -3,7 +3,7 @@
  * writes (a folder, or one .safetensors file) and from llama.cpp's GGUF; several stand side by side in one model, and each
  * token of a batch goes through its own or through none.
  */
-import { existsSync, readFileSync, statSync } from "node:fs";
+import { existsSync, statSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { z } from "zod";
 import { UserError } from "../core/errors.ts";
@@ -14,6 +14,7 @@ import { readGguf } from "./gguf.ts";
 import { permutedHeads, unpermute } from "./gguf-checkpoint.ts";
 import { canonicalFromGguf } from "./gguf-names.ts";
 import { canonicalFromHuggingface } from "./huggingface-names.ts";
+import { readJson } from "./json-file.ts";
 import { type MappedFile, mapFile } from "./mapped-file.ts";
 import { readSafetensors, safetensorsMetadata } from "./safetensors-file.ts";
 import { weightBytes } from "./weight-type.ts";
@@ -71,7 +72,7 @@ function refuse(path: string, what: string): never {
 function fromPeft(file: MappedFile, base: Base, architecture: Architecture): Adapter {
   const { path } = file;
   const beside = join(dirname(path), "adapter_config.json");
-  const said = existsSync(beside) ? jsonOf(beside) : Object.fromEntries(safetensorsMetadata(file));
+  const said = readJson(beside) ?? Object.fromEntries(safetensorsMetadata(file));
   const config = peftSchema.safeParse(said).data;
   if (config === undefined) {
     throw new UserError(
@@ -91,14 +92,6 @@ function fromPeft(file: MappedFile, base: Base, architecture: Architecture): Ada
   });
   const scale = (rank: number): number => config.lora_alpha / (config.use_rslora ? Math.sqrt(rank) : rank);
   return paired(path, base, halves, scale);
-}
-
-function jsonOf(path: string): unknown {
-  try {
-    return JSON.parse(readFileSync(path, "utf8"));
-  } catch (error) {
-    throw new UserError(`Reading ${path}: it is not JSON (${(error as Error).message}).`, "Download it again.");
-  }
 }
 
 function fromGguf(file: MappedFile, base: Base, architecture: Architecture): Adapter {

@@ -10,6 +10,7 @@ import type { Checkpoint, TensorSource } from "./checkpoint.ts";
 import { dequantize } from "./dequantize.ts";
 import { huggingfaceConfig, isObject } from "./huggingface-config.ts";
 import { canonicalFromHuggingface } from "./huggingface-names.ts";
+import { readJson } from "./json-file.ts";
 import { type MappedFile, mapFile } from "./mapped-file.ts";
 import { readSafetensors, type SafetensorsTensor } from "./safetensors-file.ts";
 import { tokenizerFromJson } from "./tokenizer/open.ts";
@@ -56,16 +57,6 @@ export async function safetensorsCheckpoint(folder: string, only?: string): Prom
   } catch (error) {
     close();
     throw error;
-  }
-}
-
-/** `undefined` where there is no such file. */
-function readJson(path: string): unknown {
-  if (!existsSync(path)) return undefined;
-  try {
-    return JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(readFileSync(path)));
-  } catch (error) {
-    throw new UserError(`Reading ${path}: it is not JSON (${(error as Error).message}).`, "Download it again.");
   }
 }
 
