@@ -33,7 +33,7 @@ export class Conv2d extends Module implements Layer {
   }
 }
 
-export class MaxPool2d extends Module implements Layer {
+class Pool2d extends Module {
   readonly size: Size;
   readonly options: PoolingOptions;
 
@@ -42,23 +42,16 @@ export class MaxPool2d extends Module implements Layer {
     this.size = size;
     this.options = options;
   }
+}
 
+export class MaxPool2d extends Pool2d implements Layer {
   forward(x: Tensor): Tensor {
     return maxPool2d(x, this.size, this.options);
   }
 }
 
 /** Padding does not count in the divisor: PyTorch's `count_include_pad=False`. */
-export class AvgPool2d extends Module implements Layer {
-  readonly size: Size;
-  readonly options: PoolingOptions;
-
-  constructor(size: Size, options: PoolingOptions = {}) {
-    super();
-    this.size = size;
-    this.options = options;
-  }
-
+export class AvgPool2d extends Pool2d implements Layer {
   forward(x: Tensor): Tensor {
     return avgPool2d(x, this.size, this.options);
   }
