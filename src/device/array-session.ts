@@ -12,6 +12,9 @@ import type { ArrayGraph } from "../graph/array.ts";
 import { chunkOf } from "./call-list.ts";
 import { type Device, type Region, record, type Span } from "./device.ts";
 
+/** What each thread's kernels of arrays have for packed operands and the like. */
+export const arrayScratchBytes = 4 << 20;
+
 export type ArrayBindings = Readonly<Record<string, Region>>;
 
 export interface ArraySessionOptions {

@@ -1,14 +1,11 @@
 /** A device as what tensors need of it: memory, and graphs compiled and run. */
-import { openArrays } from "../device/array-session.ts";
+import { arrayScratchBytes, openArrays } from "../device/array-session.ts";
 import type { Level } from "../device/device.ts";
 import { openDeviceNow } from "../device/open.ts";
 import type { Machine } from "./runtime.ts";
 
-/** What each thread's kernels have for packed operands and the like. */
-const scratchBytes = 4 << 20;
-
 export function openMachine(level: Level | undefined, threads: number): Machine {
-  const device = openDeviceNow(level, { threads, scratchBytes });
+  const device = openDeviceNow(level, { threads, scratchBytes: arrayScratchBytes });
   return {
     name: `${device.level}, ${threads} threads`,
     alloc: (bytes) => device.alloc(bytes),

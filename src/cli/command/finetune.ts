@@ -3,6 +3,7 @@ import { mkdirSync } from "node:fs";
 import { basename, resolve } from "node:path";
 import { type Command, Option } from "commander";
 import { UserError } from "../../core/errors.ts";
+import { arrayScratchBytes } from "../../device/array-session.ts";
 import type { Level } from "../../device/device.ts";
 import { levels, openDevice } from "../../device/open.ts";
 import { chatTemplateSource } from "../../model/chat.ts";
@@ -89,7 +90,7 @@ async function run(model: string, given: Arguments): Promise<void> {
     const live = process.stderr.isTTY === true;
     const report = trainReport({ name, folder, steps, tokensPerStep: batch * length, live });
     const stop = stopOnSignals("Stopping after this step, and saving.");
-    const device = await openDevice(given.level, { threads, scratchBytes: 1 << 22 });
+    const device = await openDevice(given.level, { threads, scratchBytes: arrayScratchBytes });
     if (device.note !== undefined) say(device.note);
     say(`${conversations.length} conversations; reading the weights of ${checkpoint.name}, compiling its training`);
     try {

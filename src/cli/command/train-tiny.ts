@@ -2,11 +2,13 @@
 import { copyFileSync, mkdirSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import type { Command } from "commander";
+import { arrayScratchBytes } from "../../device/array-session.ts";
 import { openDevice } from "../../device/open.ts";
 import { WallClock } from "../../time/wall-clock.ts";
 import { tinyName, tinySteps, tokensOfStep } from "../../train/tiny/recipe.ts";
 import { trainTiny } from "../../train/tiny/run.ts";
 import { wholeFrom } from "../arguments.ts";
+import { stopOnSignals } from "../stop-signals.ts";
 import { print, say } from "../terminal.ts";
 import { trainReport } from "../train-report.ts";
 
@@ -31,16 +33,15 @@ async function run({ steps, threads, folder, out }: Arguments): Promise<void> {
   mkdirSync(dirname(out), { recursive: true });
   const live = process.stderr.isTTY === true;
   const report = trainReport({ name: tinyName, folder, steps, tokensPerStep: tokensOfStep, live });
-  const stopping = new AbortController();
-  for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => stopping.abort());
-  const device = await openDevice(undefined, { threads, scratchBytes: 1 << 22 });
+  const stop = stopOnSignals("Stopping after this step, and saving.");
+  const device = await openDevice(undefined, { threads, scratchBytes: arrayScratchBytes });
   try {
     const { outcome, file } = await trainTiny({
       device,
       clock: new WallClock(),
       folder,
       steps,
-      signal: stopping.signal,
+      signal: stop.signal,
       observe: (event) => report.observe(event),
       warn: say,
     });
@@ -50,6 +51,7 @@ async function run({ steps, threads, folder, out }: Arguments): Promise<void> {
     copyFileSync(join(folder, "loss.svg"), out.replace(/(\.gguf)?$/, ".svg"));
     print(`${out}: ${steps} steps in ${(outcome.seconds / 60).toFixed(1)} minutes`);
   } finally {
+    stop.end();
     report.end();
     await device.close();
   }

@@ -3,6 +3,7 @@ import { mkdirSync, statSync } from "node:fs";
 import { availableParallelism } from "node:os";
 import { dirname, join, resolve } from "node:path";
 import { type Command, Option } from "commander";
+import { arrayScratchBytes } from "../../device/array-session.ts";
 import type { Level } from "../../device/device.ts";
 import { levels, openDevice } from "../../device/open.ts";
 import { WallClock } from "../../time/wall-clock.ts";
@@ -61,7 +62,7 @@ async function run(given: string, options: Arguments): Promise<void> {
     live: process.stderr.isTTY === true,
   });
   const stop = stopOnSignals("Stopping after this step, and saving.");
-  const device = await openDevice(options.level, { threads: options.threads, scratchBytes: 1 << 22 });
+  const device = await openDevice(options.level, { threads: options.threads, scratchBytes: arrayScratchBytes });
   if (device.note !== undefined) say(device.note);
   try {
     const outcome = await runRecipe({
