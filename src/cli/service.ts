@@ -1,7 +1,7 @@
 /** The serving engine as commands start it: a model, three slots filled, the options of each. */
 import { type Command, InvalidArgumentError } from "commander";
 import { UserError } from "../core/errors.ts";
-import { type Adapter, openAdapter, withAdapters } from "../model/adapter.ts";
+import type { Adapter } from "../model/adapter.ts";
 import type { Checkpoint } from "../model/checkpoint.ts";
 import { type Loaded, loadRunner } from "../model/load.ts";
 import { openCheckpoint } from "../model/open.ts";
@@ -78,6 +78,9 @@ function collectAdapter(text: string, given: readonly NamedFile[] = []): readonl
 }
 
 async function adapted(base: Checkpoint, files: readonly NamedFile[]): Promise<Checkpoint> {
+  if (files.length === 0) return base;
+  // Most services have none, and begin sooner without.
+  const { openAdapter, withAdapters } = await import("../model/adapter.ts");
   const adapters = new Map<string, Adapter>();
   for (const { name, path } of files) {
     if (name === base.name) throw new UserError(`--adapter ${name}=${path}: the model itself has this name.`);
