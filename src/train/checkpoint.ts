@@ -78,6 +78,15 @@ export class Checkpoints {
     return found.map((match) => Number(match[1])).sort((a, b) => b - a);
   }
 
+  /** Throws a `UserError` where a training that does not go on from them would mix with earlier ones; `what` is being done. */
+  async refuseEarlier(what: string): Promise<void> {
+    if ((await this.steps()).length === 0) return;
+    throw new UserError(
+      `${what}: it has checkpoints of an earlier run.`,
+      "Go on from them with --resume, or give another folder with --out.",
+    );
+  }
+
   path(step: number): string {
     return `${this.#folder}/step-${String(step).padStart(9, "0")}.safetensors`;
   }

@@ -54,12 +54,7 @@ export async function runRecipe(run: RecipeRun): Promise<RecipeOutcome> {
     identity: identityOf(recipe, corpus),
     warn: run.warn,
   });
-  if (!run.resume && (await store.steps()).length > 0) {
-    throw new UserError(
-      `Training into ${folder}: it has checkpoints of an earlier run.`,
-      "Go on from them with --resume, or give another folder with --out.",
-    );
-  }
+  if (!run.resume) await store.refuseEarlier(`Training into ${folder}`);
   const { step, config } = await openStep(run);
   try {
     const heldOut = heldOutBatches(run);

@@ -10,6 +10,7 @@ import { openDevice } from "../../device/open.ts";
 import { openAdapter, withAdapters } from "../../model/adapter.ts";
 import { loadRunner } from "../../model/load.ts";
 import { openCheckpoint } from "../../model/open.ts";
+import { deviceMachine } from "../device-machine.ts";
 import { machineFiles, writeWhole } from "../files.ts";
 import { openAdapterStep } from "./adapter-step.ts";
 import { parseConversations, taught } from "./conversations.ts";
@@ -66,7 +67,6 @@ for (const name of ["gemma3", "llama"]) {
       schedule: { kind: "constant", peak: 1e-2, last: 0, warmup: 0, steps: 30 } as const,
       seed: 3,
     };
-    const { deviceMachine } = await import("../device-machine.ts");
     const step = await openAdapterStep(deviceMachine(device), options);
     const batch = [ask("a", "abc"), ask("b", "cba")].map((c) => taught(checkpoint, c, 32)!);
     const before = await step.evaluate!(batch);

@@ -65,12 +65,7 @@ export async function runFinetune(run: FinetuneRun): Promise<FinetuneOutcome> {
     identity: identityOf(run),
     warn: run.warn,
   });
-  if (!run.resume && (await store.steps()).length > 0) {
-    throw new UserError(
-      `Fine-tuning into ${run.folder}: it has checkpoints of an earlier run.`,
-      "Go on from them with --resume, or give another folder with --out.",
-    );
-  }
+  if (!run.resume) await store.refuseEarlier(`Fine-tuning into ${run.folder}`);
   const step = await openAdapterStep(run.machine, options);
   try {
     const measure = (): Promise<number> => meanLoss(step, examples.heldOut, run.batch);
