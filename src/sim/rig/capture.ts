@@ -37,7 +37,6 @@ function counting(machine: Machine, counts: Counts): Machine {
       counts.compiledNodes += graph.nodes.length;
       const session = machine.open(graph, donate);
       return {
-        ...session,
         close: () => session.close(),
         run: (bindings) => session.run(bindings),
         runNow(bindings) {

@@ -82,31 +82,32 @@ export function rowRoom(words: number): number {
   return 64 * (lines + (lines % 2 === 0 ? 1 : 0));
 }
 
-function copyPairs(b: TileBuilder, from: Int, elements: number, to: Int): void {
+/** Words as they are. Gives where the last few lie and go, and how many those are. */
+function copyWords(
+  b: TileBuilder,
+  from: Int,
+  words: number,
+  to: Int,
+): { readonly x: Int; readonly y: Int; rest: number } {
   const { lanes } = b.target;
-  const pairs = elements >> 1;
   const [x, y] = [b.int(from), b.int(to)];
-  b.for(0, Math.floor(pairs / lanes), 1, () => {
+  b.for(0, Math.floor(words / lanes), 1, () => {
     b.store(at(y), b.loadI(at(x)));
     b.add(x, lanes * 4, x);
     b.add(y, lanes * 4, y);
   });
-  const rest = pairs % lanes;
+  const rest = words % lanes;
   if (rest > 0) b.store(at(y), b.loadPartI(at(x), rest));
+  return { x, y, rest };
+}
+
+function copyPairs(b: TileBuilder, from: Int, elements: number, to: Int): void {
+  const { x, y, rest } = copyWords(b, from, elements >> 1, to);
   if (elements % 2 === 1) b.storeInt(at(y, 4 * rest), b.loadInt(at(x, 4 * rest), "u16"));
 }
 
 function copyQuads(b: TileBuilder, from: Int, elements: number, to: Int): void {
-  const { lanes } = b.target;
-  const quads = elements >> 2;
-  const [x, y] = [b.int(from), b.int(to)];
-  b.for(0, Math.floor(quads / lanes), 1, () => {
-    b.store(at(y), b.loadI(at(x)));
-    b.add(x, lanes * 4, x);
-    b.add(y, lanes * 4, y);
-  });
-  const rest = quads % lanes;
-  if (rest > 0) b.store(at(y), b.loadPartI(at(x), rest));
+  const { x, y, rest } = copyWords(b, from, elements >> 2, to);
   if (elements % 4 > 0) b.storeInt(at(y, 4 * rest), b.int(0));
   for (let i = 4 * rest; i < 4 * rest + (elements % 4); i++) b.storeInt(at(y, i), b.loadInt(at(x, i), "u8"), "u8");
 }
