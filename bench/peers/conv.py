@@ -7,12 +7,10 @@
 Images are tried in both of torch's memory formats, and the fastest is timed from then on.
 """
 
-import json
 import os
-import sys
 
 import torch
-from timing import SECONDS, seconds_of
+from timing import SECONDS, answer_questions, seconds_of
 
 THREADS = int(os.environ["OMP_NUM_THREADS"])
 
@@ -44,18 +42,14 @@ def prepare(wanted):
 def main():
     torch.set_num_threads(THREADS)
     run = None
-    for line in sys.stdin:
-        question = json.loads(line)
-        try:
-            with torch.no_grad():
-                if "prepare" in question:
-                    how, run = prepare(question["prepare"])
-                    answer = {"peer": f"torch {torch.__version__}", "how": how}
-                else:
-                    answer = {"seconds": seconds_of(run)}
-        except Exception as error:  # The other side prints what went wrong here.
-            answer = {"error": repr(error)}
-        print(json.dumps(answer), flush=True)
+
+    def prepared(wanted):
+        nonlocal run
+        how, run = prepare(wanted)
+        return {"peer": f"torch {torch.__version__}", "how": how}
+
+    with torch.no_grad():
+        answer_questions(prepared, lambda _: {"seconds": seconds_of(run)})
 
 
 if __name__ == "__main__":

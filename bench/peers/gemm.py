@@ -6,13 +6,11 @@
 A library may have several ways to the same product; preparing tries each, and the fastest is timed from then on.
 """
 
-import json
 import os
-import sys
 
 import numpy
 import torch
-from timing import SECONDS, seconds_of
+from timing import SECONDS, answer_questions, seconds_of
 
 THREADS = int(os.environ["OMP_NUM_THREADS"])
 
@@ -94,19 +92,13 @@ def prepare(library, kind, m, n, k):
 def main():
     torch.set_num_threads(THREADS)
     ready = {}
-    for line in sys.stdin:
-        question = json.loads(line)
-        try:
-            if "prepare" in question:
-                wanted = question["prepare"]
-                how, ready[wanted["library"]] = prepare(**wanted)
-                prepacked = ", prepacked" in how
-                answer = {"peer": version(wanted["library"]), "how": how, "prepacked": prepacked}
-            else:
-                answer = {"seconds": seconds_of(ready[question["time"]])}
-        except Exception as error:  # The other side prints what went wrong here.
-            answer = {"error": repr(error)}
-        print(json.dumps(answer), flush=True)
+
+    def prepared(wanted):
+        library = wanted["library"]
+        how, ready[library] = prepare(**wanted)
+        return {"peer": version(library), "how": how, "prepacked": ", prepacked" in how}
+
+    answer_questions(prepared, lambda library: {"seconds": seconds_of(ready[library])})
 
 
 if __name__ == "__main__":

@@ -8,13 +8,11 @@ Weights are tried in their own layout and in the one that llama.cpp repacks them
 """
 
 import ctypes
-import json
 import os
-import sys
 from ctypes import POINTER, byref, c_bool, c_char_p, c_int, c_int64, c_size_t, c_uint32, c_void_p
 
 import numpy
-from timing import seconds_of
+from timing import answer_questions, seconds_of
 
 THREADS = int(os.environ["OMP_NUM_THREADS"])
 FOLDER = os.environ["HEDDLE_LLAMA"]
@@ -190,20 +188,16 @@ def prepare(llama, wanted):
 
 def main():
     llama, ready = Llama(), None
-    for line in sys.stdin:
-        question = json.loads(line)
-        try:
-            if "prepare" in question:
-                if ready is not None:
-                    ready[3]()
-                    ready = None
-                ready = prepare(llama, question["prepare"])
-                answer = {"how": f"graph of matrices, {ready[1]} buffers, {THREADS} threads"}
-            else:
-                answer = {"seconds": seconds_of(ready[2])}
-        except Exception as error:  # The other side prints what went wrong here.
-            answer = {"error": repr(error)}
-        print(json.dumps(answer), flush=True)
+
+    def prepared(wanted):
+        nonlocal ready
+        if ready is not None:
+            ready[3]()
+            ready = None
+        ready = prepare(llama, wanted)
+        return {"how": f"graph of matrices, {ready[1]} buffers, {THREADS} threads"}
+
+    answer_questions(prepared, lambda _: {"seconds": seconds_of(ready[2])})
 
 
 if __name__ == "__main__":

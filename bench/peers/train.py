@@ -6,14 +6,12 @@
 Preparing tries eager and torch.compile, and the faster is timed from then on. The models are those of src/bench/train-models.ts.
 """
 
-import json
 import os
-import sys
 
 import torch
 import torch.nn as nn
 import torch.nn.functional as F
-from timing import seconds_of
+from timing import answer_questions, seconds_of
 
 THREADS = int(os.environ["OMP_NUM_THREADS"])
 
@@ -136,18 +134,12 @@ def prepare(name):
 def main():
     torch.set_num_threads(THREADS)
     ready = {}
-    for line in sys.stdin:
-        question = json.loads(line)
-        try:
-            if "prepare" in question:
-                name = question["prepare"]
-                how, ready[name] = prepare(name)
-                answer = {"peer": f"torch {torch.__version__}", "how": how}
-            else:
-                answer = {"seconds": seconds_of(ready[question["time"]], 0.2)}
-        except Exception as error:  # The other side prints what went wrong here.
-            answer = {"error": repr(error)}
-        print(json.dumps(answer), flush=True)
+
+    def prepared(name):
+        how, ready[name] = prepare(name)
+        return {"peer": f"torch {torch.__version__}", "how": how}
+
+    answer_questions(prepared, lambda name: {"seconds": seconds_of(ready[name], 0.2)})
 
 
 if __name__ == "__main__":
