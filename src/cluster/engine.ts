@@ -56,6 +56,8 @@ export class ClusterEngine {
   /** What a decision asks of the launcher, done when the decision is in the log. */
   #orders: (() => void)[] = [];
   #busy = false;
+  /** What is reported now is of the decision that is about to be made. */
+  #settling = false;
 
   constructor(parts: EngineParts) {
     this.#parts = parts;
@@ -96,7 +98,9 @@ export class ClusterEngine {
   /** Decides now. The engine calls it by its own timetable; a replay of a log, at the times that the log says. */
   decide(): void {
     const now = this.#parts.clock.now();
+    this.#settling = true;
     this.#parts.launcher.settle?.(now);
+    this.#settling = false;
     this.#moment.now = now;
     this.#busy = true;
     const { decision, rejected, chosen } = consult(this.#parts.policy, this.#situation());
@@ -118,7 +122,7 @@ export class ClusterEngine {
       this.#moment.now = now;
       if (!this.#isNews(event)) continue;
       this.#parts.log({ at: now, kind: "event", event });
-      if (this.#apply(event, Math.min(event.at, now))) this.#timetable.ask(now);
+      if (this.#apply(event, Math.min(event.at, now)) && !this.#settling) this.#timetable.ask(now);
       this.#obey();
     }
     this.#inbox.length = 0;

@@ -68,6 +68,13 @@ export interface Outlook {
   rate(gpus: number, nodes: number, type: string): number;
   /** Units a second while it shares the same GPUs with `other`; absent where nobody measured it. */
   rateBeside?(other: JobId, gpus: number, type: string): number;
+  /**
+   * Useful work a second that the job expects of so many GPUs over so many nodes at its best batch size, by what it has measured
+   * itself; absent until it has run (Pollux's agent).
+   */
+  goodput?(gpus: number, nodes: number): number;
+  /** Most GPUs that it can use; of a job that explores, that it dares to ask for now. */
+  readonly gpusMax?: number;
 }
 
 /** A job to a policy. Getters are computed when read: a view is cheap, and is true only during the decision it was given for. */

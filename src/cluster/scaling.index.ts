@@ -3,5 +3,6 @@ import type { Index } from "../core/slot.ts";
 import type { Scaling } from "./scaling.ts";
 
 export const scalingIndex: Index<Scaling> = {
+  optimus: () => import("./scaling/optimus.ts"),
   requested: () => import("./scaling/requested.ts"),
 };

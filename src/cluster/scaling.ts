@@ -20,6 +20,8 @@ export interface Scaling {
   sizes(view: ClusterView): ReadonlyMap<JobId, Size>;
   /** Jobs that will never be run (admission control), asked after `sizes`. */
   rejected?(): readonly JobId[];
+  /** Jobs choose their own batch sizes under it, and tell their goodput; else they keep those that their users gave. */
+  readonly adaptsBatch?: boolean;
 }
 
 export const scalings = slot<Scaling>("cluster/scaling", scalingIndex);

@@ -9,7 +9,9 @@ export const schedulingIndex: Index<Scheduling> = {
   kubernetes: () => import("./scheduling/kubernetes.ts"),
   "las-2d": () => import("./scheduling/las-2d.ts"),
   las: () => import("./scheduling/las.ts"),
+  narrowest: () => import("./scheduling/narrowest.ts"),
   slurm: () => import("./scheduling/slurm.ts"),
   srsf: () => import("./scheduling/srsf.ts"),
   srtf: () => import("./scheduling/srtf.ts"),
+  tiresias: () => import("./scheduling/tiresias.ts"),
 };

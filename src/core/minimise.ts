@@ -19,7 +19,10 @@ export function minimiseBounded({ from, low, high, valueAt }: BoundedProblem): F
   let value = valueAt(x, gradient);
   let inverse = identity(n);
   for (let step = 0; step < stepsMax; step++) {
-    const free = Array.from(x, (at, i) => !(at <= low[i]! && gradient[i]! >= 0) && !(at >= high[i]! && gradient[i]! <= 0));
+    const free = Array.from(
+      x,
+      (at, i) => !(at <= low[i]! && gradient[i]! >= 0) && !(at >= high[i]! && gradient[i]! <= 0),
+    );
     let direction = descent(inverse, gradient, free);
     let slope = dot(direction, gradient);
     if (!(slope < 0)) {
@@ -33,11 +36,19 @@ export function minimiseBounded({ from, low, high, valueAt }: BoundedProblem): F
       const next = x.map((at, i) => clip(at + length * direction[i]!, i));
       const nextGradient = new Float64Array(n);
       const nextValue = valueAt(next, nextGradient);
-      const promised = dot(gradient, next.map((at, i) => at - x[i]!));
-      if (nextValue <= value + 1e-4 * promised && promised < 0) found = { x: next, gradient: nextGradient, value: nextValue };
+      const promised = dot(
+        gradient,
+        next.map((at, i) => at - x[i]!),
+      );
+      if (nextValue <= value + 1e-4 * promised && promised < 0)
+        found = { x: next, gradient: nextGradient, value: nextValue };
     }
     if (found === undefined) break;
-    update(inverse, found.x.map((at, i) => at - x[i]!), found.gradient.map((at, i) => at - gradient[i]!));
+    update(
+      inverse,
+      found.x.map((at, i) => at - x[i]!),
+      found.gradient.map((at, i) => at - gradient[i]!),
+    );
     const gained = value - found.value;
     ({ x, gradient, value } = found);
     if (gained <= 1e-12 * Math.max(1, Math.abs(value))) break;

@@ -3,6 +3,8 @@ import type { CombinationIndex } from "./combination.ts";
 
 export const combinationIndex: CombinationIndex = {
   "faster-transformer": () => import("./combination/faster-transformer.ts"),
+  optimus: () => import("./combination/optimus.ts"),
   sarathi: () => import("./combination/sarathi.ts"),
+  tiresias: () => import("./combination/tiresias.ts"),
   vllm: () => import("./combination/vllm.ts"),
 };

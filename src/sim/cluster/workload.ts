@@ -165,6 +165,13 @@ const workloads: Readonly<Record<string, (seed: number) => ClusterWorkload>> = {
     jobs: generateJobs({ ...mix, jobs: 70, gap: 60 }, seed).map((job, i) => ({ ...job, ...muriPhases(i, job) })),
     ...{ speed: modelledSpeed, ...costs, launcher: muriSimulator },
   }),
+  /** As long as Gavel's generator draws them, ten times as long as the others here: for thresholds in GPU-hours. */
+  "full-length": (seed) => ({
+    nodes: nodesOf(16, 4),
+    jobs: generateJobs({ ...mix, gap: 600, shorten: 1 }, seed),
+    speed: modelledSpeed,
+    ...costs,
+  }),
   /** One tenant floods the cluster, two others submit now and then. */
   tenants: (seed) => ({
     nodes: nodesOf(8, 4),

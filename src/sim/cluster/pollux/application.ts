@@ -37,8 +37,16 @@ export interface ProfileTables {
   /** Text of `validation-B.csv` by B. */
   readonly validations: ReadonlyMap<number, string>;
   readonly cuts?: CutRecord | undefined;
-  /** Most examples that a GPU takes at once, where it is less than what was measured. */
-  readonly localBatchMax?: number | undefined;
+  readonly limits?: ProfileLimits | undefined;
+}
+
+/** What the published simulator does not let an application do, though it was measured. */
+export interface ProfileLimits {
+  /** Most examples that a GPU takes at once. */
+  readonly localBatchMax?: number;
+  readonly gpusMax?: number;
+  /** Examples a step, where the job does not choose even under a policy that adapts batches. */
+  readonly batch?: number;
 }
 
 export class Application {
@@ -50,6 +58,7 @@ export class Application {
   readonly localBatchMin: number;
   readonly localBatchMax: number;
   readonly epochs: number;
+  readonly limits: ProfileLimits;
   readonly #validations: readonly Validation[];
   readonly #lines = new Map<string, PlacementLine[]>();
   readonly #between: ReturnType<typeof interpolation>;
@@ -58,17 +67,19 @@ export class Application {
 
   constructor(tables: ProfileTables) {
     this.name = tables.name;
-    this.#validations = [...tables.validations].sort(([a], [b]) => a - b).map(([batch, text]) => ({
-      batch,
-      epochs: rowsOf(text, `${tables.name}/validation-${batch}.csv`, validationColumns).map(
-        ([progress, iteration, square, variance]) => ({
-          progress: progress!,
-          iteration: iteration!,
-          square: square!,
-          variance: variance!,
-        }),
-      ),
-    }));
+    this.#validations = [...tables.validations]
+      .sort(([a], [b]) => a - b)
+      .map(([batch, text]) => ({
+        batch,
+        epochs: rowsOf(text, `${tables.name}/validation-${batch}.csv`, validationColumns).map(
+          ([progress, iteration, square, variance]) => ({
+            progress: progress!,
+            iteration: iteration!,
+            square: square!,
+            variance: variance!,
+          }),
+        ),
+      }));
     const placements = placementLines(tables);
     for (const line of placements) {
       const known = this.#lines.get(line.placement);
@@ -90,7 +101,8 @@ export class Application {
     this.batchMax = this.#validations.at(-1)!.batch;
     const batches = placements.map(({ batch }) => batch);
     this.localBatchMin = Math.min(...batches);
-    this.localBatchMax = tables.localBatchMax ?? Math.max(...batches);
+    this.limits = tables.limits ?? {};
+    this.localBatchMax = this.limits.localBatchMax ?? Math.max(...batches);
     this.epochs = Math.min(...this.#validations.map(({ epochs }) => epochs.length));
     this.#progress = Array.from({ length: this.epochs + 1 }, (_, done) =>
       done === 0 ? 0 : Math.min(...this.#validations.map(({ epochs }) => epochs[done - 1]!.progress)),
@@ -148,8 +160,10 @@ export class Application {
   }
 }
 
-/** yolov3 was measured up to 16 examples a GPU; the published simulator lets it use 8. */
-const limits: Readonly<Record<string, number>> = { yolov3: 8 };
+const limits: Readonly<Record<string, ProfileLimits>> = {
+  yolov3: { localBatchMax: 8 },
+  ncf: { gpusMax: 1, batch: 32768 },
+};
 
 /** Applications of a folder with one folder of tables each; `cuts` is the path of the record of how cells were cut. */
 export function readApplications(folder: string, cuts?: string): ReadonlyMap<string, Application> {
@@ -165,7 +179,7 @@ export function readApplications(folder: string, cuts?: string): ReadonlyMap<str
       if (batch !== undefined) validations.set(Number(batch), text(file));
     }
     const tables = { name, placements: text("placements.csv"), scalability: text("scalability.csv"), validations };
-    found.set(name, new Application({ ...tables, cuts: records[name], localBatchMax: limits[name] }));
+    found.set(name, new Application({ ...tables, cuts: records[name], limits: limits[name] }));
   }
   return found;
 }

@@ -119,7 +119,11 @@ function alongAxes(points: readonly MeasuredPoint[]): Interpolation {
       const plane = lines.get(n)!;
       const at = (g: number): StepTime => {
         const line = plane.get(g)!.sort((p, q) => p.batch - q.batch);
-        return between(line.map((p) => p.batch), batch, (b) => line.find((p) => p.batch === b)!);
+        return between(
+          line.map((p) => p.batch),
+          batch,
+          (b) => line.find((p) => p.batch === b)!,
+        );
       };
       return between(sorted(plane.keys()), (gpus * n) / nodes, at);
     };

@@ -3,7 +3,13 @@
  *
  *     advance(seconds): ── restarting 30 s ──► goodput × seconds of progress ──► next epoch: batch size chosen anew ──► …
  */
-import { type BatchPlan, bestBatch, type GradientNoise, splitBatch, type ThroughputParameters } from "../../../cluster/goodput.ts";
+import {
+  type BatchPlan,
+  bestBatch,
+  type GradientNoise,
+  splitBatch,
+  type ThroughputParameters,
+} from "../../../cluster/goodput.ts";
 import { fitThroughput, type Observation } from "../../../cluster/goodput-fit.ts";
 import type { Seconds } from "../../../time/clock.ts";
 import type { Application } from "./application.ts";

@@ -1,0 +1,48 @@
+import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
+import { test } from "node:test";
+import { policyOf } from "../../../cluster/policy.ts";
+import { mean } from "../../../core/statistics.ts";
+import { sharedData, skipWithout } from "../../../test/shared-data.ts";
+import { clusterMetrics } from "../metrics.ts";
+import { simulateCluster } from "../simulate.ts";
+import { polluxNodes, profiledSetup, readProfiles, readWorkload } from "./simulate.ts";
+
+const here = skipWithout("pollux/traces");
+
+type Completions = Readonly<Record<string, number>>;
+
+function published(result: string): Readonly<Record<string, Completions>> {
+  return JSON.parse(readFileSync(`${sharedData("pollux")}/results-jobload/${result}/summary.json`, "utf8")).jcts;
+}
+
+/** Job completion times by name. */
+async function replay(name: string, folder: string, workload: string): Promise<Completions> {
+  const jobs = readWorkload(`${sharedData("pollux")}/${folder}/${workload}.csv`);
+  const policy = await policyOf(name);
+  const log = simulateCluster(profiledSetup({ jobs, policy, applications: profiles() }));
+  return Object.fromEntries(clusterMetrics(log, polluxNodes).jobs.map(({ id, jct }) => [id, jct!]));
+}
+
+const profiles = (() => {
+  let read: ReturnType<typeof readProfiles> | undefined;
+  return () => (read ??= readProfiles(sharedData("pollux/traces")!));
+})();
+
+const folders = { "0.5": "workloads-0.5", "1.0": "workloads", "1.5": "workloads-1.5", "2.0": "workloads-2.0" };
+const policies = { optimus: "optimus+narrowest+least-allocated", tiresias: "tiresias+least-allocated" };
+
+for (const [system, policy] of Object.entries(policies)) {
+  for (const [load, folder] of Object.entries(folders)) {
+    test(`${system} at load ${load}: every job of every published workload completes at its second`, here, async () => {
+      for (const [workload, jcts] of Object.entries(published(`${system}-${load}`))) {
+        assert.deepEqual(await replay(policy, folder, workload), jcts, workload);
+      }
+    });
+  }
+}
+
+test("workload 6: the averages that the published README names", here, async () => {
+  assert.equal(mean(Object.values(await replay(policies.tiresias, "workloads", "workload-6"))), 3469.69375);
+  assert.equal(mean(Object.values(await replay(policies.optimus, "workloads", "workload-6"))), 5301.875);
+});
