@@ -31,6 +31,7 @@ const benches: Readonly<Record<string, () => Promise<{ run(bench: Bench): Promis
   fidelity: () => import("./fidelity.ts"),
   "event-loop": () => import("./event-loop.ts"),
   throughput: () => import("./throughput.ts"),
+  pollux: () => import("./pollux.ts"),
 };
 /** What another bench covers. */
 const aliases = ["throughput"];

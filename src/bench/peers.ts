@@ -4,7 +4,7 @@
  */
 import { type ChildProcess, execFile, spawn } from "node:child_process";
 import { existsSync, readdirSync } from "node:fs";
-import { join } from "node:path";
+import { join, resolve } from "node:path";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
@@ -42,6 +42,13 @@ export function startLlamaServer(words: readonly string[]): ChildProcess | undef
   if (found === undefined) return undefined;
   const env = { ...process.env, LD_LIBRARY_PATH: found };
   return spawn(join(found, "llama-server"), [...words], { env });
+}
+
+/** The published simulator of Pollux, and a Python that runs it (`bench/peers/pollux.sh`). */
+export function polluxSimulator(): { readonly python: string; readonly folder: string } | undefined {
+  const python = resolve(folder, "pollux-venv/bin/python");
+  const simulator = resolve(folder, "adaptdl/simulator");
+  return existsSync(python) && existsSync(simulator) ? { python, folder: simulator } : undefined;
 }
 
 /** A peer in a process of its own, which answers each line of JSON with one. */

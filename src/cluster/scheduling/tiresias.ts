@@ -6,11 +6,11 @@
  */
 
 import type { Values } from "../../core/entry.ts";
-import { Heap } from "../../core/heap.ts";
 import type { Seconds } from "../../time/clock.ts";
 import type { ClusterView, Decision } from "../decision.ts";
 import type { JobId, JobView } from "../job.ts";
 import { type Scheduling, scheduling } from "../scheduling.ts";
+import { Crossings } from "./tiresias/crossings.ts";
 import { byIndex } from "./tiresias/gittins.ts";
 import { MultilevelQueues, type Queued } from "./tiresias/multilevel-queues.ts";
 
@@ -73,13 +73,6 @@ interface Member extends Queued {
   placed: boolean;
 }
 
-/** When a job is due to change its queue, as things stood when its version was current. */
-interface Crossing {
-  readonly at: Seconds;
-  readonly job: Member;
-  readonly version: number;
-}
-
 /** Seconds that a prediction may be early by rounding. */
 const slack = 1e-6;
 
@@ -88,7 +81,7 @@ class Tiresias {
   readonly #promote: number;
   readonly #queues: MultilevelQueues;
   readonly #jobs = new Map<JobId, Member>();
-  readonly #crossings = new Heap<Crossing>((a, b) => a.at < b.at);
+  readonly #crossings = new Crossings<Member>();
   #arrivals = 0;
   #sized = false;
 
@@ -110,7 +103,7 @@ class Tiresias {
     for (const job of ceased) job.placed = false;
     for (const job of begun) job.placed = true;
     for (const job of new Set([...ceased, ...begun, ...moved])) this.#foresee(job, view);
-    const wake = this.#nextCrossing()?.at;
+    const wake = this.#crossings.next;
     return {
       stop: [...ceased].map(({ id }) => id),
       start: begun.map(({ id }) => ({ job: id })),
@@ -155,11 +148,10 @@ class Tiresias {
   /** Jobs that change their queues now, in the order of their arrival. */
   #cross(view: ClusterView): readonly Member[] {
     const due: Member[] = [];
-    for (let next = this.#nextCrossing(); next !== undefined && next.at <= view.now; next = this.#nextCrossing()) {
-      this.#crossings.pop();
+    for (let job = this.#crossings.due(view.now); job !== undefined; job = this.#crossings.due(view.now)) {
       // A launch that took its time, or a prediction that was rounded down: not yet.
-      if (this.#crossingOf(next.job, view) > view.now + slack) this.#foresee(next.job, view);
-      else due.push(next.job);
+      if (this.#crossingOf(job, view) > view.now + slack) this.#foresee(job, view);
+      else due.push(job);
     }
     for (const job of due.sort((a, b) => a.order - b.order)) {
       if (!job.running) {
@@ -174,9 +166,7 @@ class Tiresias {
   #foresee(job: Member, view: ClusterView): void {
     if (job.running && job.waitedBefore === undefined) job.waitedBefore = view.job(job.id).waited;
     const at = this.#crossingOf(job, view);
-    if (at < Number.POSITIVE_INFINITY) {
-      this.#crossings.push({ at: Math.max(at, view.now + slack), job, version: job.version });
-    }
+    if (at < Number.POSITIVE_INFINITY) this.#crossings.push(job, Math.max(at, view.now + slack));
   }
 
   /** When it falls, if it runs; when it has starved, if it waits. */
@@ -190,14 +180,5 @@ class Tiresias {
     const executed = ran - job.ranBefore;
     if (this.#promote === 0 || job.queue === 0 || executed === 0) return Number.POSITIVE_INFINITY;
     return view.now + Math.max(0, executed * this.#promote - (waited - job.waitedBefore!));
-  }
-
-  #nextCrossing(): Crossing | undefined {
-    let next = this.#crossings.peek();
-    while (next !== undefined && next.version !== next.job.version) {
-      this.#crossings.pop();
-      next = this.#crossings.peek();
-    }
-    return next;
   }
 }
