@@ -8,6 +8,8 @@ import type { NodeSpec, Share } from "./node.ts";
 export class Occupancy {
   readonly #nodes: readonly NodeSpec[];
   readonly #held: Int32Array;
+  readonly #totals = new Map<string, number>();
+  #total = 0;
   /** Devices in use, of nodes where places name them. */
   readonly #devices = new Map<number, Set<number>>();
   readonly #queued = new Set<JobRecord>();
@@ -16,11 +18,16 @@ export class Occupancy {
   constructor(nodes: readonly NodeSpec[]) {
     this.#nodes = nodes;
     this.#held = new Int32Array(nodes.length);
+    for (const { type, gpus } of nodes) {
+      this.#totals.set(type, (this.#totals.get(type) ?? 0) + gpus);
+      this.#total += gpus;
+    }
   }
 
   /** GPUs of all nodes, lost ones included, of these types. */
   total(types: readonly string[] | undefined): number {
-    return this.#nodes.reduce((n, node) => n + (types?.includes(node.type) === false ? 0 : node.gpus), 0);
+    if (types === undefined) return this.#total;
+    return types.reduce((n, type) => n + (this.#totals.get(type) ?? 0), 0);
   }
 
   /** Whether the job can be launched at its place: its last run has left, and so have all others from those GPUs. */

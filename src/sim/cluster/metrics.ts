@@ -37,7 +37,8 @@ export interface ClusterMetrics {
   readonly utilisation: number;
   readonly fairness: {
     readonly mean: number;
-    readonly worst: number /** Jobs with ρ above 1.05. */;
+    readonly worst: number;
+    /** Jobs with ρ above 1.05. */
     readonly unfair: number;
   };
   readonly deadlines: { readonly met: number; readonly of: number };
@@ -49,22 +50,27 @@ export interface ClusterMetrics {
   readonly queue: readonly (readonly [at: Seconds, waiting: number, free: number])[];
 }
 
-interface Life {
+class Life {
   readonly spec: JobSpec;
-  readonly order: number;
   readonly submitted: Seconds;
-  /** Integral over time of the number of jobs in the cluster, at submission. */
+  /** Integral over time of the number of jobs in the cluster: at submission, then over its life. */
   readonly crowdBefore: number;
-  crowd: number;
-  start?: Seconds;
-  end?: Seconds;
-  launches: number;
-  ran: Seconds;
-  ended?: "finished" | "failed" | "rejected" | "refused";
-  /** Its place, from the decision until it has left. */
-  held: Holding | undefined;
-  since: Seconds | undefined;
+  crowd = 0;
+  start: Seconds | undefined;
+  end: Seconds | undefined;
+  launches = 0;
+  ran: Seconds = 0;
+  ended: JobOutcome["ended"];
+  /** Its place in the plan, and the one that its run holds, since when. */
   planned: Holding | undefined;
+  held: Holding | undefined;
+  since: Seconds = 0;
+
+  constructor(spec: JobSpec, submitted: Seconds, crowdBefore: number) {
+    this.spec = spec;
+    this.submitted = submitted;
+    this.crowdBefore = crowdBefore;
+  }
 }
 
 interface Holding {
@@ -101,11 +107,7 @@ export class ClusterReading {
 
   #event(event: ClusterEvent, at: Seconds): void {
     if (event.kind === "submitted") {
-      const { job: spec } = event;
-      this.#lives.set(spec.id, {
-        ...{ spec, order: this.#lives.size, submitted: at, crowdBefore: this.#crowd, crowd: 0, launches: 0, ran: 0 },
-        ...{ held: undefined, planned: undefined, since: undefined },
-      });
+      this.#lives.set(event.job.id, new Life(event.job, at, this.#crowd));
       this.#active++;
       return;
     }
@@ -142,13 +144,13 @@ export class ClusterReading {
 
   #left(life: Life, at: Seconds): void {
     const { held, since } = life;
-    if (held === undefined || since === undefined) return;
+    if (held === undefined) return;
     if (--held.present === 0) this.#gpuSeconds += held.gpus * (at - held.since);
     life.ran += at - since;
-    life.held = life.since = undefined;
+    life.held = undefined;
   }
 
-  #concluded(life: Life, how: NonNullable<Life["ended"]>): void {
+  #concluded(life: Life, how: NonNullable<JobOutcome["ended"]>): void {
     if (life.ended !== undefined) return;
     life.ended = how;
     life.crowd = this.#crowd - life.crowdBefore;
@@ -170,14 +172,15 @@ export class ClusterReading {
 
   metrics(): ClusterMetrics {
     const lives = [...this.#lives.values()];
-    const done = lives.filter(({ ended }) => ended === "finished");
-    const jcts = done.map(({ end, submitted }) => end! - submitted);
-    const rhos = done.flatMap((life) => this.#rho(life) ?? []);
-    const first = lives.reduce((least, { submitted }) => Math.min(least, submitted), Number.POSITIVE_INFINITY);
+    const jobs = lives.map((life) => this.#outcome(life));
+    const done = jobs.filter(({ ended }) => ended === "finished");
+    const jcts = done.map(({ jct }) => jct!);
+    const rhos = done.flatMap(({ rho }) => rho ?? []);
+    const first = jobs.reduce((least, { submit }) => Math.min(least, submit), Number.POSITIVE_INFINITY);
     const makespan = done.length === 0 ? 0 : done.reduce((most, { end }) => Math.max(most, end!), 0) - first;
     const timed = lives.filter(({ spec }) => spec.deadline !== undefined);
     return {
-      jobs: lives.map((life) => this.#outcome(life)),
+      jobs,
       averageJct: mean(jcts) ?? 0,
       makespan,
       p99Jct: quantile(jcts, 0.99) ?? 0,
@@ -191,25 +194,27 @@ export class ClusterReading {
         met: timed.filter(({ spec, ended, end }) => ended === "finished" && end! <= spec.deadline!).length,
         of: timed.length,
       },
-      restarts: lives.reduce((n, { launches }) => n + Math.max(0, launches - 1), 0),
+      restarts: jobs.reduce((n, { restarts }) => n + restarts, 0),
       finished: done.length,
-      tenants: byTenant(done),
+      tenants: byTenant(lives),
       queue: this.#queue,
     };
   }
 
   #outcome(life: Life): JobOutcome {
-    const { spec, submitted, start, end, launches, ran, ended } = life;
+    const { spec, submitted: submit, start, end, launches, ran, ended } = life;
     const rho = this.#rho(life);
+    const restarts = Math.max(0, launches - 1);
+    // The usual case is one literal: of a million jobs, each is built once.
+    if (start !== undefined && end !== undefined && rho !== undefined && ended !== undefined) {
+      return { id: spec.id, submit, start, end, jct: end - submit, restarts, ran, rho, ended };
+    }
     return {
-      id: spec.id,
-      submit: submitted,
-      ...(start === undefined ? {} : { start }),
-      ...(end === undefined ? {} : { end, jct: end - submitted }),
-      restarts: Math.max(0, launches - 1),
-      ran,
-      ...(rho === undefined ? {} : { rho }),
-      ...(ended === undefined ? {} : { ended }),
+      ...{ id: spec.id, submit, restarts, ran },
+      ...(start !== undefined && { start }),
+      ...(end !== undefined && { end, jct: end - submit }),
+      ...(rho !== undefined && { rho }),
+      ...(ended !== undefined && { ended }),
     };
   }
 
@@ -222,14 +227,16 @@ export class ClusterReading {
   }
 }
 
-function byTenant(done: readonly Life[]): ClusterMetrics["tenants"] {
-  const jcts = new Map<string, number[]>();
-  for (const { spec, submitted, end } of done) {
-    const mine = jcts.get(spec.tenant);
-    if (mine === undefined) jcts.set(spec.tenant, [end! - submitted]);
-    else mine.push(end! - submitted);
+function byTenant(lives: readonly Life[]): ClusterMetrics["tenants"] {
+  const tenants = new Map<string, { jobs: number; seconds: Seconds }>();
+  for (const { spec, submitted, end } of lives) {
+    if (end === undefined) continue;
+    const mine = tenants.get(spec.tenant) ?? { jobs: 0, seconds: 0 };
+    tenants.set(spec.tenant, mine);
+    mine.jobs++;
+    mine.seconds += end - submitted;
   }
-  return [...jcts].map(([tenant, of]) => ({ tenant, jobs: of.length, averageJct: mean(of) ?? 0 }));
+  return [...tenants].map(([tenant, { jobs, seconds }]) => ({ tenant, jobs, averageJct: seconds / jobs }));
 }
 
 export function clusterMetrics(log: Iterable<LogLine>, nodes: readonly NodeSpec[]): ClusterMetrics {

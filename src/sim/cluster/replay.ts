@@ -3,7 +3,7 @@
  * Its log must be equal to the first: a run on a real cluster and its replay in virtual time decide alike.
  */
 import { ClusterEngine, type EngineParts } from "../../cluster/engine.ts";
-import type { Launcher } from "../../cluster/launcher.ts";
+import type { ClusterEvent, Launcher } from "../../cluster/launcher.ts";
 import type { LogLine } from "../../cluster/log.ts";
 import type { Clock, Seconds } from "../../time/clock.ts";
 
@@ -31,10 +31,16 @@ export function replayCluster(log: Iterable<LogLine>, setup: ReplaySetup): LogLi
   });
   for (const line of log) {
     now = line.at;
+    if (line.kind === "event") tellEnd(told, line.event);
     if (line.kind === "event") engine.report(line.event);
     else if (line.kind === "decided") engine.decide();
   }
   return lines;
+}
+
+/** A model whose clock does not run does not see that a run has ended: it is told, since others may have shared its GPUs. */
+function tellEnd(launcher: Launcher | undefined, event: ClusterEvent): void {
+  if (event.kind === "finished" || event.kind === "failed") launcher?.stop(event.job, event.attempt);
 }
 
 const withoutReports = (launcher: Launcher): Launcher => ({

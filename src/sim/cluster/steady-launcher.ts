@@ -36,7 +36,7 @@ interface Progress {
   speed: number;
   run: Run | undefined;
   /** Those that run on the same GPUs. */
-  readonly mates: Set<Progress>;
+  mates: Set<Progress> | undefined;
   /** When it computes, or computed, for the first time in this run. */
   ready: Seconds;
   /** Predictions of an older version are void. */
@@ -68,8 +68,8 @@ export class SteadyLauncher implements Launcher {
     for (const id of run.beside) {
       const mate = this.#jobs.get(id);
       if (mate?.run === undefined) continue;
-      progress.mates.add(mate);
-      mate.mates.add(progress);
+      progress.mates = (progress.mates ?? new Set()).add(mate);
+      mate.mates = (mate.mates ?? new Set()).add(progress);
       this.#changeSpeed(mate, now);
     }
     this.#changeSpeed(progress, now);
@@ -110,8 +110,8 @@ export class SteadyLauncher implements Launcher {
   #progressOf(spec: JobSpec, now: Seconds): Progress {
     const known = this.#jobs.get(spec.id);
     if (known !== undefined) return known;
-    const mates = new Set<Progress>();
-    const progress: Progress = { spec, done: 0, at: now, speed: 0, run: undefined, mates, ready: now, version: 0 };
+    const idle = { done: 0, at: now, speed: 0, run: undefined, mates: undefined, ready: now, version: 0 };
+    const progress: Progress = { spec, ...idle };
     this.#jobs.set(spec.id, progress);
     return progress;
   }
@@ -126,11 +126,12 @@ export class SteadyLauncher implements Launcher {
     progress.done = this.#doneBy(progress, now);
     progress.run = undefined;
     progress.version++;
-    for (const mate of progress.mates) {
-      mate.mates.delete(progress);
+    const { mates } = progress;
+    progress.mates = undefined;
+    for (const mate of mates ?? []) {
+      mate.mates?.delete(progress);
       this.#changeSpeed(mate, now);
     }
-    progress.mates.clear();
   }
 
   /** Brings progress up to now, and predicts the end anew. */
@@ -142,7 +143,7 @@ export class SteadyLauncher implements Launcher {
     if (run === undefined) return;
     const gpus = run.places.reduce((n, share) => n + share.gpus, 0);
     const type = this.#nodes[run.places[0]!.node]!.type;
-    const mates = progress.mates.size === 0 ? alone : [...progress.mates].map((mate) => mate.spec);
+    const mates = progress.mates === undefined ? alone : [...progress.mates].map((mate) => mate.spec);
     progress.speed = this.#speed(spec, gpus, run.places.length, type, mates);
     if (!(progress.speed > 0)) return;
     const { version } = progress;
@@ -150,7 +151,7 @@ export class SteadyLauncher implements Launcher {
     this.#clock.at(end, () => {
       if (progress.version !== version) return;
       this.#end(progress, end);
-      progress.done = durationOf(spec);
+      this.#jobs.delete(spec.id);
       this.#options.report({ kind: "finished", at: end, job: spec.id, attempt: run.attempt });
     });
   }
