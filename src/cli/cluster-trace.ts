@@ -27,7 +27,10 @@ export interface TraceArguments {
 
 export function addTraceOptions(command: Command): void {
   command
-    .option("--nodes <nodes>", "COUNTxGPUS:TYPE, with commas between several, or a file (default: see the docs)")
+    .option(
+      "--nodes <nodes>",
+      "COUNTxGPUS:TYPE, with commas between several, or a file (default: enough to be 80 % busy)",
+    )
     .option("--round <seconds>", "decide in rounds, not at every event", numberFrom(1e-3))
     .option("--restart-cost <seconds>", "what a job loses that was stopped and starts again", numberFrom(0))
     .option("--option <id.name=value>", "an option of an entry of a policy; repeatable", collectOption)

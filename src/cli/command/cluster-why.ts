@@ -4,7 +4,7 @@ import { createInterface } from "node:readline";
 import type { Command } from "commander";
 import type { LogHeader, LogLine } from "../../cluster/log.ts";
 import type { NodeSpec } from "../../cluster/node.ts";
-import { count, duration, percent } from "../../cluster/report/words.ts";
+import { count, duration, gpusInWords, percent } from "../../cluster/report/words.ts";
 import { type Moment, type Rival, type Spell, WaitReading, type WaitStory } from "../../cluster/why.ts";
 import { nearest, UserError } from "../../core/errors.ts";
 import { streamTask } from "../../sim/cluster/replay-task.ts";
@@ -101,8 +101,7 @@ function noSuchJob(id: string, path: string, known: readonly string[]): UserErro
 
 function tell({ policy, nodes, story }: Told): void {
   const { spec, waited, ran, end, spells, rivals, moments } = story;
-  const gpus = `${count(spec.gpus)} ${spec.gpus === 1 ? "GPU" : "GPUs"}`;
-  print(`Job ${spec.id}: ${gpus}, tenant ${spec.tenant}, submitted at ${duration(spec.submit)}.`);
+  print(`Job ${spec.id}: ${gpusInWords(spec.gpus)}, tenant ${spec.tenant}, submitted at ${duration(spec.submit)}.`);
   const outcome =
     end === undefined
       ? "has not ended"
@@ -169,7 +168,7 @@ function tellRivals({ startedMeanwhile, overtakers, waited }: WaitStory, rivals:
   for (const { id, gpus, tenant, submit, held, overtook } of rivals.slice(0, rivalsMost)) {
     const share = (held / waited).toFixed(1);
     const when = overtook ? `submitted later, at ${duration(submit)}` : `submitted at ${duration(submit)}`;
-    print(`  ${share.padStart(6)} GPUs on average: job ${id} (${gpus} GPUs, tenant ${tenant}), ${when}`);
+    print(`  ${share.padStart(6)} GPUs on average: job ${id} (${gpusInWords(gpus)}, tenant ${tenant}), ${when}`);
   }
   if (rivals.length > rivalsMost) print(`  and ${count(rivals.length - rivalsMost)} more jobs`);
 }

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { Summary } from "./measure.ts";
 import { winnerColumns, winnersOf } from "./winners.ts";
-import { count, duration, percent, times } from "./words.ts";
+import { count, duration, gpusInWords, mark, percent, times } from "./words.ts";
 
 const summary = (averageJct: number, rest: Partial<Summary> = {}): Summary => ({
   ...{ jobs: 10, finished: 10, averageJct, medianJct: 1, p99Jct: 1, makespan: 1, averageWait: 0, utilisation: 0.5 },
@@ -46,4 +46,11 @@ test("words", () => {
     ...["0s", "8.25s", "1m", "6m 6s", "1d", "2d 7h", "–", "−1m 30s"],
   ]);
   assert.deepEqual([count(82_247), percent(0.5), times(1.319), times(123.4)], ["82,247", "50.0 %", "1.32×", "123×"]);
+  assert.deepEqual([gpusInWords(1), gpusInWords(2000)], ["1 GPU", "2,000 GPUs"]);
+  const day = 86_400;
+  assert.deepEqual(
+    [mark(0, day), mark(34 * day, day), mark(34 * day + 17 * 3600 + 900, 900), mark(34 * day + 17 * 3600, 900)],
+    ["0", "34d", "34d 17h 15m", "34d 17h"],
+  );
+  assert.deepEqual([mark(34 * day + 17 * 3600 + 965, 5), mark(1.25, 0.01)], ["17h 16m 5s", "1.25s"]);
 });

@@ -19,8 +19,25 @@ export function duration(seconds: number): string {
   return second === 0 ? `${first}${unit.letter}` : `${first}${unit.letter} ${second}${next.letter}`;
 }
 
+/** A time on an axis whose marks lie `step` seconds apart: in the units that tell them apart, three at most. */
+export function mark(seconds: number, step: number): string {
+  if (step < 1) return `${Number(seconds.toPrecision(10))}s`;
+  const parts: string[] = [];
+  let rest = Math.round(seconds);
+  for (const { size, letter } of [...units, { size: 1, letter: "s" }]) {
+    const whole = Math.floor(rest / size);
+    rest -= whole * size;
+    if (whole > 0) parts.push(`${whole}${letter}`);
+    if (step % size === 0) break;
+  }
+  return parts.length === 0 ? "0" : parts.slice(-3).join(" ");
+}
+
 /** Digits in groups of three. */
 export const count = (value: number): string => value.toLocaleString("en-US");
+
+/** `1 GPU`, `2 GPUs`. */
+export const gpusInWords = (gpus: number): string => `${count(gpus)} ${gpus === 1 ? "GPU" : "GPUs"}`;
 
 export const percent = (share: number): string => (Number.isFinite(share) ? `${(100 * share).toFixed(1)} %` : "–");
 

@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { type TestContext, test } from "node:test";
 import { fileURLToPath } from "node:url";
 import { gzipSync } from "node:zlib";
+import { sharedData, skipWithout } from "../../test/shared-data.ts";
 import type { JobSpec } from "../job.ts";
 import { loadTrace, traceFormats } from "./load.ts";
 
@@ -233,4 +234,36 @@ test("Alibaba's tasks may come with a line of names", async (context) => {
   const names = "job_name,task_name,inst_num,status,start_time,end_time,plan_cpu,plan_mem,plan_gpu,gpu_type";
   const path = write(context, "tasks.csv", `${names}\n${readFileSync(fileOf("alibaba-2020"), "utf8")}`);
   assert.deepEqual((await loadTrace(path)).jobs, expected["alibaba-2020"]);
+});
+
+/** Jobs and their GPUs, as the folder's own description counts them. */
+const shared: readonly (readonly [path: string, format: string, jobs: number])[] = [
+  ["pollux/traces/philly.csv", "philly", 82_247],
+  ["pollux/workloads/workload-6.csv", "pollux", 160],
+  ["pollux/workloads-realistic/workload-1.csv", "pollux", 160],
+  ["gavel/traces/physical_cluster/artifact_evaluation.trace", "gavel", 15],
+  ["gavel/traces/msr-seed0/6214e9.trace", "gavel-msr", 2000],
+  ["shockwave/traces/120_0.2_5_100_40_25.trace", "shockwave", 120],
+  ["tiresias/60_job.csv", "tiresias", 60],
+  ["muri/cluster_exp/trace-data/cluster_trace.csv", "muri", 400],
+  ["muri/simulator/trace-data/trace2.csv", "muri", 5755],
+  ["elasticflow/ElasticFlow/traces_for_ElasticFlow/philly_103959.csv", "elasticflow", 876],
+  ["itp-traces/raw/cluster01.csv", "itp", 1595],
+  ["itp-traces/ef/cluster06.csv", "itp-ef", 2396],
+];
+
+for (const [path, format, jobs] of shared) {
+  test(`${path} is ${format}: ${jobs} jobs, no bad row`, skipWithout(path), async () => {
+    const trace = await loadTrace(sharedData(path)!, { strict: true });
+    assert.deepEqual([trace.format, trace.jobs.length, trace.leftOut.size], [format, jobs, 0]);
+    assert.ok(trace.jobs.every((job, i) => i === 0 || trace.jobs[i - 1]!.submit <= job.submit));
+  });
+}
+
+test("the gangs of Philly are those that are known of it", skipWithout("pollux/traces/philly.csv"), async () => {
+  const { jobs, origin } = await loadTrace(sharedData("pollux/traces/philly.csv")!);
+  const gangs = [1, 4, 2, 8, 16, 32].map((gpus) => jobs.filter((job) => job.gpus === gpus).length);
+  assert.deepEqual(gangs, [76_627, 1870, 1818, 1643, 199, 67]);
+  assert.equal(jobs.filter(({ tenant }) => tenant === "6214e9").length, 41_226);
+  assert.equal(new Date(origin * 1000).toISOString().slice(0, 10), "2017-09-04");
 });

@@ -3,7 +3,7 @@
  * pixel. What is narrower than a pixel and lies where something is drawn already is left out: a redraw costs what can be seen.
  */
 import type { Report, ReportPolicy } from "../../cluster/report/columns.ts";
-import { duration } from "../../cluster/report/words.ts";
+import { mark } from "../../cluster/report/words.ts";
 import { manyColours, styleColour } from "./colours.ts";
 import { firstAfter, type Pieces } from "./pieces.ts";
 import type { View } from "./view.ts";
@@ -49,9 +49,14 @@ export function paint(context: CanvasRenderingContext2D, scene: Scene): void {
 
 const steps = [0.001, 0.01, 0.1, 1, 5, 15, 60, 300, 900, 3600, 4 * 3600, 43_200, 86_400, 7 * 86_400, 28 * 86_400];
 
-function paintTimes(context: CanvasRenderingContext2D, { view }: Scene): void {
+/** Seconds between two marks of the axis: each has room for its words. */
+export function timeStep(view: View): number {
   const most = Math.max(2, view.plotWidth / 90);
-  const step = steps.find((s) => (view.to - view.from) / s <= most) ?? 364 * 86_400;
+  return steps.find((step) => (view.to - view.from) / step <= most) ?? 364 * 86_400;
+}
+
+function paintTimes(context: CanvasRenderingContext2D, { view }: Scene): void {
+  const step = timeStep(view);
   context.strokeStyle = styleColour("line");
   context.fillStyle = styleColour("soft");
   context.textAlign = "center";
@@ -60,7 +65,7 @@ function paintTimes(context: CanvasRenderingContext2D, { view }: Scene): void {
     const x = Math.round(view.x(k * step)) + 0.5;
     context.moveTo(x, view.head - 4);
     context.lineTo(x, view.height);
-    if (x > view.gutter + 12) context.fillText(duration(k * step), x, view.head / 2);
+    if (x > view.gutter + 12) context.fillText(mark(k * step, step), x, view.head / 2);
   }
   context.stroke();
 }

@@ -3,10 +3,10 @@
  * cannot see it what is shown; a job that is picked is described in words beside it.
  */
 import type { ReportPolicy } from "../../cluster/report/columns.ts";
-import { count, duration } from "../../cluster/report/words.ts";
+import { count, duration, gpusInWords, mark } from "../../cluster/report/words.ts";
 import { manyColours } from "./colours.ts";
 import { button, byId, labelled, make, select } from "./elements.ts";
-import { type ColourBy, colourIndex, denseBelow, paint, type Scene } from "./gantt-paint.ts";
+import { type ColourBy, colourIndex, denseBelow, paint, type Scene, timeStep } from "./gantt-paint.ts";
 import { describe } from "./jobs.ts";
 import { firstAfter, type Pieces, piecesOf } from "./pieces.ts";
 import type { State } from "./state.ts";
@@ -164,7 +164,8 @@ export class Gantt {
     const coarse =
       policy.coarseSeconds > 0 ? ` Runs less than ${duration(policy.coarseSeconds)} apart are drawn as one.` : "";
     const dense = view.rowHeight < denseBelow ? " Each line is a node; the darker, the busier." : "";
-    const seen = `${policy.name}: ${duration(view.from)} to ${duration(view.to)}, nodes ${count(first + 1)} to ${count(last)} of ${count(rows.length)}.`;
+    const seconds = timeStep(view) < 60 ? 1 : 60;
+    const seen = `${policy.name}: ${mark(view.from, seconds)} to ${mark(view.to, seconds)}, nodes ${count(first + 1)} to ${count(last)} of ${count(rows.length)}.`;
     const text = `${seen}${dense}${coarse}`;
     if (this.#said.textContent === text) return;
     this.#said.textContent = text;
@@ -279,7 +280,7 @@ export class Gantt {
     const { report, policy } = this.#state;
     const { jobs } = report;
     const jct = policy.end[job]! - jobs.submit[job]!;
-    this.#tip.textContent = `${jobs.ids[job]} · ${jobs.gpus[job]} GPUs · ${report.tenants[jobs.tenant[job]!]} · JCT ${duration(jct)}`;
+    this.#tip.textContent = `${jobs.ids[job]} · ${gpusInWords(jobs.gpus[job]!)} · ${report.tenants[jobs.tenant[job]!]} · JCT ${duration(jct)}`;
     const left = Math.min(event.offsetX + 12, this.#view.width - this.#tip.offsetWidth - 4);
     this.#tip.style.transform = `translate(${Math.max(0, left)}px, ${event.offsetY + 14}px)`;
   }

@@ -1,6 +1,6 @@
 /** Jobs in words and rows: those that fared worst, and all that happened to one that is picked. */
 import type { ReportPolicy } from "../../cluster/report/columns.ts";
-import { count, duration, plainNumber } from "../../cluster/report/words.ts";
+import { count, duration, gpusInWords, plainNumber } from "../../cluster/report/words.ts";
 import { byId, labelled, make, select } from "./elements.ts";
 import type { State } from "./state.ts";
 
@@ -91,8 +91,8 @@ export function describe(state: State, job: number): HTMLElement {
   const { report, policy } = state;
   const { jobs } = report;
   const facts = [
-    `${count(jobs.gpus[job]!)} GPUs`,
-    `tenant ${report.tenants[jobs.tenant[job]!]}`,
+    gpusInWords(jobs.gpus[job]!),
+    report.tenants.length > 1 && `tenant ${report.tenants[jobs.tenant[job]!]}`,
     report.classes[jobs.class[job]!] && `class ${report.classes[jobs.class[job]!]}`,
     `submitted after ${duration(jobs.submit[job]!)}`,
     report.origin > 0 &&
