@@ -66,6 +66,9 @@ export interface Winners {
   readonly sentence: string;
 }
 
+/** The best is next to nothing there: by how much others are above it says nothing. */
+const ratioMost = 1000;
+
 export function winnersOf(names: readonly string[], summaries: readonly Summary[]): Winners {
   const order = [...names.keys()].sort((a, b) => rank(summaries[a]!) - rank(summaries[b]!));
   const best = winnerColumns.map(({ key, better }) => {
@@ -78,7 +81,7 @@ export function winnersOf(names: readonly string[], summaries: readonly Summary[
     const cells = winnerColumns.map(({ key, better, write }, k) => {
       const value = summary[key];
       const ratio = better === "lower" ? value / best[k]! : best[k]! / value;
-      const worse = value === best[k] ? 1 : Number.isFinite(ratio) ? ratio : undefined;
+      const worse = value === best[k] ? 1 : ratio < ratioMost ? ratio : undefined;
       return { text: write(value), worse: differs[k] ? worse : undefined };
     });
     return { name: names[i]!, finished: summary.finished, jobs: summary.jobs, cells };
