@@ -22,6 +22,10 @@ export interface JobSpec {
   readonly submit: Seconds;
   /** The gang: all of these GPUs at once, or none. 0 for a job of CPUs alone. */
   readonly gpus: number;
+  /** GPUs of each of its tasks; a task is on one node. Absent where any split of the gang will do. */
+  readonly taskGpus?: number;
+  /** The pinned cell that it must have (HiveD). */
+  readonly cell?: string;
   /** Elastic range, both included; absent where the job runs on `gpus` and nothing else. */
   readonly range?: { readonly min: number; readonly max: number };
   /** Seconds that it runs alone on `gpus` GPUs of the type it was measured on; absent where nobody knows. */
@@ -39,7 +43,7 @@ export interface JobSpec {
   readonly model?: string;
   /** Examples a step, over all GPUs. */
   readonly batch?: number;
-  /** Higher goes first where a policy looks at it. */
+  /** Higher goes first where a policy looks at it; below 0 it is opportunistic, and has no share that is its own. */
   readonly priority: number;
   /** Share of its tenant or job in fair policies. */
   readonly weight: number;

@@ -5,5 +5,6 @@ import type { Placement } from "./placement.ts";
 export const placementIndex: Index<Placement> = {
   consolidated: () => import("./placement/consolidated.ts"),
   "first-fit": () => import("./placement/first-fit.ts"),
+  hived: () => import("./placement/hived.ts"),
   "least-allocated": () => import("./placement/least-allocated.ts"),
 };

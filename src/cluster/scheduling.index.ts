@@ -6,6 +6,7 @@ export const schedulingIndex: Index<Scheduling> = {
   drf: () => import("./scheduling/drf.ts"),
   edf: () => import("./scheduling/edf.ts"),
   fifo: () => import("./scheduling/fifo.ts"),
+  "in-priority": () => import("./scheduling/in-priority.ts"),
   kubernetes: () => import("./scheduling/kubernetes.ts"),
   "las-2d": () => import("./scheduling/las-2d.ts"),
   las: () => import("./scheduling/las.ts"),

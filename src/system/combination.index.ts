@@ -3,6 +3,7 @@ import type { CombinationIndex } from "./combination.ts";
 
 export const combinationIndex: CombinationIndex = {
   "faster-transformer": () => import("./combination/faster-transformer.ts"),
+  hived: () => import("./combination/hived.ts"),
   optimus: () => import("./combination/optimus.ts"),
   sarathi: () => import("./combination/sarathi.ts"),
   tiresias: () => import("./combination/tiresias.ts"),

@@ -23,6 +23,8 @@ export interface ClusterWorkload {
   readonly roundSeconds?: number;
   /** Another model than that of steady jobs. */
   readonly launcher?: ClusterSetup["launcher"];
+  /** An entry for another slot than the one that is measured, where its baseline would hide what is compared. */
+  readonly beside?: string;
 }
 
 /** So many nodes alike, in racks of eight. */
@@ -179,6 +181,18 @@ const workloads: Readonly<Record<string, (seed: number) => ClusterWorkload>> = {
     speed: modelledSpeed,
     ...costs,
   }),
+  /** Of two tenants with half of the nodes each, one has far more small jobs than fit; the other, gangs that need whole nodes. */
+  "promised-nodes": (seed) => {
+    const small = generateJobs({ ...mix, jobs: 260, gap: 10, tenants: [1] }, seed)
+      .filter(({ gpus }) => gpus === 1)
+      .map((job) => ({ ...job, duration: Math.min(job.duration!, 600) }));
+    const gangs = generateJobs({ ...mix, jobs: 12, gap: 300, tenants: [1] }, seed + 1).map((job) => {
+      const duration = Math.min(job.duration!, 400);
+      return { ...job, id: `gang-${job.id}`, gpus: 8, taskGpus: 4, tenant: "gangs", duration };
+    });
+    const jobs = [...small, ...gangs].sort((a, b) => a.submit - b.submit);
+    return { nodes: nodesOf(8, 4), jobs, speed: modelledSpeed, ...costs, beside: "in-priority" };
+  },
 };
 
 export const clusterWorkloads = Object.keys(workloads);

@@ -1,4 +1,5 @@
 /** The rig of the cluster: one slot varies, the others hold their baselines; a generated trace, priced in virtual seconds. */
+
 import { placements } from "../../cluster/placement.ts";
 import { policyOf } from "../../cluster/policy.ts";
 import { scalings } from "../../cluster/scaling.ts";
@@ -15,8 +16,9 @@ import type { Metrics } from "../serve-metrics.ts";
 /** A policy on a workload of the rig: `measureCluster("srtf+best-fit", "philly-like")`. */
 export async function measureCluster(name: string, on: string, options: Given = {}, seed = 1): Promise<Metrics> {
   const [id = name] = name.split("+");
-  const policy = await policyOf(name, { [id.split("/").at(-1)!]: options });
-  const { nodes, jobs, roundSeconds, launcher, ...steady } = clusterWorkload(on, seed);
+  const { nodes, jobs, roundSeconds, launcher, beside, ...steady } = clusterWorkload(on, seed);
+  const whole = beside === undefined ? name : `${name}+${beside}`;
+  const policy = await policyOf(whole, { [id.split("/").at(-1)!]: options });
   const reading = new ClusterReading(nodes);
   const rounds = roundSeconds === undefined ? {} : { roundSeconds };
   const model = launcher === undefined ? {} : { launcher };

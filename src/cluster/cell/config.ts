@@ -1,0 +1,107 @@
+/**
+ * Cells as an administrator writes them (HiveD, §3): a hierarchy of cell types down to one GPU, the physical cells that there are,
+ * and for each virtual cluster how many cells of which level it owns. The file has the form of HiveD's own.
+ */
+import { parse } from "yaml";
+import { z } from "zod";
+import { UserError } from "../../core/errors.ts";
+
+export interface CellType {
+  readonly name: string;
+  /** Absent for a leaf: one GPU. */
+  readonly child?: string;
+  readonly children: number;
+  /** Its GPUs are those of one machine. */
+  readonly isNode: boolean;
+}
+
+export interface PhysicalCellSpec {
+  readonly cellType?: string | undefined;
+  /** Of a node: its name. Of a leaf: which GPU of the node. */
+  readonly cellAddress?: string | undefined;
+  readonly pinnedCellId?: string | undefined;
+  readonly cellChildren?: readonly PhysicalCellSpec[] | undefined;
+}
+
+export interface Quota {
+  /** From the type of a physical cell down to what is owned: ["4-NODE", "2-NODE", "NODE"]. */
+  readonly path: readonly string[];
+  readonly cells: number;
+}
+
+export interface VirtualCluster {
+  readonly quotas: readonly Quota[];
+  readonly pinned: readonly string[];
+}
+
+export interface CellConfig {
+  readonly types: ReadonlyMap<string, CellType>;
+  readonly physical: readonly PhysicalCellSpec[];
+  readonly virtual: ReadonlyMap<string, VirtualCluster>;
+}
+
+const address = z.union([z.string(), z.number()]).transform(String);
+const physicalCell: z.ZodType<PhysicalCellSpec> = z.lazy(() =>
+  z.object({
+    cellType: z.string().optional(),
+    cellAddress: address.optional(),
+    pinnedCellId: z.string().optional(),
+    cellChildren: z
+      .array(physicalCell)
+      .nullish()
+      .transform((list) => list ?? undefined),
+  }),
+);
+
+const fileSchema = z.object({
+  physicalCluster: z.object({
+    cellTypes: z.record(
+      z.string(),
+      z.object({
+        childCellType: z.string(),
+        childCellNumber: z.number().int().min(1),
+        isNodeLevel: z.boolean().default(false),
+      }),
+    ),
+    physicalCells: z.array(physicalCell),
+  }),
+  virtualClusters: z.record(
+    z.string(),
+    z.object({
+      virtualCells: z.array(z.object({ cellType: z.string(), cellNumber: z.number().int().min(0) })).nullish(),
+      pinnedCells: z.array(z.object({ pinnedCellId: z.string() })).nullish(),
+    }),
+  ),
+});
+
+/** Reads HiveD's YAML. Throws a `UserError` that names the place of what is wrong. */
+export function readCellConfig(text: string, name: string): CellConfig {
+  let data: unknown;
+  try {
+    data = parse(text);
+  } catch (error) {
+    throw new UserError(`${name} is not YAML: ${(error as Error).message.split("\n")[0]}`);
+  }
+  const read = fileSchema.safeParse(data);
+  if (!read.success) {
+    const { path, message } = read.error.issues[0]!;
+    throw new UserError(`${name}: ${path.join(".")}: ${message}.`, "It has physicalCluster and virtualClusters.");
+  }
+  const { physicalCluster, virtualClusters } = read.data;
+  const types = new Map<string, CellType>();
+  for (const [type, { childCellType, childCellNumber, isNodeLevel }] of Object.entries(physicalCluster.cellTypes)) {
+    types.set(type, { name: type, child: childCellType, children: childCellNumber, isNode: isNodeLevel });
+  }
+  for (const { child } of [...types.values()]) {
+    if (!types.has(child!)) types.set(child!, { name: child!, children: 0, isNode: false });
+  }
+  const virtual = new Map<string, VirtualCluster>();
+  for (const [tenant, { virtualCells, pinnedCells }] of Object.entries(virtualClusters)) {
+    const quotas = (virtualCells ?? []).map(({ cellType, cellNumber }) => ({
+      path: cellType.split("."),
+      cells: cellNumber,
+    }));
+    virtual.set(tenant, { quotas, pinned: (pinnedCells ?? []).map(({ pinnedCellId }) => pinnedCellId) });
+  }
+  return { types, physical: physicalCluster.physicalCells, virtual };
+}

@@ -1,0 +1,136 @@
+/** HiveD's cells as a placement: whole tasks in the tenant's own cells, idle GPUs of others for opportunistic jobs. */
+import { type CellRequest, Cells } from "../cell/cells.ts";
+import type { CellConfig, CellType, PhysicalCellSpec, VirtualCluster } from "../cell/config.ts";
+import type { PhysicalCell } from "../cell/physical.ts";
+import type { JobSpec } from "../job.ts";
+import type { NodeSpec, NodesView, Share } from "../node.ts";
+import { type Placement, placement } from "../placement.ts";
+
+export default placement({
+  title: "HiveD",
+  paper: {
+    title: "HiveD: Sharing a GPU Cluster for Deep Learning with Guarantees",
+    venue: "OSDI 2020",
+    url: "https://www.usenix.org/conference/osdi20/presentation/zhao-hanyu",
+  },
+  rows: ["hived"],
+  idea:
+    "Each tenant owns cells of a hierarchy (GPU, pair, …, node, rack); a job is placed in its tenant's virtual cells, which are " +
+    "bound to physical ones by buddy allocation, so what others run never splits what a tenant was promised; jobs of " +
+    "negative priority use whatever is idle, and leave when its owner comes.",
+  differs: [
+    "Nodes are split evenly among the first tenants that come, unless cells are configured (`hivedPlacement`); a node's GPUs are " +
+      "halved down to one where they are a power of two, else they are its children directly.",
+    "Of machines that are alike the first is taken; which one the authors' scheduler takes depends on the order in which nodes were seen.",
+    "A job whose tenant owns nothing runs as an opportunistic one instead of being refused.",
+  ],
+  options: {
+    tenants: { default: 2, unit: "virtual clusters", min: 1, help: "how many tenants own an equal part of the nodes" },
+    lazyPreemption: {
+      default: 0,
+      unit: "0 or 1",
+      min: 0,
+      help: "1: a job that must give way to its own tenant's goes on as an opportunistic one where it can",
+    },
+  },
+  claim: {
+    metric: "lightTenantJct",
+    better: "lower",
+    than: "first-fit",
+    on: "promised-nodes",
+    factor: 2,
+    where: "sim",
+  },
+
+  create: ({ tenants, lazyPreemption }) =>
+    hivedPlacement((nodes) => evenCells(nodes.specs, tenants), lazyPreemption === 1, "in order"),
+});
+
+/** With cells of an administrator's own; `"by name"`: tenants are its virtual clusters. */
+export function hivedPlacement(
+  configOf: (nodes: NodesView) => CellConfig,
+  lazyPreemption: boolean,
+  tenants: "by name" | "in order" = "by name",
+): Placement {
+  let cells: Cells | undefined;
+  let view: NodesView | undefined;
+  const seen: string[] = [];
+  const indexes = new Map<string, number>();
+
+  function start(nodes: NodesView): Cells {
+    for (const [i, { id }] of nodes.specs.entries()) indexes.set(id, i);
+    const usable = (node: string): boolean => indexes.has(node) && view!.usable(indexes.get(node)!);
+    return new Cells(configOf(nodes), { lazyPreemption, usable });
+  }
+
+  function nameOf(tenant: string): string {
+    if (tenants === "by name") return tenant;
+    if (!seen.includes(tenant)) seen.push(tenant);
+    return String(seen.indexOf(tenant));
+  }
+
+  return {
+    place({ spec }, gpus, nodes, type) {
+      view = nodes;
+      cells ??= start(nodes);
+      const types = type === undefined ? spec.types : [type];
+      const request = requestOf(spec, gpus, nodes, nameOf(spec.tenant), types);
+      const grant = cells.place(cells.owns(request.tenant) ? request : { ...request, priority: -1 });
+      return grant && { on: sharesOf(grant.leaves, indexes), evict: grant.evict };
+    },
+    freed: (job) => cells?.release(job),
+  };
+}
+
+function requestOf(
+  { id, taskGpus, priority, cell }: JobSpec,
+  gpus: number,
+  nodes: NodesView,
+  tenant: string,
+  types: readonly string[] | undefined,
+): CellRequest {
+  const each = taskGpus ?? Math.min(gpus, nodes.gpusMax);
+  const tasks = Array.from({ length: Math.ceil(gpus / each) }, (_, i) => Math.min(each, gpus - i * each));
+  return {
+    ...{ job: id, tenant, priority, tasks },
+    ...(types !== undefined && { types }),
+    ...(cell !== undefined && { pinned: cell }),
+  };
+}
+
+function sharesOf(leaves: readonly PhysicalCell[], indexes: ReadonlyMap<string, number>): Share[] {
+  const devices = new Map<number, number[]>();
+  for (const { node, device } of leaves) {
+    const index = indexes.get(node!)!;
+    const list = devices.get(index);
+    if (list === undefined) devices.set(index, [device!]);
+    else list.push(device!);
+  }
+  return [...devices].map(([node, list]) => ({ node, gpus: list.length, devices: list.sort((a, b) => a - b) }));
+}
+
+/** Each of `tenants` owns as many whole nodes of each kind as the others; leaves are of the node's type. */
+export function evenCells(specs: readonly NodeSpec[], tenants: number): CellConfig {
+  const types = new Map<string, CellType>();
+  const physical: PhysicalCellSpec[] = [];
+  const count = new Map<string, number>();
+  for (const { id, type, gpus } of specs) {
+    const name = `${type} × ${gpus}`;
+    count.set(name, (count.get(name) ?? 0) + 1);
+    physical.push({ cellType: name, cellAddress: id });
+    types.set(type, { name: type, children: 0, isNode: false });
+    const isPower = gpus > 0 && Number.isInteger(Math.log2(gpus));
+    let child = type;
+    if (isPower) {
+      for (let size = 2; size < gpus; size *= 2) {
+        types.set(`${size} ${type}`, { name: `${size} ${type}`, child, children: 2, isNode: false });
+        child = `${size} ${type}`;
+      }
+    }
+    types.set(name, { name, child, children: isPower ? Math.min(2, gpus) : gpus, isNode: true });
+  }
+  const quotas = [...count].map(([name, n]) => ({ path: [name], cells: Math.floor(n / tenants) }));
+  const virtual = new Map<string, VirtualCluster>();
+  for (let i = 0; i < tenants; i++) virtual.set(String(i), { quotas, pinned: [] });
+  return { types, physical, virtual };
+}
