@@ -9,6 +9,7 @@ import { median } from "../core/statistics.ts";
 import { loaders } from "../data/loader.ts";
 import { openLoader } from "../data/open-loader.ts";
 import * as stored from "../test/stored-records.ts";
+import { watch } from "./machine.ts";
 import type { Bench } from "./terms.ts";
 
 interface Workload extends stored.StoredRecords {
@@ -79,6 +80,7 @@ async function measure(workload: Workload, { id, options }: (typeof ways)[keyof 
 
 export async function run({ repeat, quick, note }: Bench): Promise<void> {
   for (const workload of quick ? workloads.slice(0, 1) : workloads) {
+    const disturbance = watch();
     const found: Record<keyof typeof ways, Found[]> = { none: [], untuned: [], tuned: [] };
     for (let round = 0; round < Math.min(repeat, 3); round++) {
       for (const [way, policy] of Object.entries(ways)) {
@@ -90,7 +92,8 @@ export async function run({ repeat, quick, note }: Bench): Promise<void> {
       const { workers, batchesAhead } = found[way].at(-1)!;
       const gain = seconds("untuned") / seconds(way);
       const milliseconds = 1e3 * seconds(way);
-      note({ bench: "loader", workload: workload.name, way, milliseconds, gain, workers, batchesAhead });
+      const settled = { workers, batchesAhead };
+      note({ bench: "loader", workload: workload.name, way, milliseconds, gain, ...settled, ...disturbance() });
     }
   }
 }

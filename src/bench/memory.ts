@@ -19,6 +19,7 @@ import { OutOfMemory } from "../train/memory/out-of-memory.ts";
 import { type CappedOptions, type CappedTraining, openCapped } from "../train/memory/session.ts";
 import type { TrainingGraph } from "../train/memory/step-view.ts";
 import type { StepRecord } from "../train/memory.ts";
+import { watch } from "./machine.ts";
 import type { Bench } from "./terms.ts";
 
 const shapes: Readonly<Record<string, NetworkShape>> = {
@@ -149,10 +150,11 @@ async function compare(device: Device, network: string, steps: number, note: Ben
     const profile = new Profile(whole, stream, heldBytes);
     note({ bench: "memory", network, policy: "room for all", milliseconds: 1e3 * record.seconds, heldBytes });
     for (const { share, ...policy } of policies) {
+      const disturbance = watch();
       const options = { capacity: Math.floor(share * heldBytes), ...policy };
       const found = await measure(device, training, options, profile, steps);
       if (found !== undefined) ratios.push(found.predicted);
-      note({ bench: "memory", network, ...policy, share, fits: found !== undefined, ...found });
+      note({ bench: "memory", network, ...policy, share, fits: found !== undefined, ...found, ...disturbance() });
     }
     return ratios;
   } catch (error) {
