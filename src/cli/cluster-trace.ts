@@ -7,7 +7,7 @@ import { jobFilter } from "../cluster/trace/filter.ts";
 import { loadTrace, type Trace, traceFormats } from "../cluster/trace/load.ts";
 import { nodesInWords, readNodes } from "../cluster/trace/nodes.ts";
 import { UserError } from "../core/errors.ts";
-import { modelFor, modelOfFormat, models } from "../sim/cluster/model.ts";
+import { findTables, modelFor, modelOfFormat, models } from "../sim/cluster/model.ts";
 import type { ReplayTask } from "../sim/cluster/replay-task.ts";
 import { loadCombination } from "../system/combination.ts";
 import { collectOption, numberFrom, wholeFrom } from "./arguments.ts";
@@ -16,6 +16,7 @@ import { say } from "./terminal.ts";
 export interface TraceArguments {
   readonly nodes?: string;
   readonly model?: string;
+  readonly tables?: string;
   readonly round?: number;
   readonly restartCost?: number;
   readonly option?: readonly string[];
@@ -37,6 +38,7 @@ export function addTraceOptions(command: Command): void {
     .option("--filter <comparisons>", 'jobs to keep, for example "tenant=vc1,gpus>=4"; repeatable', collectFilter)
     .option("--jobs <n>", "the first so many jobs alone", wholeFrom(1))
     .option("--model <name>", `what runs jobs: ${Object.keys(models).join(", ")} (default: by the format)`)
+    .option("--tables <path>", "measurements that the model reads (default: where they lie beside a published trace)")
     .option("--format <name>", "format of the trace, instead of looking at it", formatName)
     .option("--strict", "stop at a bad row of the trace");
 }
@@ -55,6 +57,7 @@ export interface OpenedTrace {
   readonly jobs: readonly JobSpec[];
   readonly nodes: readonly NodeSpec[];
   readonly model: string;
+  readonly tables: string | undefined;
   /** What the user should know of what was read. */
   readonly notes: readonly string[];
 }
@@ -68,15 +71,17 @@ export async function openTrace(path: string, given: TraceArguments): Promise<Op
   const kept = trace.jobs.filter((job) => filters.every((holds) => holds(job))).slice(0, given.jobs);
   if (kept.length === 0) throw new UserError(`No job of ${path} is left.`, `It has ${trace.jobs.length}.`);
   const model = given.model ?? modelOfFormat(trace.format);
+  const tables = findTables(model, path, given.tables);
   const { nodes, note } = nodesFor(kept, given.nodes, modelFor(model).nodes);
   const { jobs, untyped } = withKnownTypes(kept, nodes);
   const notes = [
     ...problemsInWords(trace),
     ...(kept.length < trace.jobs.length ? [`${kept.length} of ${trace.jobs.length} jobs were asked for`] : []),
     ...(note === undefined ? [] : [note]),
+    ...(tables === undefined || given.tables !== undefined ? [] : [`no --tables: ${tables}`]),
     ...(untyped > 0 ? [`${untyped} jobs ask for types of GPU that no node has: they run on any`] : []),
   ];
-  return { trace, jobs, nodes, model, notes };
+  return { trace, jobs, nodes, model, tables, notes };
 }
 
 const linesMost = 5;
@@ -125,12 +130,13 @@ function withKnownTypes(
 
 /** One policy over the trace. */
 export async function taskOf(policy: string, opened: OpenedTrace, given: TraceArguments): Promise<ReplayTask> {
-  const { jobs, nodes, model } = opened;
+  const { jobs, nodes, model, tables } = opened;
   const names = await namePolicy(policy, {}, loadCombination);
   const options = optionsOf(given.option ?? [], Object.values(names.slots));
   return {
     policy: { ...names, options },
     ...{ jobs, nodes, model },
+    ...(tables !== undefined && { tables }),
     ...(given.round !== undefined && { roundSeconds: given.round }),
     ...(given.restartCost !== undefined && { restartSeconds: given.restartCost }),
   };

@@ -1,36 +1,81 @@
 /**
  * Models of what runs jobs, by name, and which of them a trace asks for: a format whose jobs say how long they run has the steady
- * one; formats of published simulators have the model of their paper.
+ * one; formats of published simulators have the model of their paper, with the tables of measurements that it reads.
  */
+import { existsSync } from "node:fs";
+import { dirname, join } from "node:path";
 import type { JobSpec } from "../../cluster/job.ts";
 import type { NodeSpec } from "../../cluster/node.ts";
+import type { ClusterPolicy } from "../../cluster/policy.ts";
 import { UserError } from "../../core/errors.ts";
 import type { Seconds } from "../../time/clock.ts";
+import { muriRoundSeconds, muriSimulator, muriTestbed } from "./muri-testbed.ts";
+import { profiledSetup, readProfiles } from "./pollux/simulate.ts";
 import type { ClusterSetup } from "./simulate.ts";
 
 export interface ModelGiven {
   readonly jobs: readonly JobSpec[];
   readonly nodes: readonly NodeSpec[];
+  readonly policy: ClusterPolicy;
   /** What the user asked for; absent for what the model has by itself. */
+  readonly roundSeconds?: Seconds;
   readonly restartSeconds?: Seconds;
+  /** Where its tables are; there for a model that has `tables`. */
+  readonly tables?: string;
 }
 
 export interface Model {
   readonly title: string;
   /** Formats of traces that it is for. */
   readonly formats: readonly string[];
-  /** Clusters as its paper has them, where no other is asked for. */
+  /** The cluster as its paper has it, where no other is asked for. */
   readonly nodes?: string;
-  setup(given: ModelGiven): Pick<ClusterSetup, "launcher" | "steady" | "roundSeconds">;
+  readonly tables?: {
+    readonly what: string;
+    /** Where they lie beside a trace, as they were published. */
+    readonly beside: readonly string[];
+  };
+  setup(given: ModelGiven): ClusterSetup;
 }
 
-export const models: Readonly<Record<string, Model>> = {
-  steady: {
-    title: "Jobs run at a constant speed, for the time that the trace says",
-    formats: [],
-    setup: ({ restartSeconds }) => (restartSeconds === undefined ? {} : { steady: { restartSeconds } }),
-  },
+const steady: Model = {
+  title: "Jobs run at a constant speed, for the time that the trace says",
+  formats: [],
+  setup: ({ restartSeconds, tables: _, ...setup }) => ({
+    ...setup,
+    ...(restartSeconds !== undefined && { steady: { restartSeconds } }),
+  }),
 };
+
+const pollux: Model = {
+  title: "Profiled applications, whose progress depends on places and batch sizes, in rounds of 60 s",
+  formats: ["pollux"],
+  nodes: "16x4:t4",
+  tables: {
+    what: "a folder with one folder of profiles for each application (placements.csv, scalability.csv, validation-B.csv)",
+    beside: ["../traces", "traces"],
+  },
+  setup: ({ tables, ...setup }) => profiledSetup({ ...setup, applications: readProfiles(tables!) }),
+};
+
+const muri: Model = {
+  title: "Profiled iterations that take turns; everything starts again at every event, as in Muri's simulator",
+  formats: ["muri"],
+  nodes: "8x8:v100",
+  setup: ({ restartSeconds: _, tables: __, ...setup }) => ({ ...setup, launcher: muriSimulator }),
+};
+
+const testbed: Model = {
+  title: "The same as on Muri's testbed: in rounds of 360 s, and only rounds in which something happened start anew",
+  formats: [],
+  nodes: "8x8:v100",
+  setup: ({ restartSeconds: _, tables: __, ...setup }) => ({
+    ...{ roundSeconds: muriRoundSeconds, ...setup },
+    launcher: muriTestbed(setup.jobs),
+  }),
+};
+
+export const models: Readonly<Record<string, Model>> = { steady, pollux, muri, "muri-testbed": testbed };
 
 /** Throws a `UserError` for a name that there is not. */
 export function modelFor(name: string): Model {
@@ -42,3 +87,19 @@ export function modelFor(name: string): Model {
 /** The model that a format of traces is replayed with. */
 export const modelOfFormat = (format: string): string =>
   Object.keys(models).find((name) => models[name]!.formats.includes(format)) ?? "steady";
+
+/** The tables that a model needs: those asked for, else those that lie where they were published. Throws a `UserError`. */
+export function findTables(name: string, trace: string, asked: string | undefined): string | undefined {
+  const { tables } = modelFor(name);
+  if (tables === undefined) {
+    if (asked === undefined) return undefined;
+    throw new UserError(`--tables ${asked}: the model "${name}" reads no tables.`, "Leave it out, or give --model.");
+  }
+  const places = asked === undefined ? tables.beside.map((place) => join(dirname(trace), place)) : [asked];
+  const found = places.find((place) => existsSync(place));
+  if (found !== undefined) return found;
+  throw new UserError(
+    `The model "${name}" needs ${tables.what}; there is nothing at ${places.join(", ")}.`,
+    "Give --tables PATH.",
+  );
+}

@@ -8,7 +8,7 @@ import type { Seconds } from "../../time/clock.ts";
 import { type ClusterMetrics, ClusterReading } from "./metrics.ts";
 import { modelFor } from "./model.ts";
 import { ReportReading } from "./report-reading.ts";
-import { type ClusterSetup, headerOf, streamCluster } from "./simulate.ts";
+import { headerOf, streamCluster } from "./simulate.ts";
 
 export interface ReplayTask {
   readonly policy: PolicyNames;
@@ -16,6 +16,8 @@ export interface ReplayTask {
   readonly nodes: readonly NodeSpec[];
   /** Name of a model of what runs jobs; see `model.ts`. */
   readonly model: string;
+  /** Where the model's tables are, if it reads any. */
+  readonly tables?: string;
   readonly roundSeconds?: Seconds;
   readonly restartSeconds?: Seconds;
 }
@@ -48,14 +50,8 @@ export async function replayTask(task: ReplayTask, progress: (ended: number) => 
 
 /** The log of a task, line by line; returns its header. */
 export async function streamTask(task: ReplayTask, log: (line: LogLine) => void): Promise<LogHeader> {
-  const { jobs, nodes, roundSeconds, restartSeconds } = task;
-  const policy = await createPolicy(task.policy);
-  const { setup } = modelFor(task.model);
-  const whole: ClusterSetup = {
-    ...setup({ jobs, nodes, ...(restartSeconds !== undefined && { restartSeconds }) }),
-    ...{ jobs, nodes, policy },
-    ...(roundSeconds !== undefined && { roundSeconds }),
-  };
+  const { model, policy: names, ...given } = task;
+  const whole = modelFor(model).setup({ ...given, policy: await createPolicy(names) });
   streamCluster(whole, log);
   return headerOf(whole);
 }
