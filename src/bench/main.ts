@@ -32,6 +32,7 @@ const benches: Readonly<Record<string, () => Promise<{ run(bench: Bench): Promis
   "event-loop": () => import("./event-loop.ts"),
   throughput: () => import("./throughput.ts"),
   pollux: () => import("./pollux.ts"),
+  cluster: () => import("./cluster.ts"),
 };
 /** What another bench covers. */
 const aliases = ["throughput"];
