@@ -21,8 +21,8 @@ export interface CallList {
 /** Enough chunks for each thread to even out, few enough to be cheap. */
 export const chunksPerThread = 8;
 
-export const chunkOf = (device: Device, items: number): number =>
-  Math.max(1, Math.floor(items / (device.threads * chunksPerThread)));
+export const chunkOf = ({ threads }: Pick<Device, "threads">, items: number): number =>
+  threads === 1 ? Math.max(1, items) : Math.max(1, Math.floor(items / (threads * chunksPerThread)));
 
 /** Of an estimate at 15 GB/s, of which threads reach two to three times as much. */
 const chunkSeconds = 64e-6;

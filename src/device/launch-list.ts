@@ -149,7 +149,8 @@ export class LaunchLists {
         const count = end - begin;
         const chunks = call.op === "attention" ? chunksPerThread : evenChunks(seconds[i]! / threads);
         words[at + record.items / 4] = end;
-        words[at + record.chunk / 4] = thread === undefined ? Math.ceil(count / (threads * chunks)) : count;
+        words[at + record.chunk / 4] =
+          thread === undefined && threads > 1 ? Math.ceil(count / (threads * chunks)) : count;
         words[at + record.counter / 4] = begin;
         words[at + record.remaining / 4] = count;
       }

@@ -46,16 +46,16 @@ export function matmulPlan(target: Target, shape: MatmulShape): MatmulPlan {
   const depth = Math.ceil(words.count / blocks / 4) * 4;
   const tiles = tilingOf(m, rows).count;
   const panels = Math.ceil(n / width);
-  const evenly = (all: number, most: number): number => Math.ceil(all / Math.ceil(all / Math.max(1, most)));
-  let tilesPerItem = evenly(tiles, Math.floor(blockBytes / (depth * 4 * rows)));
-  let panelsPerItem = evenly(panels, columnsMost / width);
+  let panelsPerItem = parts(panels, columnsMost / width);
+  const across = batch * Math.ceil(panels / panelsPerItem);
+  let tilesPerItem = evenly(m / rows, Math.floor(blockBytes / (depth * 4 * rows)), across);
   const items = (): number => batch * Math.ceil(tiles / tilesPerItem) * Math.ceil(panels / panelsPerItem);
   const rest = { rows, vectors, depth, unroll, copyA: copiesA(target, shape) };
   const fits = m <= rowsAlone && (!rest.copyA || m * words.count * 4 <= 2 * blockBytes);
   if (blocks === 1 && fits && batch * panels >= itemsWanted / 2) {
     // Each item copies all rows again.
     const wanted = rest.copyA ? itemsWanted / 2 : itemsWanted;
-    panelsPerItem = Math.ceil(panels / Math.ceil(wanted / batch));
+    panelsPerItem = evenly(n / width, Math.ceil(panels / Math.ceil(wanted / batch)), batch);
     return { ...rest, tilesPerItem: tiles, panelsPerItem, packB: "item" };
   }
   while (items() < itemsWanted && (tilesPerItem > 1 || panelsPerItem > 1)) {
@@ -64,6 +64,40 @@ export function matmulPlan(target: Target, shape: MatmulShape): MatmulPlan {
     else tilesPerItem = Math.ceil(tilesPerItem / 2);
   }
   return { ...rest, tilesPerItem, panelsPerItem, packB: "call" };
+}
+
+/** How many of `all` a part takes, where as few parts as have at most `most` are nearly equal. */
+const parts = (all: number, most: number): number => Math.ceil(all / Math.ceil(all / Math.max(1, most)));
+
+/** Runs of items beyond which their lengths no longer count. */
+const runsCounted = 8;
+/** Smaller pieces must be better by this much: each begins anew. */
+const worthwhile = 0.02;
+
+/**
+ * How many of `all` an item takes, at most `most`: nearly as many as that, so that two threads, and four, end together. `runs`
+ * as long as this follow each other; the last item of each is what is left.
+ */
+function evenly(all: number, most: number, runs: number): number {
+  const largest = parts(all, most);
+  if (largest >= all || runs >= runsCounted) return largest;
+  let best = { size: largest, cost: longest(all, largest, runs) };
+  for (let size = largest - 1; size >= largest / 2; size--) {
+    const cost = longest(all, size, runs);
+    if (cost < best.cost - worthwhile) best = { size, cost };
+  }
+  return best.size;
+}
+
+/** How much longer than with items of no length two threads, and four, take: the sum of both ratios. */
+function longest(all: number, size: number, runs: number): number {
+  const full = Math.floor(all / size);
+  const items = [...new Array<number>(full).fill(size), all - full * size];
+  return [2, 4].reduce((sum, threads) => {
+    const busy = new Array<number>(threads).fill(0);
+    for (let run = 0; run < runs; run++) for (const item of items) busy[busy.indexOf(Math.min(...busy))]! += item;
+    return sum + Math.max(...busy) / ((all * runs) / threads);
+  }, 0);
 }
 
 /** As many sums as registers hold, beside a word's vectors of B and one of A; of wide tiles, since they load least. */
