@@ -12,7 +12,7 @@ export function durationOf(seconds: number): number {
   throw new LeftOut("ran for no time");
 }
 
-/** Its jobs have no names: a job is called after its line. */
+/** Its jobs have no names: a job is called after its line. (Spread first into an object, `plain` would take half of the time.) */
 const philly: TableFormat = {
   kind: "table",
   name: "philly",
@@ -22,7 +22,8 @@ const philly: TableFormat = {
   shifted: true,
   knows: (head) => namesColumns(head, "timestamp,duration,num_gpus,cluster"),
   job: (row) => ({
-    ...plain,
+    priority: 0,
+    weight: 1,
     id: `line-${row.line}`,
     submit: row.calendar("timestamp"),
     gpus: row.number("num_gpus", { min: 1, whole: true }),
@@ -33,7 +34,8 @@ const philly: TableFormat = {
 
 function sliceOfSlurm(row: Row, tenant: string, of: string | undefined): JobSpec {
   return {
-    ...plain,
+    priority: 0,
+    weight: 1,
     id: row.text("job_id"),
     submit: row.calendar("submit_time"),
     gpus: row.number("gpu_num", count),

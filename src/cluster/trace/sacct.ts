@@ -71,7 +71,7 @@ function job(row: Row): JobSpec | undefined {
   const cpus = row.numberOr("AllocCPUS", undefined) ?? row.numberOr("ReqCPUS", undefined) ?? numberIn(tres.get("cpu"));
   const memory = tres.get("mem");
   return {
-    ...plain,
+    weight: 1,
     id,
     submit: row.calendar("Submit"),
     gpus: gpusOf(tres),

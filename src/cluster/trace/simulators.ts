@@ -118,7 +118,9 @@ const itp: TableFormat = {
   quoted: true,
   knows: (head) => namesColumns(head, "job_id,submission_time,duration,num_gpu", "model_name"),
   job: (row) => ({
-    ...plain,
+    tenant: plain.tenant,
+    priority: 0,
+    weight: 1,
     id: row.text("job_id"),
     submit: row.number("submission_time"),
     gpus: row.number("num_gpu", positive),
