@@ -56,6 +56,8 @@ export type OpenCluster = (setup: ClusterSetup) => Promise<Cluster>;
 export const clusters: Readonly<Record<string, () => Promise<{ readonly open: OpenCluster }>>> = {
   local: () => import("./launch/local.ts"),
   slurm: () => import("./launch/slurm.ts"),
+  kubernetes: () => import("./launch/kubernetes.ts"),
+  ray: () => import("./launch/ray.ts"),
 };
 
 /** Identifies a run in file names, job names and records. */

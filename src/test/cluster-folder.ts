@@ -83,7 +83,7 @@ export class ClusterFolder {
   }
 
   /** Resolves once it was reported, however often; fails after a while. */
-  async heard(report: string, seconds = 20): Promise<void> {
+  async heard(report: string, seconds = 60): Promise<void> {
     await until(
       () => this.reports.includes(report),
       seconds,

@@ -35,13 +35,14 @@ const signalCodes = 128;
 const fenceSeconds = 2;
 
 /**
- * POSIX shell: `sh -c SCRIPT heddle FOLDER ATTEMPT COMMAND…`. SIGTERM goes to the whole group; the shell outlives it to write
- * the exit code. Files come into being whole, by link and by rename.
+ * POSIX shell: `sh -c SCRIPT heddle FOLDER ATTEMPT COMMAND…`. The shell hands SIGTERM on, where it came to it alone or
+ * before the command was there, and outlives it to write the exit code. Files come into being whole, by link and by rename.
  */
 export const attemptScript = `
 folder=$1 attempt=$2
 shift 2
-trap : TERM INT
+child= asked=
+trap 'asked=1; if [ -n "$child" ]; then kill -TERM $child 2> /dev/null; fi' TERM INT
 born() { shift 19; echo "$1"; }
 if read -r stat 2> /dev/null < /proc/$$/stat; then birth=$(born \${stat##*) }); else birth=0; fi
 echo "$$ $birth $(uname -n) \${SLURM_JOB_ID:-}" > "$folder/.claim-$attempt.$$"
@@ -59,8 +60,15 @@ if [ -e "$folder/claim-$before" ] && [ ! -e "$folder/exit-$before" ]; then sleep
   done
 ) > /dev/null 2>&1 &
 fence=$!
-"$@"
+"$@" &
+child=$!
+if [ -n "$asked" ]; then kill -TERM $child; fi
+wait $child
 code=$?
+while kill -0 $child 2> /dev/null; do
+  wait $child
+  code=$?
+done
 kill -KILL $fence 2> /dev/null
 echo $code > "$folder/.exit-$attempt"
 sync "$folder/.exit-$attempt" 2> /dev/null
