@@ -114,7 +114,7 @@ export async function openCapped(
 }
 
 /** Units take what they took in the step, and so does encoding; what was stored sparse had as many zeros as its bytes tell. */
-function measured(view: MemoryView, { runs, encoded, codecSeconds }: StepRecord): MemoryView {
+function measured(view: MemoryView, { plan, runs, encoded, codecSeconds }: StepRecord): MemoryView {
   const seconds = view.units.map((u) => u.seconds);
   for (const run of runs) if (!run.again) seconds[run.unit] = run.end - run.begin;
   const units = view.units.map((u, id) => ({ ...u, seconds: seconds[id]! }));
@@ -122,6 +122,8 @@ function measured(view: MemoryView, { runs, encoded, codecSeconds }: StepRecord)
   // Once there and once back.
   const codecSecondsPerByte = coded === 0 ? view.codecSecondsPerByte : codecSeconds / (2 * coded);
   const share = new Map(encoded.map(({ tensor, bytes }) => [tensor, bytes / view.tensors[tensor]!.bytes]));
+  // What was to be stored sparse and was not has too few zeros for it.
+  for (const { tensor, as } of plan.encodings) if (as === "csr" && !share.has(tensor)) share.set(tensor, 5 / 4);
   const tensors = view.tensors.map((t, id) => {
     const left = share.get(id);
     // Five bytes for each element of four that is not 0.
