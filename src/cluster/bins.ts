@@ -7,6 +7,8 @@ import type { NodesView, Share } from "./node.ts";
 export class Bins {
   readonly #nodes: NodesView;
   readonly #free: Int32Array;
+  /** By a number of GPUs, a node before which none has so many free: it only moves on while GPUs are taken. */
+  readonly #from: Int32Array;
 
   /** Every usable node, empty; or what is free of it now. */
   constructor(nodes: NodesView, now: "empty" | "as-is" = "empty") {
@@ -14,6 +16,7 @@ export class Bins {
     this.#free = Int32Array.from(nodes.specs, ({ gpus }, node) =>
       now === "as-is" ? nodes.free(node) : nodes.usable(node) ? gpus : 0,
     );
+    this.#from = new Int32Array(nodes.gpusMax + 1);
   }
 
   /** Takes those very GPUs; false, and nothing is taken, where they are not free. */
@@ -25,6 +28,7 @@ export class Bins {
 
   release(places: readonly Share[]): void {
     for (const { node, gpus } of places) this.#free[node]! += gpus;
+    this.#from.fill(0);
   }
 
   /**
@@ -42,7 +46,10 @@ export class Bins {
       left -= size;
     }
     if (left > gpusMax) return undefined;
-    for (let node = 0; node < specs.length; node++) {
+    let first = this.#from[left]!;
+    while (first < specs.length && this.#free[first]! < left) first++;
+    this.#from[left] = first;
+    for (let node = first; node < specs.length; node++) {
       if (this.#free[node]! < left || types?.includes(specs[node]!.type) === false) continue;
       if (places.some((share) => share.node === node)) continue;
       places.push({ node, gpus: left });

@@ -14,7 +14,7 @@ export type Group = readonly JobView[];
 interface Site {
   readonly group: Group;
   readonly on: readonly Share[];
-  readonly there: ReadonlySet<JobView>;
+  readonly there: readonly JobView[];
 }
 
 /**
@@ -28,9 +28,9 @@ export function regroup(view: ClusterView, groups: readonly Group[]): Decision {
   const start: Start[] = [];
   for (const { group, on, there } of sites) {
     for (const job of there) staying.add(job);
-    let leader = group.find((job) => there.has(job));
+    let leader = group.find((job) => there.includes(job));
     for (const job of group) {
-      if (there.has(job)) continue;
+      if (there.includes(job)) continue;
       const id = job.spec.id;
       start.push(leader === undefined ? { job: id, on } : { job: id, beside: leader.spec.id });
       leader ??= job;
@@ -43,9 +43,18 @@ export function regroup(view: ClusterView, groups: readonly Group[]): Decision {
 
 /** Empties the cluster and fills it with the first jobs that fit, whoever must move or stop for it. */
 export function refill(view: ClusterView, ranked: readonly JobView[]): Decision {
-  const alone = ranked.map((job) => [job]);
-  return { ...regroup(view, fitting(view, alone)), order: ranked.map(({ spec }) => spec.id) };
+  const chosen = fitting(
+    view,
+    ranked.map((job) => [job]),
+  );
+  const order = ranked.map(({ spec }) => spec.id);
+  // Where just those are to run that do, each stays on the GPUs it has.
+  const same = chosen.length === view.runningCount && chosen.every(([job]) => runsAlone(job!));
+  return same ? { stop: [], start: [], order } : { ...regroup(view, chosen), order };
 }
+
+const runsAlone = ({ places, gpus, beside }: JobView): boolean =>
+  places.length > 0 && beside.length === 0 && places.reduce((n, share) => n + share.gpus, 0) === gpus;
 
 /** The groups that fit into an empty cluster, tried in this order; one that does not is passed over. */
 export function fitting(view: ClusterView, groups: readonly Group[]): readonly Group[] {
@@ -67,12 +76,12 @@ function beside(view: ClusterView, groups: readonly Group[]): readonly Site[] | 
       continue;
     }
     for (const job of together(view, there[0]!)) claimed.add(job);
-    sites.push({ group, on, there: new Set(there) });
+    sites.push({ group, on, there });
   }
   for (const group of homeless) {
     const on = bins.take(group[0]!.gpus, group[0]!.spec.types);
     if (on === undefined) return undefined;
-    sites.push({ group, on, there: new Set() });
+    sites.push({ group, on, there: [] });
   }
   return sites;
 }
@@ -87,7 +96,7 @@ function anew(view: ClusterView, groups: readonly Group[]): readonly Site[] {
     if (on === undefined) continue;
     const there = largestPart(view, group, claimed).filter((job) => isSame(job.places, on));
     if (there.length > 0) for (const job of together(view, there[0]!)) claimed.add(job);
-    sites.push({ group, on, there: new Set(there) });
+    sites.push({ group, on, there });
   }
   return sites;
 }
@@ -98,6 +107,7 @@ function largestPart(view: ClusterView, group: Group, claimed: ReadonlySet<JobVi
   for (const job of group) {
     if (job.places.length === 0 || claimed.has(job)) continue;
     if (job.places.reduce((n, share) => n + share.gpus, 0) !== job.gpus) continue;
+    if (group.length === 1) return group;
     const here = new Set(together(view, job));
     const part = group.filter((other) => here.has(other));
     if (part.length > best.length) best = part;
