@@ -115,14 +115,14 @@ test("filters change every figure, and all is shown again", { skip }, async (con
   assert.equal(await page.locator(".plot .uplot").count(), 4);
 
   await page.selectOption("#tenant", { index: 2 });
-  assert.match((await page.textContent("#chosen")) ?? "", /^\d+ of 160 jobs$/);
+  assert.match((await page.textContent("#chosen")) ?? "", /^\d+ of \d+ jobs$/);
   const some = await sentence();
   assert.notEqual(some, all);
   await page.selectOption("#class", { index: 1 });
   assert.notEqual(await sentence(), some);
   await page.click("text=All jobs");
   assert.equal(await sentence(), all);
-  assert.equal(await page.textContent("#chosen"), "160 of 160 jobs");
+  assert.equal(await page.textContent("#chosen"), `${workload.jobs.length} of ${workload.jobs.length} jobs`);
   assert.deepEqual(problems, []);
 });
 
@@ -137,7 +137,7 @@ test("the Gantt chart is zoomed, moved and read with mouse and keys alone", { sk
   };
   await canvas.scrollIntoViewIfNeeded();
   const whole = await said();
-  assert.match(whole, /^fifo: 0 to 1d 2h 39m, nodes 1 to 8 of 8\./);
+  assert.match(whole, /^fifo: 0 to \d.*, nodes 1 to \d+ of \d+\./);
   const box = (await canvas.boundingBox())!;
   await page.mouse.move(box.x + box.width / 2, box.y + 80);
   await changes(() => page.mouse.wheel(0, -400));
