@@ -14,5 +14,6 @@ export const schedulingIndex: Index<Scheduling> = {
   slurm: () => import("./scheduling/slurm.ts"),
   srsf: () => import("./scheduling/srsf.ts"),
   srtf: () => import("./scheduling/srtf.ts"),
+  themis: () => import("./scheduling/themis.ts"),
   tiresias: () => import("./scheduling/tiresias.ts"),
 };
