@@ -110,7 +110,7 @@ export class ClusterEngine {
       if (job.group === undefined && job.outcome === undefined) this.#requeued.push(job);
     }
     this.#drain();
-    this.#timetable.decided(now, decision.wake, this.unfinished > 0);
+    this.#timetable.decided(now, earlier(decision.wake, this.#parts.policy.scaling.wake?.()), this.unfinished > 0);
   }
 
   #drain(): void {
@@ -380,3 +380,6 @@ export class ClusterEngine {
     this.#launch(job);
   }
 }
+
+const earlier = (a: Seconds | undefined, b: Seconds | undefined): Seconds | undefined =>
+  a === undefined || b === undefined ? (a ?? b) : Math.min(a, b);

@@ -3,6 +3,8 @@ import type { Index } from "../core/slot.ts";
 import type { Scaling } from "./scaling.ts";
 
 export const scalingIndex: Index<Scaling> = {
+  "earliest-deadline": () => import("./scaling/earliest-deadline.ts"),
+  elasticflow: () => import("./scaling/elasticflow.ts"),
   optimus: () => import("./scaling/optimus.ts"),
   requested: () => import("./scaling/requested.ts"),
 };

@@ -1,6 +1,7 @@
 /** Scaling: how many GPUs each job is given now. Asked before scheduling, which sees the answer as `JobView.gpus`. */
 import type { Entry, Options } from "../core/entry.ts";
 import { slot } from "../core/slot.ts";
+import type { Seconds } from "../time/clock.ts";
 import type { ClusterView } from "./decision.ts";
 import type { JobId } from "./job.ts";
 import type { Share } from "./node.ts";
@@ -18,6 +19,8 @@ export interface Scaling {
    * whose size or places differ from what it has is stopped and started again.
    */
   sizes(view: ClusterView): ReadonlyMap<JobId, Size>;
+  /** When to decide again, though nothing may have happened by then; asked after `sizes`. */
+  wake?(): Seconds | undefined;
   /** Jobs that will never be run (admission control), asked after `sizes`. */
   rejected?(): readonly JobId[];
   /** Jobs choose their own batch sizes under it, and tell their goodput; else they keep those that their users gave. */

@@ -16,4 +16,5 @@ export const schedulingIndex: Index<Scheduling> = {
   srtf: () => import("./scheduling/srtf.ts"),
   themis: () => import("./scheduling/themis.ts"),
   tiresias: () => import("./scheduling/tiresias.ts"),
+  widest: () => import("./scheduling/widest.ts"),
 };

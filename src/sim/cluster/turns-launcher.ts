@@ -13,7 +13,9 @@ import type { Clock, Seconds } from "../../time/clock.ts";
 export interface TurnsOptions {
   readonly report: (event: ClusterEvent) => void;
   /** From launch to the first iteration; 0 unless given. */
-  readonly startSeconds?: (job: JobSpec) => Seconds;
+  readonly startSeconds?: (job: JobSpec, gpus: number) => Seconds;
+  /** Iterations a second of a job alone, from a table; the profiled iteration's unless given. 0 where it cannot run. */
+  readonly rate?: (job: JobSpec, gpus: number) => number;
   /** Whether those that share GPUs start at once, or one after another. */
   readonly atOnce?: boolean;
   /**
@@ -88,14 +90,19 @@ export class TurnsLauncher implements Launcher {
   }
 
   outlook(spec: JobSpec): Outlook {
-    const alone = aloneSeconds(spec);
     const total = iterationsOf(spec);
     const progress = this.#jobs.get(spec.id);
     return {
       done: progress === undefined ? 0 : total - this.#leftAt(progress, this.#clock.now()),
       total,
-      rate: (gpus) => (gpus === spec.gpus ? 1 / alone : 0),
+      rate: (gpus) => this.#alone(spec, gpus),
     };
+  }
+
+  #alone(spec: JobSpec, gpus: number): number {
+    const { rate } = this.#options;
+    if (rate !== undefined) return rate(spec, gpus);
+    return gpus === spec.gpus ? 1 / (iterationSeconds(spec)! * contention[1]!) : 0;
   }
 
   #progressOf(spec: JobSpec, now: Seconds): Progress {
@@ -138,13 +145,14 @@ export class TurnsLauncher implements Launcher {
   #regroup(progress: Progress, again: boolean): void {
     const { spec, run, mates } = progress;
     const group = [spec, ...[...mates].map((mate) => mate.spec)];
+    const gpus = run!.places.reduce((n, share) => n + share.gpus, 0);
     progress.period =
       group.length === 1
-        ? aloneSeconds(spec)
+        ? 1 / this.#alone(spec, gpus)
         : this.#periods.of(group.map((job) => job.phases!)) * (contention[group.length] ?? 1);
     const { startSeconds = () => 0, atOnce = false } = this.#options;
     if (again) {
-      const starts = group.map(startSeconds);
+      const starts = group.map((job) => startSeconds(job, gpus));
       progress.starting = atOnce ? Math.max(...starts) : starts.reduce((a, b) => a + b, 0);
     }
     const version = ++progress.version;
@@ -158,8 +166,6 @@ export class TurnsLauncher implements Launcher {
     });
   }
 }
-
-const aloneSeconds = (spec: JobSpec): Seconds => iterationSeconds(spec)! * contention[1]!;
 
 function iterationsOf({ id, iterations, duration }: JobSpec): number {
   if (iterations !== undefined && duration !== undefined && iterations > 0) return iterations;

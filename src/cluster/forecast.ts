@@ -1,0 +1,98 @@
+/** What will be free when: GPUs over future time, as promises to jobs take them. */
+import type { Seconds } from "../time/clock.ts";
+import type { JobView } from "./job.ts";
+import type { NodesView } from "./node.ts";
+
+/** So many GPUs from one time to another. */
+export interface Piece {
+  readonly from: Seconds;
+  readonly to: Seconds;
+  readonly gpus: number;
+}
+
+/** What a job still needs, by when, and how fast it goes on the sizes it can have, ascending. */
+export interface Need {
+  readonly work: number;
+  readonly deadline: Seconds;
+  readonly sizes: readonly { readonly gpus: number; readonly rate: number }[];
+}
+
+export class Forecast {
+  /** When what is free changes; the last value holds for ever. */
+  readonly #times: Seconds[];
+  readonly #free: number[];
+
+  constructor(now: Seconds, gpus: number) {
+    this.#times = [now];
+    this.#free = [gpus];
+  }
+
+  /**
+   * Progressive filling: the smallest size of which as much as is free at each time meets the deadline, and what the job gets then.
+   * Undefined where no size does.
+   */
+  minimumShare(need: Need): readonly Piece[] | undefined {
+    for (let largest = 0; largest < need.sizes.length; largest++) {
+      const pieces = this.#fill(need, largest);
+      if (pieces !== undefined) return pieces;
+    }
+    return undefined;
+  }
+
+  /** The plan that ends first with what is free, whatever the deadline. */
+  soonest(need: Need): readonly Piece[] {
+    return this.#fill({ ...need, deadline: Number.POSITIVE_INFINITY }, need.sizes.length - 1) ?? [];
+  }
+
+  #fill({ work, deadline, sizes }: Need, largest: number): readonly Piece[] | undefined {
+    const pieces: Piece[] = [];
+    let left = work;
+    for (const [i, from] of this.#times.entries()) {
+      if (from >= deadline) return undefined;
+      const size = sizes.findLast(({ gpus }, at) => at <= largest && gpus <= this.#free[i]!);
+      if (size === undefined) continue;
+      const until = Math.min(this.#times[i + 1] ?? Number.POSITIVE_INFINITY, deadline);
+      const to = Math.min(until, from + left / size.rate);
+      pieces.push({ from, to, gpus: size.gpus });
+      // What rounding leaves of the work is less than a second can hold.
+      left -= (to - from) * size.rate;
+      if (left <= 1e-9 * work) return pieces;
+    }
+    return undefined;
+  }
+
+  take(pieces: readonly Piece[]): void {
+    for (const { from, to, gpus } of pieces) {
+      if (to <= from) continue;
+      const first = this.#split(from);
+      const last = to === Number.POSITIVE_INFINITY ? this.#times.length : this.#split(to);
+      for (let i = first; i < last; i++) this.#free[i]! -= gpus;
+    }
+  }
+
+  /** Index of the time, which becomes one at which what is free may change. */
+  #split(at: Seconds): number {
+    const i = this.#times.findIndex((time) => time >= at);
+    if (i !== -1 && this.#times[i] === at) return i;
+    const index = i === -1 ? this.#times.length : i;
+    this.#times.splice(index, 0, at);
+    this.#free.splice(index, 0, this.#free[Math.max(0, index - 1)]!);
+    return index;
+  }
+}
+
+/** GPU-seconds of a plan. */
+export const gpuSeconds = (pieces: readonly Piece[]): number =>
+  pieces.reduce((sum, { from, to, gpus }) => sum + gpus * (to - from), 0);
+
+/** Powers of two that the job can run on, and how fast it goes there; ascending by GPUs. At least one, the size it asks for. */
+export function throughputSizes(nodes: NodesView, { outlook, spec }: JobView): { gpus: number; rate: number }[] {
+  const type = spec.types?.[0] ?? nodes.types[0] ?? "";
+  const { min = spec.gpus, max = spec.gpus } = spec.range ?? {};
+  const sizes: { gpus: number; rate: number }[] = [];
+  for (let gpus = 2 ** Math.ceil(Math.log2(Math.max(1, min))); gpus <= Math.min(max, nodes.total()); gpus *= 2) {
+    const rate = outlook?.rate(gpus, Math.ceil(gpus / nodes.gpusMax), type) ?? gpus / spec.gpus;
+    if (rate > 0) sizes.push({ gpus, rate });
+  }
+  return sizes.length > 0 ? sizes : [{ gpus: spec.gpus, rate: outlook?.rate(spec.gpus, 1, type) || 1 }];
+}

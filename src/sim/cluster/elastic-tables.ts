@@ -1,0 +1,64 @@
+/**
+ * Jobs whose speed by size was measured (ElasticFlow's `throughputs_A100/*.csv`): iterations a second by global batch and GPUs, as a
+ * model of what runs them. Whoever runs when something is decided is launched again, and waits for it.
+ */
+import type { JobSpec } from "../../cluster/job.ts";
+import type { ClusterEvent } from "../../cluster/launcher.ts";
+import { UserError } from "../../core/errors.ts";
+import type { Clock, Seconds } from "../../time/clock.ts";
+import { TurnsLauncher } from "./turns-launcher.ts";
+
+/** By model and global batch: iterations a second by GPUs. */
+export type Throughputs = ReadonlyMap<string, ReadonlyMap<number, number>>;
+
+const keyOf = (model: string, batch: number): string => `${model} ${batch}`;
+
+/** Reads tables with a line `global_batch_size,1,2,4,…` and one line a batch; empty fields and `nan` cannot run. */
+export function parseThroughputs(tables: Readonly<Record<string, string>>): Throughputs {
+  const rates = new Map<string, Map<number, number>>();
+  for (const [model, text] of Object.entries(tables)) {
+    const [head = "", ...lines] = text.trim().split(/\r?\n/);
+    const gpus = head.split(",").slice(1).map(Number);
+    for (const line of lines) {
+      const [batch, ...fields] = line.split(",");
+      const row = new Map(gpus.map((n, i) => [n, Number(fields[i] || 0)]));
+      rates.set(keyOf(model, Number(batch)), new Map([...row].filter(([, rate]) => rate > 0)));
+    }
+  }
+  return rates;
+}
+
+/** The job with the sizes that were measured for it, up to one example a GPU. Throws a `UserError` where none were. */
+export function elasticJob(rates: Throughputs, job: JobSpec): JobSpec {
+  const { model = "", batch = 0 } = job;
+  const row = rates.get(keyOf(model, batch));
+  if (row === undefined) {
+    throw new UserError(
+      `Job ${job.id} trains ${model} with batch ${batch}, which no table of throughputs has.`,
+      `There are: ${[...rates.keys()].join(", ")}.`,
+    );
+  }
+  const max = Math.max(...[...row.keys()].filter((gpus) => gpus <= batch));
+  return { ...job, range: { min: 1, max } };
+}
+
+export interface ElasticOptions {
+  /** Whether a decision launches everything again, or only what it starts. */
+  readonly relaunches: boolean;
+  /** From launch to the first iteration, on so many GPUs. */
+  readonly startSeconds: (gpus: number) => Seconds;
+}
+
+/** Seconds that ElasticFlow's simulator takes for rescaling on a cluster of fewer than 256 GPUs. */
+export const rescaleSeconds = (gpus: number): Seconds => 2 + 2 * (Math.log2(gpus) + 1);
+
+export const elasticModel =
+  (rates: Throughputs, { relaunches, startSeconds }: ElasticOptions) =>
+  (clock: Clock, report: (event: ClusterEvent) => void): TurnsLauncher =>
+    new TurnsLauncher(clock, {
+      report,
+      rate: ({ model = "", batch = 0 }, gpus) => rates.get(keyOf(model, batch))?.get(gpus) ?? 0,
+      startSeconds: (_, gpus) => startSeconds(gpus),
+      relaunches: () => relaunches,
+      lastStart: true,
+    });
