@@ -45,9 +45,9 @@ test("an admitted job never misses its deadline", async () => {
   for (let seed = 0; seed < 40; seed++) {
     const random = stream(0xef, seed);
     const jobs: JobSpec[] = Array.from({ length: 25 }, (_, i) => {
-      const submit = Math.floor(random() * 2000);
-      const duration = 20 + Math.floor(600 * random() ** 3);
-      const deadline = submit + duration * (0.4 + 2 * random());
+      const submit = Math.floor(random() * 600);
+      const duration = 60 + Math.floor(500 * random());
+      const deadline = submit + duration * (0.4 + 1.5 * random());
       return jobSpec(`j${i}`, { submit, duration, deadline, range: { min: 1, max: 8 } });
     });
     const nodes = nodeSpecs(2, 4);

@@ -47,13 +47,13 @@ export default scaling({
       help: "Part of the time to a deadline that is not promised.",
     },
     slot: {
-      default: 240,
+      default: 1,
       unit: "seconds",
-      min: 1,
+      min: 0.001,
       help: "Least time to a decision that nothing but the plan asks for.",
     },
   },
-  claim: { metric: "deadlinesMet", better: "higher", than: "requested", on: "philly-like", factor: 1.2, where: "sim" },
+  claim: { metric: "deadlinesMet", better: "higher", than: "requested", on: "tenants", factor: 1.8, where: "sim" },
 
   create({ reserve, slot }) {
     const plans = new Map<JobId, readonly Piece[]>();
