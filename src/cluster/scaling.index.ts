@@ -3,6 +3,7 @@ import type { Index } from "../core/slot.ts";
 import type { Scaling } from "./scaling.ts";
 
 export const scalingIndex: Index<Scaling> = {
+  afs: () => import("./scaling/afs.ts"),
   "earliest-deadline": () => import("./scaling/earliest-deadline.ts"),
   elasticflow: () => import("./scaling/elasticflow.ts"),
   optimus: () => import("./scaling/optimus.ts"),

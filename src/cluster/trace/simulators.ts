@@ -63,6 +63,7 @@ const muri: TableFormat = {
     model: row.text("model_name"),
     batch: row.number("batch_size", { min: 1 }),
     priority: row.numberOr("priority", 0),
+    // Loading (storage and CPU together, which the authors did not tell apart), computing, exchanging.
     phases: {
       storage: row.number("resource_time_0") / 1000,
       cpu: 0,

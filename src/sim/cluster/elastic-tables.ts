@@ -2,6 +2,8 @@
  * Jobs whose speed by size was measured (ElasticFlow's `throughputs_A100/*.csv`): iterations a second by global batch and GPUs, as a
  * model of what runs them. Whoever runs when something is decided is launched again, and waits for it.
  */
+import { readdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
 import type { JobSpec } from "../../cluster/job.ts";
 import type { ClusterEvent } from "../../cluster/launcher.ts";
 import { UserError } from "../../core/errors.ts";
@@ -40,6 +42,14 @@ export function elasticJob(rates: Throughputs, job: JobSpec): JobSpec {
   }
   const max = Math.max(...[...row.keys()].filter((gpus) => gpus <= batch));
   return { ...job, range: { min: 1, max } };
+}
+
+/** Reads a folder of tables, one a model. */
+export function readThroughputs(folder: string): Throughputs {
+  const files = readdirSync(folder).filter((file) => file.endsWith(".csv"));
+  return parseThroughputs(
+    Object.fromEntries(files.map((file) => [file.slice(0, -4), readFileSync(join(folder, file), "utf8")])),
+  );
 }
 
 export interface ElasticOptions {

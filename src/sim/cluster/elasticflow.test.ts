@@ -4,7 +4,7 @@
  * submissions and deadlines are those of the result files.
  */
 import assert from "node:assert/strict";
-import { readdirSync, readFileSync } from "node:fs";
+import { readFileSync } from "node:fs";
 import { test } from "node:test";
 import { fileURLToPath } from "node:url";
 import type { JobSpec } from "../../cluster/job.ts";
@@ -12,7 +12,7 @@ import { policyOf } from "../../cluster/policy.ts";
 import { mean } from "../../core/statistics.ts";
 import { nodeSpecs } from "../../test/cluster-view.ts";
 import { sharedData, skipWithout } from "../../test/shared-data.ts";
-import { elasticJob, elasticModel, parseThroughputs, rescaleSeconds, type Throughputs } from "./elastic-tables.ts";
+import { elasticJob, elasticModel, readThroughputs, rescaleSeconds, type Throughputs } from "./elastic-tables.ts";
 import { clusterMetrics } from "./metrics.ts";
 import { simulateCluster } from "./simulate.ts";
 
@@ -23,14 +23,6 @@ function rows(path: string): Readonly<Record<string, string>>[] {
   const [head = "", ...lines] = readFileSync(path, "utf8").trim().split(/\r?\n/);
   const names = head.split(",");
   return lines.map((line) => Object.fromEntries(line.split(",").map((value, i) => [names[i]!, value])));
-}
-
-function throughputs(): Throughputs {
-  const folder = sharedData(tables)!;
-  const files = readdirSync(folder).filter((file) => file.endsWith(".csv"));
-  return parseThroughputs(
-    Object.fromEntries(files.map((file) => [file.slice(0, -4), readFileSync(`${folder}/${file}`, "utf8")])),
-  );
 }
 
 const jobsOf = (rates: Throughputs): JobSpec[] =>
@@ -53,7 +45,7 @@ for (const [folder, policy, model, within] of [
   ["ef-accessctrl", "elasticflow+widest", always, 0.05],
 ] as const) {
   test(`figure 10: ${folder} within ${100 * within} %`, skipWithout(results), async () => {
-    const rates = throughputs();
+    const rates = readThroughputs(sharedData(tables)!);
     const jobs = jobsOf(rates);
     const golden = rows(`${sharedData(results)}/${folder}/job.csv`);
     assert.deepEqual(

@@ -9,6 +9,7 @@ import type { NodeSpec } from "../../cluster/node.ts";
 import type { ClusterPolicy } from "../../cluster/policy.ts";
 import { UserError } from "../../core/errors.ts";
 import type { Seconds } from "../../time/clock.ts";
+import { elasticJob, elasticModel, readThroughputs, rescaleSeconds } from "./elastic-tables.ts";
 import { muriRoundSeconds, muriSimulator, muriTestbed } from "./muri-testbed.ts";
 import { profiledSetup, readProfiles } from "./pollux/simulate.ts";
 import type { ClusterSetup } from "./simulate.ts";
@@ -75,7 +76,27 @@ const testbed: Model = {
   }),
 };
 
-export const models: Readonly<Record<string, Model>> = { steady, pollux, muri, "muri-testbed": testbed };
+const elasticflow: Model = {
+  title:
+    "Speeds by size from tables; everything that runs is launched again at every event, as in ElasticFlow's simulator",
+  formats: [],
+  nodes: "16x8:a100",
+  tables: {
+    what: "a folder with a table of iterations a second for each model (resnet50.csv: global_batch_size,1,2,4,…)",
+    beside: ["../scheduler/throughputs_A100"],
+  },
+  setup: ({ restartSeconds, tables, jobs, ...setup }) => {
+    const rates = readThroughputs(tables!);
+    const startSeconds = restartSeconds === undefined ? rescaleSeconds : () => restartSeconds;
+    return {
+      ...setup,
+      jobs: jobs.map((job) => elasticJob(rates, job)),
+      launcher: elasticModel(rates, { relaunches: true, startSeconds }),
+    };
+  },
+};
+
+export const models: Readonly<Record<string, Model>> = { steady, pollux, muri, "muri-testbed": testbed, elasticflow };
 
 /** Throws a `UserError` for a name that there is not. */
 export function modelFor(name: string): Model {
