@@ -48,7 +48,7 @@ export function clusterProgress(jobs: number): ClusterProgress {
   function hear(event: Extract<LogLine, { kind: "event" }>["event"]): void {
     if (event.kind === "started") running.add(event.job);
     else if (event.kind === "node-lost" || event.kind === "node-back") say(`node ${event.node}: ${event.kind}`);
-    else if (event.kind !== "submitted") running.delete(event.job);
+    else if (event.kind !== "submitted" && event.kind !== "round") running.delete(event.job);
     if (event.kind === "finished") count(ended, "finished");
     if (event.kind === "failed") say(`${event.job}, attempt ${event.attempt} failed: ${event.why}`);
   }

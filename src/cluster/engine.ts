@@ -32,6 +32,8 @@ export interface EngineParts {
   readonly log: (line: LogLine) => void;
   /** Decides at multiples of it; at every event where it is absent. */
   readonly roundSeconds?: Seconds;
+  /** Length of the leases that the launcher runs jobs in: decides when it reports a `round`, else only while nothing runs. */
+  readonly leaseSeconds?: Seconds;
   /** Runs of a job that may fail before it is given up. */
   readonly failuresMax?: number;
 }
@@ -122,7 +124,8 @@ export class ClusterEngine {
       this.#moment.now = now;
       if (!this.#isNews(event)) continue;
       this.#parts.log({ at: now, kind: "event", event });
-      if (this.#apply(event, Math.min(event.at, now)) && !this.#settling) this.#timetable.ask(now);
+      const held = this.#parts.leaseSeconds !== undefined && event.kind !== "round" && this.#running.size > 0;
+      if (this.#apply(event, Math.min(event.at, now)) && !held && !this.#settling) this.#timetable.ask(now);
       this.#obey();
     }
     this.#inbox.length = 0;
@@ -138,6 +141,7 @@ export class ClusterEngine {
 
   #isNews(event: ClusterEvent): boolean {
     if (event.kind === "submitted") return !this.#jobs.has(event.job.id);
+    if (event.kind === "round") return true;
     if (event.kind === "node-lost") return this.#nodes.usable(event.node);
     if (event.kind === "node-back") return !this.#nodes.usable(event.node);
     const job = this.#jobs.get(event.job);
@@ -156,6 +160,8 @@ export class ClusterEngine {
         return this.#submit(event.job, at);
       case "node-lost":
         return this.#lose(event.node, at);
+      case "round":
+        return true;
       case "node-back":
         this.#nodes.setUsable(event.node, true);
         return true;
@@ -236,7 +242,7 @@ export class ClusterEngine {
     this.#arrived = [];
     this.#ended = [];
     this.#requeued = [];
-    const { roundSeconds } = this.#parts;
+    const { leaseSeconds, roundSeconds: round = leaseSeconds } = this.#parts;
     return {
       nodes: this.#nodes,
       waiting: this.#waiting,
@@ -244,7 +250,7 @@ export class ClusterEngine {
       moment: this.#moment,
       news,
       job: (id) => this.job(id),
-      ...(roundSeconds === undefined ? {} : { round: roundSeconds }),
+      ...(round === undefined ? {} : { round }),
     };
   }
 

@@ -79,6 +79,19 @@ export interface Outlook {
   goodput?(gpus: number, nodes: number): number;
   /** Most GPUs that it can use; of a job that explores, that it dares to ask for now. */
   readonly gpusMax?: number;
+  /** Seconds in which it made progress until now, without what starts and checkpoints took; absent where nobody counts them. */
+  readonly computed?: Seconds;
+  /** The same of its last lease alone, where the launcher runs jobs in leases. */
+  readonly lease?: Seconds;
+  /** Absent where the batch size does not change, or nobody profiled what it changes to. */
+  readonly regimes?: Regimes;
+}
+
+/** A job whose batch size changes while it trains, as it was profiled: one entry an epoch, in order. */
+export interface Regimes {
+  readonly done: number;
+  readonly batches: readonly number[];
+  readonly seconds: readonly Seconds[];
 }
 
 /** A job to a policy. Getters are computed when read: a view is cheap, and is true only during the decision it was given for. */

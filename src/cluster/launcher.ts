@@ -31,6 +31,8 @@ export type ClusterEvent =
       readonly attempt: number;
       readonly why: string;
     }
+  /** All leases have ended, of a launcher that runs jobs in leases of one round: those that go on are asked for again. */
+  | { readonly kind: "round"; readonly at: Seconds }
   | { readonly kind: "node-lost"; readonly at: Seconds; readonly node: number }
   | { readonly kind: "node-back"; readonly at: Seconds; readonly node: number };
 

@@ -130,7 +130,8 @@ export class WaitReading {
       this.#beginWait(at);
       return;
     }
-    if (event.kind === "node-lost" || event.kind === "node-back" || event.kind === "started") return;
+    if (event.kind === "node-lost" || event.kind === "node-back") return;
+    if (event.kind === "started" || event.kind === "round") return;
     // One that is stopped has been made to wait by the decision already.
     if (event.kind !== "stopped") this.#waiting.delete(event.job);
     if (event.kind === "failed") this.#waiting.add(event.job);

@@ -60,9 +60,8 @@ export class ClusterFolder {
       task: workerTask,
       report: (event) => {
         const attempt = "attempt" in event ? `/${event.attempt}` : "";
-        this.reports.push(
-          "job" in event ? `${event.kind} ${String(event.job)}${attempt}` : `${event.kind} ${event.node}`,
-        );
+        const of = "job" in event ? ` ${String(event.job)}${attempt}` : "node" in event ? ` ${event.node}` : "";
+        this.reports.push(`${event.kind}${of}`);
         this.onReport(event);
       },
       warn: (line) => void this.warnings.push(line),

@@ -111,7 +111,8 @@ export class ClusterReading {
       this.#active++;
       return;
     }
-    if (event.kind === "node-lost" || event.kind === "node-back" || event.kind === "started") return;
+    if (event.kind === "node-lost" || event.kind === "node-back") return;
+    if (event.kind === "started" || event.kind === "round") return;
     const life = this.#life(event.job);
     if (event.kind === "cancelled") return this.#concluded(life, "failed");
     this.#left(life, at);

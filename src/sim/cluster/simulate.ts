@@ -17,6 +17,8 @@ export interface ClusterSetup {
   /** Fresh: a policy remembers what it was shown. */
   readonly policy: ClusterPolicy;
   readonly roundSeconds?: Seconds;
+  /** The launcher reports when its rounds end, of about so many seconds. */
+  readonly leaseSeconds?: Seconds;
   readonly failuresMax?: number;
   /** Of the model of steady jobs. */
   readonly steady?: Omit<SteadyOptions, "report">;
@@ -41,7 +43,7 @@ export function streamCluster(setup: ClusterSetup, log: (line: LogLine) => void)
   const report = (event: ClusterEvent): void => engine.report(event);
   const launcher =
     setup.launcher?.(clock, report) ?? new SteadyLauncher(clock, setup.nodes, { ...setup.steady, report });
-  const { policy, nodes, roundSeconds, failuresMax } = setup;
+  const { policy, nodes, roundSeconds, leaseSeconds, failuresMax } = setup;
   const engine: ClusterEngine = new ClusterEngine({
     clock,
     launcher,
@@ -49,6 +51,7 @@ export function streamCluster(setup: ClusterSetup, log: (line: LogLine) => void)
     nodes,
     log,
     ...(roundSeconds === undefined ? {} : { roundSeconds }),
+    ...(leaseSeconds === undefined ? {} : { leaseSeconds }),
     ...(failuresMax === undefined ? {} : { failuresMax }),
   });
   for (const event of setup.events ?? []) clock.at(event.at, () => report(event));

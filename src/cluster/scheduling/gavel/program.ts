@@ -1,0 +1,75 @@
+/** Shares as variables of a linear program: what every objective of Gavel shares (OSDI 2020, §3 and §4). */
+import { centre } from "../../central-path.ts";
+import { LinearProgram, type Term, type Variable } from "../../linear-program.ts";
+import { solve } from "../../solver.ts";
+import type { Claimant, Share, ShareRequest } from "../../time-shares.ts";
+
+/** One job, or two beside each other, with the speed of each on each type. */
+export interface Combination {
+  readonly members: readonly number[];
+  readonly gpus: number;
+  /** [member, type] */
+  readonly rates: readonly (readonly number[])[];
+}
+
+export interface ShareProgram {
+  readonly program: LinearProgram;
+  readonly request: ShareRequest;
+  readonly combinations: readonly Combination[];
+  /** [combination, type] */
+  readonly shares: readonly (readonly Variable[])[];
+  /** Effective throughput of a job: its speed on every type and beside every mate, times its share there. */
+  readonly throughput: readonly (readonly Term[])[];
+}
+
+/** Shares for the jobs of a request, alone and in pairs; `undefined` where no shares are good. */
+export type Objective = (request: ShareRequest, combinations: readonly Combination[]) => readonly Share[] | undefined;
+
+/** Programs up to this size are solved to the centre of their optima; larger ones to a corner, which is much faster. */
+const centralMost = 400;
+
+/**
+ * Every share between 0 and 1; a job has all its time at most, and a type all its GPUs.
+ */
+export function shareProgram(
+  sense: "maximise" | "minimise",
+  request: ShareRequest,
+  combinations: readonly Combination[],
+): ShareProgram {
+  const program = new LinearProgram(sense);
+  const shares = combinations.map(({ rates }) => rates[0]!.map(() => program.variable()));
+  for (const [k, workers] of request.workers.entries()) {
+    program.atMost(
+      workers,
+      combinations.map(({ gpus }, i) => [shares[i]![k]!, gpus]),
+    );
+  }
+  const time: Term[][] = request.jobs.map(() => []);
+  const throughput: Term[][] = request.jobs.map(() => []);
+  for (const [i, { members, rates }] of combinations.entries()) {
+    for (const [place, job] of members.entries()) {
+      for (const [k, variable] of shares[i]!.entries()) {
+        time[job]!.push([variable, 1]);
+        throughput[job]!.push([variable, rates[place]![k]!]);
+      }
+    }
+  }
+  for (const terms of time) program.atMost(1, terms);
+  return { program, request, combinations, shares, throughput };
+}
+
+/** `undefined` where nothing satisfies the rows. */
+export function solved(of: ShareProgram): readonly Share[] | undefined {
+  const { program } = of;
+  const values = program.variables <= centralMost ? centre(program) : solve(program)?.values;
+  if (values === undefined) return undefined;
+  return of.combinations.map(({ members }, i) => ({ members, shares: of.shares[i]!.map((j) => values[j]!) }));
+}
+
+export const scaled = (terms: readonly Term[], factor: number): Term[] => terms.map(([j, a]) => [j, a * factor]);
+
+/** What a job would get if each type were shared out evenly: the yardstick of fairness. */
+export function evenThroughput({ rates }: Claimant, workers: readonly number[]): number {
+  const total = workers.reduce((a, b) => a + b, 0);
+  return rates.reduce((sum, rate, k) => sum + (rate * workers[k]!) / total, 0);
+}

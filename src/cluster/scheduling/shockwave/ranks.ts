@@ -1,0 +1,56 @@
+/** Which rounds of the window are a job's: those with the highest priority come first (Shockwave's published code, not the paper). */
+import { LinearProgram, type Term } from "../../linear-program.ts";
+import { solve } from "../../solver.ts";
+import type { Limits } from "./window.ts";
+
+export interface Ranked {
+  readonly gpus: number;
+  /** Rounds that it gets. */
+  readonly count: number;
+  readonly priority: number;
+}
+
+/** By round, indexes of the jobs that run in it: the sum of priority times mean round is least. */
+export function ranked(jobs: readonly Ranked[], rounds: number, gpus: number, limits: Limits): number[][] {
+  const program = new LinearProgram("minimise");
+  const heaviest = jobs.reduce((most, { priority, count }) => (count > 0 ? Math.max(most, priority) : most), 1e-300);
+  const capacity: Term[][] = Array.from({ length: rounds }, () => []);
+  const cells = jobs.map(({ gpus: size, count, priority }) => {
+    if (count === 0) return [];
+    const row = capacity.map((terms, round) => {
+      const cost = (priority / heaviest) * (round / count);
+      const cell = program.variable({ cost, max: 1, integer: true });
+      terms.push([cell, size]);
+      return cell;
+    });
+    program.equal(
+      count,
+      row.map((cell) => [cell, 1]),
+    );
+    return row;
+  });
+  for (const terms of capacity) if (terms.length > 0) program.atMost(gpus, terms);
+  const values = solve(program, limits)?.values;
+  if (values === undefined) return wrapped(jobs, rounds, gpus);
+  return capacity.map((_, round) =>
+    cells.flatMap((row, i) => (row.length > 0 && values[row[round]!]! > 0.5 ? [i] : [])),
+  );
+}
+
+/** McNaughton's rule: the largest first, each from where the one before it ended, and around. What does not fit is left out. */
+export function wrapped(jobs: readonly Ranked[], rounds: number, gpus: number): number[][] {
+  const plan: number[][] = Array.from({ length: rounds }, () => []);
+  const free = plan.map(() => gpus);
+  let at = 0;
+  const order = [...jobs.keys()].sort((a, b) => jobs[b]!.gpus - jobs[a]!.gpus || jobs[b]!.priority - jobs[a]!.priority);
+  for (const i of order) {
+    let { count } = jobs[i]!;
+    for (let tried = 0; tried < rounds && count > 0; tried++, at = (at + 1) % rounds) {
+      if (free[at]! < jobs[i]!.gpus) continue;
+      free[at]! -= jobs[i]!.gpus;
+      plan[at]!.push(i);
+      count--;
+    }
+  }
+  return plan;
+}
