@@ -1,0 +1,63 @@
+/**
+ * Shockwave's published simulation, 120 jobs on 32 V100s, by policy: equal to the millisecond where the published solver's choice among
+ * equal optima is known (its path is `central-path.ts`), else as near as it says here.
+ */
+import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
+import { test } from "node:test";
+import { policyOf } from "../../../cluster/policy.ts";
+import { loadTrace } from "../../../cluster/trace/load.ts";
+import { sharedData, skipWithout } from "../../../test/shared-data.ts";
+import { type LeaseFigures, simulateLeases, singleGpuNodes } from "./simulate.ts";
+import { readThroughputs } from "./throughputs.ts";
+
+interface Golden {
+  readonly makespan: number;
+  readonly avg_jct: number;
+  readonly jct_list: readonly number[];
+  readonly finish_time_fairness_list: readonly number[];
+  readonly per_round_schedule: readonly Readonly<Record<string, readonly number[]>>[];
+}
+
+const table = "shockwave/tacc_throughputs.json";
+const goldenOf = (policy: string): Golden =>
+  JSON.parse(readFileSync(sharedData(`shockwave/golden/tacc_32gpus.simulation.${policy}.json`)!, "utf8"));
+
+async function run(policy: string, options: Readonly<Record<string, number>>): Promise<LeaseFigures> {
+  const { jobs } = await loadTrace(sharedData("shockwave/traces/120_0.2_5_100_40_25.trace")!);
+  return simulateLeases({
+    jobs,
+    nodes: singleGpuNodes({ v100: 32 }),
+    policy: await policyOf(policy, { [policy]: options }),
+    throughputs: readThroughputs(readFileSync(sharedData(table)!, "utf8"), table),
+    roundSeconds: 120,
+  });
+}
+
+/** Largest relative difference of makespan and average JCT; and that of the worst fairness. */
+function away(ours: LeaseFigures, { makespan, avg_jct, finish_time_fairness_list }: Golden): [number, number] {
+  const relative = (a: number, b: number): number => Math.abs(a / b - 1);
+  const worst = Math.max(...finish_time_fairness_list);
+  return [
+    Math.max(relative(ours.makespan, makespan), relative(ours.averageJct, avg_jct)),
+    relative(ours.worstFairness, worst),
+  ];
+}
+
+test("max-min fairness: every job ends as published, and every round runs the same jobs", skipWithout(table), async () => {
+  const golden = goldenOf("max_min_fairness");
+  const ours = await run("gavel", { objective: 0, agnostic: 1 });
+  for (const [i, jct] of golden.jct_list.entries()) assert.ok(Math.abs(ours.jct[i]! - jct) < 0.001, `job ${i}`);
+  assert.deepEqual(
+    ours.rounds.map((ids) => ids.map(Number).sort((a, b) => a - b)),
+    golden.per_round_schedule.map((round) => Object.keys(round).map(Number)),
+  );
+  assert.deepEqual(away(ours, golden).map((x) => Math.round(x * 1e6)), [0, 0]);
+});
+
+test("finish-time fairness: the published solver's choice among optima is not known", skipWithout(table), async () => {
+  const golden = goldenOf("finish_time_fairness");
+  const [times, worst] = away(await run("gavel", { objective: 1 }), golden);
+  assert.ok(times < 0.02, `makespan and JCT are ${times} away`);
+  assert.ok(worst < 0.15, `worst fairness is ${worst} away`);
+});
