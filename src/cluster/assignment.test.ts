@@ -21,7 +21,11 @@ test("no other assignment costs less", () => {
     const costs = Array.from({ length: rows }, () => Array.from({ length: columns }, () => Math.floor(random() * 9)));
     const chosen = [...assignment(rows, columns, (i, j) => costs[i]![j]!)];
     assert.equal(new Set(chosen).size, rows);
-    assert.equal(chosen.reduce((sum, j, i) => sum + costs[i]![j]!, 0), cheapest(costs), `seed ${seed}`);
+    assert.equal(
+      chosen.reduce((sum, j, i) => sum + costs[i]![j]!, 0),
+      cheapest(costs),
+      `seed ${seed}`,
+    );
   }
 });
 

@@ -27,7 +27,11 @@ function sharing(jobs: number, seed: number): LinearProgram {
   const program = new LinearProgram("maximise");
   const shares = Array.from({ length: jobs }, () => [program.variable(), program.variable()] as const);
   const least = program.variable({ cost: 1, min: Number.NEGATIVE_INFINITY });
-  for (const k of [0, 1] as const) program.atMost(1 + jobs / 4, shares.map((pair) => [pair[k], 1]));
+  for (const k of [0, 1] as const)
+    program.atMost(
+      1 + jobs / 4,
+      shares.map((pair) => [pair[k], 1]),
+    );
   for (const [fast, slow] of shares) {
     program.atMost(1, [
       [fast, 1],
@@ -45,7 +49,10 @@ function sharing(jobs: number, seed: number): LinearProgram {
 test("a linear program and the same in whole numbers", () => {
   const fractions = solve(workshop(false));
   assert.ok(Math.abs(fractions!.objective - 21) < 1e-9);
-  assert.deepEqual([...fractions!.values].map((x) => Math.round(x * 1e6) / 1e6), [3, 1.5]);
+  assert.deepEqual(
+    [...fractions!.values].map((x) => Math.round(x * 1e6) / 1e6),
+    [3, 1.5],
+  );
   const whole = solve(workshop(true));
   assert.ok(Math.abs(whole!.objective - 20) < 1e-9 && whole!.proved);
 });
@@ -78,7 +85,13 @@ test("the central path ends at the same optimum, and treats equal variables alik
   }
   const alike = new LinearProgram("maximise");
   const shares = Array.from({ length: 12 }, () => alike.variable({ cost: 1, max: 1 }));
-  alike.atMost(5, shares.map((j) => [j, 1]));
+  alike.atMost(
+    5,
+    shares.map((j) => [j, 1]),
+  );
   const values = [...centre(alike)!];
-  assert.ok(values.every((value) => value === values[0] && Math.abs(value - 5 / 12) < 1e-6), String(values));
+  assert.ok(
+    values.every((value) => value === values[0] && Math.abs(value - 5 / 12) < 1e-6),
+    String(values),
+  );
 });

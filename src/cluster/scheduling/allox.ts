@@ -28,7 +28,7 @@ export default scheduling({
     round: { default: 360, unit: "s", min: 1, help: "length of a round" },
     reset: { default: 1000, unit: "s", min: 0, help: "least time between two matchings" },
   },
-  claim: { metric: "averageJct", better: "lower", than: "fifo", on: "heterogeneous", factor: 1.5, where: "sim" },
+  claim: { metric: "averageJct", better: "lower", than: "fifo", on: "two-types", factor: 1.15, where: "sim" },
 
   create({ alpha, round, reset }) {
     const shares = new TimeShares({ roundSeconds: round, resetSeconds: reset, allocate: matching(alpha) });

@@ -19,7 +19,7 @@ export default scheduling({
     round: { default: 360, unit: "s", min: 1, help: "length of a round" },
     reset: { default: 1000, unit: "s", min: 0, help: "least time between two allocations" },
   },
-  claim: { metric: "fairnessWorst", better: "lower", than: "fifo", on: "philly-like", factor: 1.5, where: "sim" },
+  claim: { metric: "fairnessWorst", better: "lower", than: "fifo", on: "philly-like", factor: 4, where: "sim" },
 
   create({ round, reset }) {
     const shares = new TimeShares({ roundSeconds: round, resetSeconds: reset, allocate: equal });

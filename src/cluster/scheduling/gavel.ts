@@ -55,7 +55,7 @@ export default scheduling({
     round: { default: 360, unit: "s", min: 1, help: "length of a round" },
     reset: { default: 1000, unit: "s", min: 0, help: "least time between two allocations" },
   },
-  claim: { metric: "averageJct", better: "lower", than: "fifo", on: "heterogeneous", factor: 1.5, where: "sim" },
+  claim: { metric: "averageJct", better: "lower", than: "las", on: "two-types", factor: 1.25, where: "sim" },
 
   create({ objective, agnostic, pairs, round, reset }) {
     const chosen = objectives[objective];

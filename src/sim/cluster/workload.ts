@@ -9,6 +9,7 @@ import type { JobSpec, Phases } from "../../cluster/job.ts";
 import type { NodeSpec } from "../../cluster/node.ts";
 import { UserError } from "../../core/errors.ts";
 import { type Random, stream } from "../../core/random.ts";
+import { dynamicJobs } from "./gavel/dynamic-jobs.ts";
 import { muriPhases, muriSimulator } from "./muri-testbed.ts";
 import type { ClusterSetup } from "./simulate.ts";
 import type { Speed } from "./steady-launcher.ts";
@@ -23,6 +24,7 @@ export interface ClusterWorkload {
   readonly roundSeconds?: number;
   /** Another model than that of steady jobs. */
   readonly launcher?: ClusterSetup["launcher"];
+  readonly leaseSeconds?: number;
   /** An entry for another slot than the one that is measured, where its baseline would hide what is compared. */
   readonly beside?: string;
 }
@@ -147,6 +149,16 @@ const workloads: Readonly<Record<string, (seed: number) => ClusterWorkload>> = {
     ...costs,
     roundSeconds: 60,
   }),
+  /** The same in small, for policies that solve programs. */
+  "two-types": (seed) => ({
+    nodes: [...nodesOf(3, 4), ...nodesOf(3, 4, "k80", 3)],
+    jobs: generateJobs({ ...mix, jobs: 70, gap: 80, shorten: 20 }, seed),
+    speed: modelledSpeed,
+    ...costs,
+    roundSeconds: 60,
+  }),
+  /** Jobs whose batch size grows while they train, in leases. */
+  dynamic: (seed) => ({ ...dynamicJobs(seed), speed: modelledSpeed, ...costs }),
   /** Mostly gangs, some wider than a node: where they run matters. */
   gangs: (seed) => ({
     nodes: nodesOf(16, 4),

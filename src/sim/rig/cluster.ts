@@ -16,12 +16,12 @@ import type { Metrics } from "../serve-metrics.ts";
 /** A policy on a workload of the rig: `measureCluster("srtf+best-fit", "philly-like")`. */
 export async function measureCluster(name: string, on: string, options: Given = {}, seed = 1): Promise<Metrics> {
   const [id = name] = name.split("+");
-  const { nodes, jobs, roundSeconds, launcher, beside, ...steady } = clusterWorkload(on, seed);
+  const { nodes, jobs, roundSeconds, leaseSeconds, launcher, beside, ...steady } = clusterWorkload(on, seed);
   const whole = beside === undefined ? name : `${name}+${beside}`;
   const policy = await policyOf(whole, { [id.split("/").at(-1)!]: options });
   const reading = new ClusterReading(nodes);
   const rounds = roundSeconds === undefined ? {} : { roundSeconds };
-  const model = launcher === undefined ? {} : { launcher };
+  const model = { ...(launcher && { launcher }), ...(leaseSeconds !== undefined && { leaseSeconds }) };
   streamCluster({ jobs, nodes, policy, steady, ...rounds, ...model }, reading.add);
   const { averageJct, makespan, p99Jct, utilisation, fairness, deadlines, tenants, ...counts } = reading.metrics();
   const light = tenants.toSorted((a, b) => a.jobs - b.jobs)[0];

@@ -67,7 +67,7 @@ export function rounds(
       [progress, epochSeconds],
       [count, -window.roundSeconds],
     ]);
-    const scale = (weights[i]! / heaviest / (bidders.length * window.rounds)) * 1;
+    const scale = weights[i]! / heaviest / (bidders.length * window.rounds);
     const parts = logarithms.map((log) => program.variable({ cost: scale * log }));
     program.equal(
       1,
@@ -86,5 +86,5 @@ export function rounds(
   program.costs[longest]! /= heaviest;
   program.atMost(window.gpus * window.rounds, capacity);
   const solution = solve(program, limits);
-  return solution === undefined ? undefined : counts.map((count) => Math.round(solution.values[count]!));
+  return solution === undefined ? undefined : counts.map((count) => Math.round(solution.values[count]!) + 0);
 }

@@ -44,16 +44,23 @@ function away(ours: LeaseFigures, { makespan, avg_jct, finish_time_fairness_list
   ];
 }
 
-test("max-min fairness: every job ends as published, and every round runs the same jobs", skipWithout(table), async () => {
-  const golden = goldenOf("max_min_fairness");
-  const ours = await run("gavel", { objective: 0, agnostic: 1 });
-  for (const [i, jct] of golden.jct_list.entries()) assert.ok(Math.abs(ours.jct[i]! - jct) < 0.001, `job ${i}`);
-  assert.deepEqual(
-    ours.rounds.map((ids) => ids.map(Number).sort((a, b) => a - b)),
-    golden.per_round_schedule.map((round) => Object.keys(round).map(Number)),
-  );
-  assert.deepEqual(away(ours, golden).map((x) => Math.round(x * 1e6)), [0, 0]);
-});
+test(
+  "max-min fairness: every job ends as published, and every round runs the same jobs",
+  skipWithout(table),
+  async () => {
+    const golden = goldenOf("max_min_fairness");
+    const ours = await run("gavel", { objective: 0, agnostic: 1 });
+    for (const [i, jct] of golden.jct_list.entries()) assert.ok(Math.abs(ours.jct[i]! - jct) < 0.001, `job ${i}`);
+    assert.deepEqual(
+      ours.rounds.map((ids) => ids.map(Number).sort((a, b) => a - b)),
+      golden.per_round_schedule.map((round) => Object.keys(round).map(Number)),
+    );
+    assert.deepEqual(
+      away(ours, golden).map((x) => Math.round(x * 1e6)),
+      [0, 0],
+    );
+  },
+);
 
 test("finish-time fairness: the published solver's choice among optima is not known", skipWithout(table), async () => {
   const golden = goldenOf("finish_time_fairness");

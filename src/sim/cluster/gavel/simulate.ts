@@ -42,7 +42,9 @@ export const singleGpuNodes = (counts: Readonly<Record<string, number>>): NodeSp
   );
 
 /** The launcher of leases, for `simulateCluster`. */
-export const leases = (setup: Omit<LeaseSetup, "policy" | "jobs">): Pick<ClusterSetup, "launcher" | "leaseSeconds"> => ({
+export const leases = (
+  setup: Omit<LeaseSetup, "policy" | "jobs">,
+): Pick<ClusterSetup, "launcher" | "leaseSeconds"> => ({
   leaseSeconds: setup.roundSeconds,
   launcher: (clock, report) =>
     new LeaseLauncher(clock, {

@@ -30,7 +30,7 @@ export function readThroughputs(text: string, path: string): Throughputs {
   return {
     types: Object.keys(table),
     alone(type, job, gpus) {
-      const alone = line(type, job, gpus)?.["null"];
+      const alone = line(type, job, gpus)?.null;
       return typeof alone === "number" ? alone : 0;
     },
     together(type, job, other, gpus) {
