@@ -29,6 +29,7 @@ const benches: Readonly<Record<string, () => Promise<{ run(bench: Bench): Promis
   compile: () => import("./compile.ts"),
   dispatch: () => import("./dispatch.ts"),
   fidelity: () => import("./fidelity.ts"),
+  "cluster-fidelity": () => import("./cluster-fidelity.ts"),
   "event-loop": () => import("./event-loop.ts"),
   throughput: () => import("./throughput.ts"),
   pollux: () => import("./pollux.ts"),
