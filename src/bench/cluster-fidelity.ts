@@ -1,14 +1,15 @@
 /**
  * A cluster's simulation against the cluster: 40 jobs on a real Slurm, time-scaled, under one policy after another; the same engine over
- * the model of steady jobs, whose costs of launching, leaving and resuming were measured on that cluster before.
+ * the model of steady jobs, whose costs of launching, leaving and resuming are measured beside it, on nodes of their own: a machine
+ * that others use is not as fast a minute later.
  *
  *     calibrate ──► costs ──► simulate ─┐
  *     run on the cluster ──► log ───────┴─► average JCT and makespan, beside each other;  log ──► replayed in virtual time: equal
  */
-import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { existsSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { clusterTask } from "../cli/cluster-task.ts";
+import { clusterTask, progressModel } from "../cli/cluster-task.ts";
 import { type ClusterSetup, clusters, type Report } from "../cluster/cluster.ts";
 import type { JobSpec } from "../cluster/job.ts";
 import { jobFolder } from "../cluster/launch/attempt.ts";
@@ -22,12 +23,13 @@ import { mean } from "../core/statistics.ts";
 import { clusterMetrics } from "../sim/cluster/metrics.ts";
 import { firstDifference, replayCluster } from "../sim/cluster/replay.ts";
 import { simulateCluster } from "../sim/cluster/simulate.ts";
-import { SteadyLauncher, type SteadyOptions } from "../sim/cluster/steady-launcher.ts";
+import type { SteadyOptions } from "../sim/cluster/steady-launcher.ts";
 import { loadCombination } from "../system/combination.ts";
+import type { Clock } from "../time/clock.ts";
 import type { Bench } from "./terms.ts";
 
-/** Seconds of the trace in a second of the wall: a minute. */
-const scale = 60;
+/** Seconds of the trace in a second of the wall. */
+const scale = 30;
 const settings = { pollSeconds: "0.2" };
 
 /** Seconds of the wall that a run loses when it begins, more when it resumes, and when it leaves. */
@@ -58,26 +60,30 @@ export function fidelityJobs(count = 40, seed = 1): JobSpec[] {
 }
 
 /** Starts jobs, stops them after a while, resumes them to their end; what that took beyond their work. */
-export async function calibrate(on: string, rounds: number): Promise<Costs> {
+export async function calibrate(on: string, nodes: readonly NodeSpec[], isOver: () => boolean): Promise<Costs> {
   const folder = mkdtempSync(join(tmpdir(), "heddle-calibration-"));
-  const waiting = new Map<string, () => void>();
+  const ends = new Map<string, (kind: string) => void>();
   const report: Report = (event) => {
-    if ("job" in event && "attempt" in event) waiting.get(`${event.kind} ${event.job}/${event.attempt}`)?.();
+    if ("attempt" in event && event.kind !== "started") ends.get(`${event.job}/${event.attempt}`)?.(event.kind);
   };
-  const work = 3;
-  const ids = Array.from({ length: rounds * 4 }, (_, i) => `c${i}`);
-  const jobs: JobSpec[] = ids.map((id) => ({ ...plain, id, submit: 0, gpus: 1, duration: work }));
-  const task = clusterTask({ jobs, path: folder, scale: 1, commands: false });
+  const work = 5;
+  const jobOf = (id: string): JobSpec => ({ ...plain, id, submit: 0, gpus: 1, duration: work });
+  const task = clusterTask({ jobs: [], path: folder, scale: 1, commands: false });
   const setup: ClusterSetup = {
-    ...{ folder, id: "calibration", report, options: settings, warn: () => {} },
+    ...{ folder, id: "calibration", nodes, report, options: settings, warn: () => {} },
     task: (run) => task(run, cluster.nodes),
   };
   const cluster = await (await clusters[on]!()).open(setup);
   await cluster.adopt([]);
   const now = (): number => performance.now() / 1e3;
-  const heard = (event: string): Promise<number> => new Promise((wake) => waiting.set(event, () => wake(now())));
+  const ended = (run: string, wanted: string): Promise<number> =>
+    new Promise((wake, fail) =>
+      ends.set(run, (kind) =>
+        kind === wanted ? wake(now()) : fail(new Error(`${run} has ${kind}, and not ${wanted}`)),
+      ),
+    );
   const runOnce = async (job: JobSpec, attempt: number, node: number): Promise<number> => {
-    const end = heard(`finished ${job.id}/${attempt}`);
+    const end = ended(`${job.id}/${attempt}`, "finished");
     const began = now();
     cluster.start({ job, attempt, places: [{ node, gpus: 1 }], beside: [] });
     return (await end) - began;
@@ -85,7 +91,7 @@ export async function calibrate(on: string, rounds: number): Promise<Costs> {
   const one = async (job: JobSpec, i: number): Promise<Costs> => {
     const node = i % cluster.nodes.length;
     if (i % 2 === 0) return { launchSeconds: (await runOnce(job, 0, node)) - work, restartSeconds: 0, stopSeconds: 0 };
-    const left = heard(`stopped ${job.id}/0`);
+    const left = ended(`${job.id}/0`, "stopped");
     const began = now();
     cluster.start({ job, attempt: 0, places: [{ node, gpus: 1 }], beside: [] });
     while (!existsSync(join(jobFolder(folder, job.id), "lock"))) await pause(20);
@@ -98,9 +104,10 @@ export async function calibrate(on: string, rounds: number): Promise<Costs> {
   };
   try {
     const found: Costs[] = [];
-    for (let round = 0; round < rounds; round++) {
-      found.push(...(await Promise.all(jobs.slice(4 * round, 4 * round + 4).map((job, i) => one(job, i)))));
-    }
+    do {
+      const jobs = nodes.map((_, i) => jobOf(`c${found.length + i}`));
+      found.push(...(await Promise.all(jobs.map(one))));
+    } while (!isOver());
     const launchSeconds = mean(found.flatMap(({ launchSeconds: s }) => (s > 0 ? [s] : [])))!;
     const both = mean(found.flatMap(({ restartSeconds: s }) => (s !== 0 ? [s] : [])))!;
     // A job that was stopped once has launched twice: the model is to lose as much between the two as the job did.
@@ -118,88 +125,104 @@ export async function calibrate(on: string, rounds: number): Promise<Costs> {
 
 const pause = (milliseconds: number): Promise<void> => new Promise((wake) => setTimeout(wake, milliseconds));
 
-export interface FidelitySetup {
+export interface RealSetup {
   readonly on: string;
   readonly policy: string;
   readonly jobs: readonly JobSpec[];
-  readonly costs: Costs;
-  /** For Slurm, which of its nodes. */
-  readonly nodes?: readonly NodeSpec[];
+  readonly nodes: readonly NodeSpec[];
+  /** Seconds of the trace in a second of the wall. */
+  readonly timeScale?: number;
   readonly roundSeconds?: number;
 }
 
-/** The jobs for real, in the simulation, and the log of the real run replayed. */
-export async function fidelityOf({ on, policy, jobs, costs, nodes, roundSeconds }: FidelitySetup): Promise<Fidelity> {
+export interface RealRun extends RealSetup {
+  readonly log: readonly LogLine[];
+  /** Where the decisions, made again from the log, differ from it. */
+  readonly difference: string | undefined;
+}
+
+/** The jobs for real, and their log replayed. Fails where a job did not run to its end, or ran twice. */
+export async function runForReal(setup: RealSetup): Promise<RealRun> {
+  const { on, policy, jobs, nodes, timeScale = scale, roundSeconds } = setup;
   const names = await namePolicy(policy, {}, loadCombination);
   const state = mkdtempSync(join(tmpdir(), "heddle-fidelity-"));
   const rounds = roundSeconds === undefined ? {} : { roundSeconds };
-  const launchSeconds = costs.launchSeconds * scale;
-  const steady = {
-    ...{ launchSeconds, restartSeconds: costs.restartSeconds * scale, stopSeconds: costs.stopSeconds * scale },
-  };
-  const lines: LogLine[] = [];
+  const log: LogLine[] = [];
   try {
     const session = await openSession({
-      ...{ state, on, policy: names, jobs, timeScale: scale, options: settings, ...rounds },
-      ...(nodes !== undefined && { nodes }),
-      task: clusterTask({ jobs, path: state, scale, commands: false }),
-      model: (clock, found) => new SteadyLauncher(clock, found, { ...steady, report: () => {} }),
-      warn: () => {},
-      log: (line) => lines.push(line),
+      ...{ state, on, policy: names, jobs, timeScale, nodes, options: settings, ...rounds },
+      task: clusterTask({ jobs, path: state, scale: timeScale, commands: false }),
+      ...{ model: progressModel, warn: () => {}, log: (line) => log.push(line) },
       wall: () => performance.timeOrigin + performance.now(),
     });
     const found = session.cluster.nodes;
     await session.done.finally(() => session.close("stop"));
-    const overlaps = jobs.filter(({ id }) => existsSync(join(jobFolder(state, id), "overlap")));
-    const undone = jobs.filter(({ id }) => !/^\d+\n$/.test(readFileSync(join(jobFolder(state, id), "done"), "utf8")));
-    if (overlaps.length + undone.length > 0) throw new Error(`jobs that ran twice: ${overlaps}; not once: ${undone}`);
-    const fresh = await createPolicy(names);
-    const again = replayCluster(lines, {
-      ...{ policy: fresh, nodes: found, ...rounds },
-      launcher: (clock) => new SteadyLauncher(clock, found, { ...steady, report: () => {} }),
-    });
-    const simulation = simulateCluster({ jobs, nodes: found, policy: await createPolicy(names), steady, ...rounds });
-    const [measured, simulated] = [clusterMetrics(lines, found), clusterMetrics(simulation, found)];
-    return {
-      ...{ policy, finished: measured.finished, restarts: measured.restarts },
-      measured: { averageJct: measured.averageJct, makespan: measured.makespan },
-      simulated: { averageJct: simulated.averageJct, makespan: simulated.makespan },
-      difference: firstDifference(lines, again),
-    };
+    const has = (id: string, name: string): boolean => existsSync(join(jobFolder(state, id), name));
+    const wrong = jobs.filter(({ id }) => has(id, "overlap") || !has(id, "done")).map(({ id }) => id);
+    if (wrong.length > 0) throw new Error(`jobs that did not run once under ${policy}: ${wrong}`);
+    const launcher = (clock: Clock) => progressModel(clock, found);
+    const again = replayCluster(log, { policy: await createPolicy(names), nodes: found, launcher, ...rounds });
+    return { ...setup, nodes: found, log, difference: firstDifference(log, again) };
   } finally {
     rmSync(state, { recursive: true, force: true });
   }
 }
 
+/** A real run beside the simulation of its jobs. */
+async function compare(
+  { policy, jobs, nodes, log, difference, roundSeconds }: RealRun,
+  costs: Costs,
+): Promise<Fidelity> {
+  const names = await namePolicy(policy, {}, loadCombination);
+  const simulation = simulateCluster({
+    ...{ jobs, nodes, policy: await createPolicy(names) },
+    steady: {
+      launchSeconds: costs.launchSeconds * scale,
+      restartSeconds: costs.restartSeconds * scale,
+      stopSeconds: costs.stopSeconds * scale,
+    },
+    ...(roundSeconds !== undefined && { roundSeconds }),
+  });
+  const [measured, simulated] = [clusterMetrics(log, nodes), clusterMetrics(simulation, nodes)];
+  return {
+    ...{ policy, finished: measured.finished, restarts: measured.restarts, difference },
+    measured: { averageJct: measured.averageJct, makespan: measured.makespan },
+    simulated: { averageJct: simulated.averageJct, makespan: simulated.makespan },
+  };
+}
+
+/** Nodes of a Slurm that `bench/peers/slurm.sh up FOLDER 20` has started, in fours: what one policy gets. */
+export const fourNodes = (group: number): NodeSpec[] =>
+  [0, 1, 2, 3].map((i) => ({ id: `n${4 * group + i}`, type: "v100", gpus: 4 }));
+
 /** Policies whose fidelity is promised, with the length of their rounds in seconds of the trace. */
 export const fidelityPolicies: Readonly<Record<string, { readonly roundSeconds?: number }>> = {
   fifo: {},
-  las: {},
-  srtf: {},
+  tiresias: {},
 };
 
+/** All of them at once, each on nodes of its own, and the calibration on four more. */
+export async function fidelities(
+  count: number,
+): Promise<{ readonly costs: Costs; readonly found: readonly Fidelity[] }> {
+  const jobs = fidelityJobs(count);
+  let over = false;
+  const runs = Object.entries(fidelityPolicies).map(([policy, given], group) =>
+    runForReal({ on: "slurm", policy, jobs, nodes: fourNodes(group), ...given }),
+  );
+  const all = Promise.all(runs).finally(() => (over = true));
+  const [costs, real] = await Promise.all([calibrate("slurm", fourNodes(4), () => over), all]);
+  return { costs, found: await Promise.all(real.map((run) => compare(run, costs))) };
+}
+
 export async function run(bench: Bench): Promise<void> {
-  const costs = await calibrate("slurm", bench.quick ? 1 : 2);
+  const { costs, found } = await fidelities(bench.quick ? 8 : 40);
   bench.note({ name: "costs of a run on Slurm", ...costs });
-  const jobs = fidelityJobs(bench.quick ? 8 : 40);
-  for (const [policy, given] of Object.entries(fidelityPolicies)) {
-    const { measured, simulated, difference, ...counts } = await fidelityOf({
-      on: "slurm",
-      policy,
-      jobs,
-      costs,
-      ...given,
-    });
+  for (const { measured, simulated, difference, ...counts } of found) {
     const terms = { ...counts, decisionsEqual: difference === undefined };
     for (const metric of ["averageJct", "makespan"] as const) {
       const deviation = simulated[metric] / measured[metric] - 1;
-      bench.note({
-        name: `${policy} ${metric}`,
-        measured: measured[metric],
-        simulated: simulated[metric],
-        deviation,
-        ...terms,
-      });
+      bench.note({ name: metric, ...terms, measured: measured[metric], simulated: simulated[metric], deviation });
     }
   }
 }

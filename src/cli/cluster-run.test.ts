@@ -1,11 +1,13 @@
 /** `heddle cluster run` as a process that is killed, told to stop, and begun again. */
 import assert from "node:assert/strict";
-import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, test } from "node:test";
 import { stream } from "../core/random.ts";
+import { until } from "../test/cluster-folder.ts";
 import { runHeddle, startHeddle } from "../test/heddle-process.ts";
+import { slurmOrSkip } from "../test/slurm.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "heddle-cluster-cli-"));
 after(() => rmSync(folder, { recursive: true, force: true }));
@@ -75,4 +77,110 @@ test("200 jobs, 20 kills of the scheduler at random moments: every job finishes,
   const log = jsonLines(join(state, "log.jsonl"));
   const finished = log.filter(({ event }) => event?.kind === "finished").map(({ event }) => event.job);
   assert.deepEqual([finished.length, new Set(finished).size], [200, 200]);
+});
+
+test("Ctrl-C has a training save and leave; the same command goes on from there to the model", async () => {
+  const recipe = {
+    ...{ name: "weaver", data: { text: "loom.txt", heldOut: 0.1 }, tokenizer: { vocabulary: 272 } },
+    model: { layers: 1, width: 32, heads: 2, context: 16 },
+    training: { steps: 3000, batch: 4, learningRate: 1e-2, warmup: 3 },
+    ...{ checkpoints: { every: 1000 }, output: { type: "F32" } },
+  };
+  writeFileSync(
+    join(folder, "loom.txt"),
+    "the weft goes over the warp and under the warp, over and under. ".repeat(60),
+  );
+  writeFileSync(join(folder, "weaver.json"), JSON.stringify(recipe));
+  const trace = traceOf("train", [
+    { id: "weaver", submit: 0, gpus: 1, command: ["heddle", "train", "weaver.json", "--threads", "1"] },
+  ]);
+  const state = join(folder, "trained");
+  const words = ["cluster", "run", trace, "--nodes", "2x1", "--state", state];
+  const scheduler = startHeddle(words);
+  const out = join(state, "jobs", "weaver", "out");
+  await until(
+    () => existsSync(join(state, "jobs", "weaver", "attempt-0.log")) && /^step 1 of/m.test(logOf(state, 0)),
+    60,
+    () => "step of the training",
+  );
+  scheduler.child.kill("SIGINT");
+  const { code, stderr } = await scheduler.ended;
+  assert.equal(code, 130, stderr);
+  assert.match(stderr, /Running jobs are asked to save and leave/);
+  const step = Number(/Stopped after step (\d+) of 3000/.exec(logOf(state, 0))?.[1]);
+  assert.ok(step > 0 && step < 3000, logOf(state, 0));
+  const again = await runHeddle(words);
+  assert.equal(again.code, 0, again.stderr);
+  assert.match(logOf(state, 1), new RegExp(`going on after step ${step}\n`));
+  assert.ok(existsSync(join(out, "weaver.gguf")));
+  assert.match(again.stdout, /1 of 1 jobs finished/);
+});
+
+const logOf = (state: string, attempt: number): string =>
+  readFileSync(join(state, "jobs", "weaver", `attempt-${attempt}.log`), "utf8");
+
+test("jobs that are left run on, and end while nobody schedules; two schedulers do not share a folder", async () => {
+  const trace = traceOf("left", [
+    { id: "a", submit: 0, gpus: 1, command: ["sh", "-c", "sleep 1; echo >> $HEDDLE_FOLDER/done"] },
+  ]);
+  const state = join(folder, "left");
+  const words = ["cluster", "run", trace, "--nodes", "1x1", "--state", state, "--at-stop", "leave"];
+  const scheduler = startHeddle(words);
+  const has = (name: string) => () => existsSync(join(state, "jobs", "a", name));
+  await until(has("claim-0"), 20, () => "claim");
+  const second = await runHeddle(words);
+  assert.equal(second.code, 1);
+  assert.match(second.stderr, /Another scheduler is at work in .*left\.\n {2}End it first/);
+  scheduler.child.kill("SIGTERM");
+  const { code, stderr } = await scheduler.ended;
+  assert.equal(code, 143, stderr);
+  await until(has("exit-0"), 20, () => "end of the job");
+  const other = await runHeddle([...words, "--policy", "las"]);
+  assert.match(other.stderr, /was begun with slots .*fifo.*, and .*las.* is asked for/);
+  const again = await runHeddle(words);
+  assert.equal(again.code, 0, again.stderr);
+  assert.equal(readFileSync(join(state, "jobs", "a", "done"), "utf8"), "\n");
+});
+
+test("what cannot be run is said before anything runs", async () => {
+  const trace = traceOf("bad", [{ id: "a", submit: 0, gpus: 1 }]);
+  const state = ["--state", join(folder, "bad")];
+  const said = async (...words: readonly string[]): Promise<string> => {
+    const { code, stderr } = await runHeddle(["cluster", "run", ...words], { SLURM_CONF: "/nonexistent" });
+    assert.equal(code, 1, stderr);
+    return stderr;
+  };
+  assert.match(await said(trace, "--nodes", "1x1", ...state), /Job a of .* has no duration and no command/);
+  const fine = traceOf("fine", [{ id: "a", submit: 0, gpus: 1, duration: 1 }]);
+  assert.match(await said(fine, ...state), /A local cluster needs its nodes/);
+  assert.match(
+    await said(fine, "--on", "slurm", ...state),
+    /There is no Slurm here|Slurm does not answer|SLURM_CONF|sinfo/,
+  );
+  assert.match(await said(fine, "--set", "graceSeconds=soon", "--nodes", "1x1", ...state), /graceSeconds is "soon"/);
+});
+
+test("on Slurm: 20 jobs, 5 kills of the scheduler; every job finishes once", slurmOrSkip, async () => {
+  const jobs = Array.from({ length: 20 }, (_, i) => ({
+    id: `job-${i}`,
+    submit: 3 * i,
+    gpus: 1 + (i % 4),
+    duration: 20,
+  }));
+  const state = join(folder, "slurm");
+  const words = ["cluster", "run", traceOf("slurm", jobs), "--on", "slurm", "--nodes", "n0,n1", "--time-scale", "20"];
+  words.push("--policy", "srtf", "--set", "pollSeconds=0.2", "--state", state);
+  for (let kill = 0; kill < 5; kill++) {
+    const scheduler = startHeddle(words);
+    await new Promise((wake) => setTimeout(wake, 700 + 300 * kill));
+    scheduler.child.kill("SIGKILL");
+    await scheduler.ended;
+  }
+  const { code, stdout, stderr } = await runHeddle([...words, "--json"]);
+  assert.equal(code, 0, stderr);
+  assert.equal(JSON.parse(stdout).finished, 20);
+  for (const { id } of jobs) {
+    const files = readdirSync(join(state, "jobs", id));
+    assert.ok(files.includes("done") && !files.includes("overlap"), `${id}: ${files}`);
+  }
 });

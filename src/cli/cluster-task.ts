@@ -3,10 +3,11 @@ import { dirname, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import type { Task } from "../cluster/cluster.ts";
 import type { JobSpec } from "../cluster/job.ts";
-import type { Run } from "../cluster/launcher.ts";
+import type { Launcher, Run } from "../cluster/launcher.ts";
 import type { NodeSpec } from "../cluster/node.ts";
 import { UserError } from "../core/errors.ts";
-import { linearSpeed } from "../sim/cluster/steady-launcher.ts";
+import { linearSpeed, SteadyLauncher } from "../sim/cluster/steady-launcher.ts";
+import type { Clock } from "../time/clock.ts";
 
 const worker = fileURLToPath(new URL("./cluster-worker.js", import.meta.url));
 const heddle = fileURLToPath(new URL("./main.js", import.meta.url));
@@ -42,6 +43,16 @@ export function clusterTask({
     const mates = jobs.filter(({ id }) => beside.includes(id));
     const speed = linearSpeed(job, gpus, places.length, nodes[places[0]!.node]!.type, mates);
     return { argv: [process.execPath, worker, String(job.duration!), String(speed * scale)] };
+  };
+}
+
+/** What policies are told of progress: by the model of steady jobs, for jobs whose duration is known. */
+export function progressModel(clock: Clock, nodes: readonly NodeSpec[]): Launcher {
+  const steady = new SteadyLauncher(clock, nodes, { report: () => {} });
+  return {
+    start: (run) => run.job.duration !== undefined && steady.start(run),
+    stop: (job, attempt) => steady.stop(job, attempt),
+    outlook: (job) => steady.outlook(job),
   };
 }
 

@@ -1,4 +1,4 @@
-/** A Slurm for tests: the one that `SLURM_CONF` names, with four nodes of four GPUs, as `bench/peers/slurm.sh up FOLDER` starts it. */
+/** A Slurm for tests: the one that `SLURM_CONF` names, with 20 nodes of four GPUs, as `bench/peers/slurm.sh up FOLDER 20` starts it. */
 import { execFileSync, spawnSync } from "node:child_process";
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
@@ -6,11 +6,11 @@ import { until } from "./cluster-folder.ts";
 
 const answered = spawnSync("sinfo", ["-h", "-N", "-o", "%N"], { encoding: "utf8", timeout: 5000 });
 const isRequired = (process.env.HEDDLE_REQUIRE ?? "").split(",").includes("slurm");
-const isThere = answered.status === 0 && /^n3$/m.test(answered.stdout);
+const isThere = answered.status === 0 && /^n19$/m.test(answered.stdout);
 
 /** For `test(name, slurmOrSkip, …)`. Where HEDDLE_REQUIRE names slurm, as in continuous integration, nothing is skipped. */
 export const slurmOrSkip = {
-  skip: !isThere && !isRequired && "no Slurm answers here: bench/peers/slurm.sh starts one",
+  skip: !isThere && !isRequired && "no Slurm answers here: bench/peers/slurm.sh up FOLDER 20 starts one",
   timeout: 120_000,
 };
 

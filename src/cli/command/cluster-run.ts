@@ -14,11 +14,10 @@ import { jobFilter } from "../../cluster/trace/filter.ts";
 import { loadTrace } from "../../cluster/trace/load.ts";
 import { nodesInWords, readNodes } from "../../cluster/trace/nodes.ts";
 import { type ClusterMetrics, clusterMetrics } from "../../sim/cluster/metrics.ts";
-import { SteadyLauncher } from "../../sim/cluster/steady-launcher.ts";
 import { loadCombination } from "../../system/combination.ts";
 import { collectOption, numberFrom, slotOptions, wholeFrom } from "../arguments.ts";
 import { type ClusterProgress, clusterProgress } from "../cluster-progress.ts";
-import { clusterTask } from "../cluster-task.ts";
+import { clusterTask, progressModel } from "../cluster-task.ts";
 import { stopOnSignals } from "../stop-signals.ts";
 import { print, printJson, say } from "../terminal.ts";
 
@@ -107,7 +106,7 @@ async function run(path: string, given: Arguments): Promise<void> {
     ...(given.round !== undefined && { roundSeconds: given.round }),
     ...{ failuresMax: given.failures, wall: () => performance.timeOrigin + performance.now(), warn: say },
     task: clusterTask({ jobs, path, scale: given.timeScale, commands }),
-    model: (clock, on) => new SteadyLauncher(clock, on, { report: () => {} }),
+    model: progressModel,
     log(line) {
       lines.push(line);
       progress.add(line);

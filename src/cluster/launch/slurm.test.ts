@@ -21,7 +21,7 @@ test("a gang starts on all of its nodes at once, and on the GPUs decided", slurm
     const cluster = await folder.cluster();
     assert.deepEqual(
       cluster.nodes.map(({ id, type, gpus }) => [id, type, gpus]),
-      [0, 1, 2, 3].map((i) => [`n${i}`, "v100", 4]),
+      Array.from({ length: 20 }, (_, i) => [`n${i}`, "v100", 4]),
     );
     const command = ["srun", "sh", "-c", 'echo "$SLURM_PROCID $SLURMD_NODENAME" >> "$HEDDLE_FOLDER/ranks"; sleep 1'];
     cluster.start(

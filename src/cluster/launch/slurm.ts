@@ -42,8 +42,11 @@ const runningStates = ["RUNNING", "COMPLETING", "SUSPENDED", "STOPPED", "RESIZIN
 export async function open(setup: ClusterSetup): Promise<SlurmCluster> {
   const slurm = new SlurmCommands();
   const found = await slurm.nodes().catch((error: unknown) => {
-    if (!(error instanceof Unanswered)) throw error;
-    throw new UserError(`Slurm does not answer: ${error.message}`, "`sinfo` must show its nodes; is slurmctld running?");
+    if (!(error instanceof Unanswered || error instanceof Refused)) throw error;
+    throw new UserError(
+      `Slurm does not answer: ${error.message}`,
+      "`sinfo` must show its nodes; is slurmctld running?",
+    );
   });
   const gpuNodes = found.filter(({ gpus }) => gpus > 0);
   const asked = setup.nodes?.map(({ id }) => id);

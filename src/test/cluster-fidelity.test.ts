@@ -1,0 +1,59 @@
+/** The simulation of a cluster against a real Slurm of 20 nodes: as long, and, from the same events, the same decisions. */
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { fidelities, fidelityJobs, fourNodes, runForReal } from "../bench/cluster-fidelity.ts";
+import { clusterSlots } from "../cluster/policy.ts";
+import { combinations, loadCombination } from "../system/combination.ts";
+import { slurmOrSkip } from "./slurm.ts";
+
+const within = 0.05;
+
+test("average JCT and makespan of 40 jobs are simulated within 5 % of what Slurm made of them", {
+  ...slurmOrSkip,
+  timeout: 400_000,
+}, async (t) => {
+  const { costs, found } = await fidelities(40);
+  t.diagnostic(`measured costs of a run, in seconds: ${JSON.stringify(costs)}`);
+  for (const { policy, finished, restarts, measured, simulated, difference } of found) {
+    assert.equal(difference, undefined, policy);
+    assert.equal(finished, 40);
+    for (const metric of ["averageJct", "makespan"] as const) {
+      const deviation = simulated[metric] / measured[metric] - 1;
+      t.diagnostic(
+        `${policy}: ${metric} ${measured[metric].toFixed(1)} s, simulated ${(100 * deviation).toFixed(2)} % off, ${restarts} restarts`,
+      );
+      assert.ok(Math.abs(deviation) < within, `${policy}: ${metric} is off by ${deviation}`);
+    }
+  }
+});
+
+/** Every entry with the baselines of the other slots, and every system that is a combination of theirs. */
+async function allPolicies(): Promise<string[]> {
+  const entries = clusterSlots.flatMap((slot) => slot.ids().map((id) => `${slot.path}/${id}`));
+  const systems = await Promise.all(combinations().map(async (id) => [id, await loadCombination(id)] as const));
+  const paths = clusterSlots.map(({ path }) => path);
+  return [
+    ...entries,
+    ...systems
+      .filter(([, system]) => Object.keys(system!.slots).some((path) => paths.includes(path)))
+      .map(([id]) => id),
+  ];
+}
+
+test("under every policy, the log of a run on Slurm, replayed in virtual time, is the same log", {
+  ...slurmOrSkip,
+  timeout: 600_000,
+}, async (t) => {
+  const jobs = fidelityJobs(8, 2).map((job) => ({ ...job, submit: job.submit / 4 }));
+  const left = await allPolicies();
+  const count = left.length;
+  const one = async (group: number): Promise<void> => {
+    for (let policy = left.shift(); policy !== undefined; policy = left.shift()) {
+      const setup = { on: "slurm", policy, jobs, nodes: fourNodes(group), timeScale: 200 };
+      const { difference } = await runForReal(setup);
+      assert.equal(difference, undefined, policy);
+    }
+  };
+  await Promise.all([0, 1, 2, 3].map(one));
+  t.diagnostic(`${count} policies`);
+});
