@@ -108,19 +108,23 @@ export async function calibrate(on: string, nodes: readonly NodeSpec[], isOver: 
       const jobs = nodes.map((_, i) => jobOf(`c${found.length + i}`));
       found.push(...(await Promise.all(jobs.map(one))));
     } while (!isOver());
-    const launchSeconds = mean(found.flatMap(({ launchSeconds: s }) => (s > 0 ? [s] : [])))!;
-    const both = mean(found.flatMap(({ restartSeconds: s }) => (s !== 0 ? [s] : [])))!;
-    // A job that was stopped once has launched twice: the model is to lose as much between the two as the job did.
-    const restartSeconds = Math.max(0, both - 2 * launchSeconds);
-    return {
-      launchSeconds,
-      restartSeconds,
-      stopSeconds: mean(found.flatMap(({ stopSeconds: s }) => (s > 0 ? [s] : [])))!,
-    };
+    return meanCosts(found);
   } finally {
     await cluster.close("stop");
     rmSync(folder, { recursive: true, force: true });
   }
+}
+
+/** Of jobs that ran through, and of those that were stopped once: the first tell of a launch, the others of both launches together. */
+function meanCosts(found: readonly Costs[]): Costs {
+  const of = (name: keyof Costs): number => mean(found.flatMap((costs) => (costs[name] > 0 ? [costs[name]] : [])))!;
+  const launchSeconds = of("launchSeconds");
+  // The model is to lose as much between the two launches as the job did.
+  return {
+    launchSeconds,
+    restartSeconds: Math.max(0, of("restartSeconds") - 2 * launchSeconds),
+    stopSeconds: of("stopSeconds"),
+  };
 }
 
 const pause = (milliseconds: number): Promise<void> => new Promise((wake) => setTimeout(wake, milliseconds));
