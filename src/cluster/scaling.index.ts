@@ -7,5 +7,6 @@ export const scalingIndex: Index<Scaling> = {
   "earliest-deadline": () => import("./scaling/earliest-deadline.ts"),
   elasticflow: () => import("./scaling/elasticflow.ts"),
   optimus: () => import("./scaling/optimus.ts"),
+  pollux: () => import("./scaling/pollux.ts"),
   requested: () => import("./scaling/requested.ts"),
 };

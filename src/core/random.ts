@@ -30,3 +30,12 @@ export function stream(...seed: readonly number[]): Random {
   let n = 0;
   return () => draw(...seed, n++);
 }
+
+/** The same with one mix a draw, for searches that draw millions: its period is 2^32. */
+export function quickStream(...seed: readonly number[]): Random {
+  let state = Math.floor(draw(...seed) * 0x1_0000_0000) | 0;
+  return () => {
+    state = (state + 0x9e3779b9) | 0;
+    return mix(state) / 0x1_0000_0000;
+  };
+}

@@ -5,6 +5,7 @@ export const combinationIndex: CombinationIndex = {
   "faster-transformer": () => import("./combination/faster-transformer.ts"),
   hived: () => import("./combination/hived.ts"),
   optimus: () => import("./combination/optimus.ts"),
+  pollux: () => import("./combination/pollux.ts"),
   sarathi: () => import("./combination/sarathi.ts"),
   tiresias: () => import("./combination/tiresias.ts"),
   vllm: () => import("./combination/vllm.ts"),

@@ -179,6 +179,14 @@ const workloads: Readonly<Record<string, (seed: number) => ClusterWorkload>> = {
     jobs: generateJobs({ ...mix, jobs: 70, gap: 60 }, seed).map((job, i) => ({ ...job, ...muriPhases(i, job) })),
     ...{ speed: modelledSpeed, ...costs, launcher: muriSimulator },
   }),
+  /** A small cluster, decided in rounds, whose jobs can all be sized: for searches that take their time. */
+  elastic: (seed) => ({
+    nodes: nodesOf(4, 4),
+    jobs: generateJobs({ ...mix, jobs: 24, gap: 120, shorten: 20 }, seed),
+    speed: modelledSpeed,
+    ...costs,
+    roundSeconds: 300,
+  }),
   /** As long as Gavel's generator draws them, ten times as long as the others here: for thresholds in GPU-hours. */
   "full-length": (seed) => ({
     nodes: nodesOf(16, 4),

@@ -46,3 +46,13 @@ test("workload 6: the averages that the published README names", here, async () 
   assert.equal(mean(Object.values(await replay(policies.tiresias, "workloads", "workload-6"))), 3469.69375);
   assert.equal(mean(Object.values(await replay(policies.optimus, "workloads", "workload-6"))), 5301.875);
 });
+
+test(
+  "Pollux itself, a random search: a workload's mean is within the spread of its published repeats",
+  here,
+  async () => {
+    const theirs = mean(Object.values(published("pollux-0.5")["workload-1"]!))!;
+    const ours = mean(Object.values(await replay("pollux+narrowest+least-allocated", "workloads-0.5", "workload-1")))!;
+    assert.ok(Math.abs(ours / theirs - 1) < 0.06, `${ours} s against ${theirs} s`);
+  },
+);

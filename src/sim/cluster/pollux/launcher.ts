@@ -74,7 +74,7 @@ export class ProfiledLauncher implements Launcher {
   outlook(spec: JobSpec): Outlook | undefined {
     if (!this.#options.applications.has(spec.model ?? "")) return undefined;
     const { job } = this.#trainingOf(spec);
-    return this.#batchOf(spec, job.application) === undefined ? exploring(job) : tuned(job, spec.batch!);
+    return this.#options.adaptive || spec.batch === undefined ? exploring(job) : tuned(job, spec.batch);
   }
 
   #trainingOf(spec: JobSpec): Training {
@@ -90,7 +90,7 @@ export class ProfiledLauncher implements Launcher {
     }
     const { restartSeconds = 30, adaptive = false } = this.#options;
     const batch = this.#batchOf(spec, application);
-    const job = new TrainingJob(application, { batch, restartSeconds, observed: adaptive });
+    const job = new TrainingJob(application, { batch, restartSeconds, observed: adaptive || batch === undefined });
     const training = { spec, job, run: undefined, at: 0 };
     this.#known.set(spec.id, training);
     return training;

@@ -1,0 +1,53 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { clusterView, jobView, nodeSpecs } from "../../test/cluster-view.ts";
+import type { JobView } from "../job.ts";
+import { scalings } from "../scaling.ts";
+
+/** Goodput of `gpus ** power`, less across nodes. */
+const job = (id: string, power: number, view: Partial<JobView> = {}): JobView => {
+  const goodput = (gpus: number, nodes: number): number => gpus ** power * (nodes > 1 ? 0.5 : 1);
+  const outlook = { done: 0, total: 1, gpusMax: 8, rate: goodput, goodput };
+  return jobView(id, { gpus: 4, submit: -1000 }, { outlook, ...view });
+};
+
+async function sizes(jobs: readonly JobView[], nodes = 2, now = 0) {
+  const pollux = await scalings.create("pollux");
+  const sized = pollux.sizes(clusterView(jobs, nodeSpecs(nodes, 4), { arrived: jobs, now }));
+  return Object.fromEntries([...sized].map(([id, { gpus, on }]) => [id, { gpus, nodes: on!.length }]));
+}
+
+test("GPUs go to the job that they speed up, each on as few nodes as it takes", async () => {
+  const found = await sizes([job("scales", 1), job("does not", 0.1)]);
+  assert.deepEqual(found.scales, { gpus: 4, nodes: 1 });
+  assert.ok(found["does not"]!.gpus >= 1 && found["does not"]!.nodes === 1);
+});
+
+test("nobody is left out while others have many: the mean is harmonic", async () => {
+  const found = await sizes(
+    ["a", "b", "c", "d"].map((id) => job(id, 1)),
+    1,
+  );
+  assert.ok(
+    Object.values(found).every(({ gpus }) => gpus === 1),
+    JSON.stringify(found),
+  );
+});
+
+test("a job that would gain little stays where it is, since a restart costs", async () => {
+  const running = job("a", 0.05, { places: [{ node: 0, gpus: 3 }], service: 30 });
+  const young = { ...running, spec: { ...running.spec, submit: 0 } };
+  // At its age of 60 s, a restart of 30 s costs a third; four GPUs instead of three gain a hundredth.
+  assert.deepEqual((await sizes([young], 1, 60)).a, { gpus: 3, nodes: 1 });
+});
+
+test("at most one job over several nodes is on a node", async () => {
+  const pollux = await scalings.create("pollux");
+  const jobs = ["a", "b", "c"].map((id) => {
+    const goodput = (gpus: number): number => gpus;
+    return jobView(id, { submit: -1000 }, { outlook: { done: 0, total: 1, gpusMax: 6, rate: goodput, goodput } });
+  });
+  const found = [...pollux.sizes(clusterView(jobs, nodeSpecs(4, 4), { arrived: jobs })).values()];
+  const spread = found.filter(({ on }) => on!.length > 1).flatMap(({ on }) => on!.map(({ node }) => node));
+  assert.equal(new Set(spread).size, spread.length, JSON.stringify(found));
+});

@@ -1,0 +1,72 @@
+/** Pollux: GPUs go where they buy most goodput, found by a genetic search over who gets how many on which node. */
+import { quickStream } from "../../core/random.ts";
+import type { ClusterView } from "../decision.ts";
+import type { JobId, JobView } from "../job.ts";
+import type { Share } from "../node.ts";
+import { type Size, scaling } from "../scaling.ts";
+import { AllocationProblem } from "./pollux/allocation.ts";
+import { search } from "./pollux/genetic.ts";
+
+export default scaling({
+  title: "Pollux",
+  paper: {
+    title: "Pollux: Co-adaptive Cluster Scheduling for Goodput-Optimized Deep Learning",
+    venue: "OSDI 2021",
+    url: "https://www.usenix.org/conference/osdi21/presentation/qiao",
+  },
+  rows: ["pollux"],
+  idea: "Every job tells its goodput by GPUs and nodes, at its best batch size; a genetic search over matrices of jobs and nodes finds the highest power mean of their speed-ups over a fair share, less for those that would have to restart.",
+  differs: [
+    "The fair share that a speed-up is measured against is on one node, as in the published simulator.",
+    "Utility, on which the paper's autoscaling of the cluster rests, is the search's second objective as in the published code, and the cluster is not scaled.",
+    "Children that exist already are drawn anew three times, not a hundred; of jobs over several nodes that meet on a node, only these are taken apart, where the published code clears single-node jobs behind them too.",
+    "The search ends when its best has not improved for `patience` generations; the published code always takes all.",
+    "Jobs that tell no goodput (a trace's) are believed their measured rate, or to scale linearly.",
+  ],
+  options: {
+    population: { default: 100, unit: "matrices", min: 2, help: "matrices that are kept" },
+    generations: { default: 100, unit: "generations", min: 2, help: "of the search at each decision, at most" },
+    patience: { default: 20, unit: "generations", min: 1, help: "without a better one, after which the search ends" },
+    restart: { default: 30, unit: "seconds", min: 0, help: "that a restart is taken to cost" },
+    power: {
+      default: -1,
+      unit: "exponent",
+      min: -16,
+      help: "of the mean over jobs; the more negative, the fairer; not 0",
+    },
+    crowd: { default: 0, unit: "0 or 1", min: 0, help: "1: jobs over several nodes may meet on a node" },
+    seed: { default: 1, unit: "seed", min: 0, help: "of the search" },
+  },
+  claim: { metric: "averageJct", better: "lower", than: "requested", on: "elastic", factor: 1.8, where: "sim" },
+
+  create({ population, generations, patience, restart, power, crowd, seed }) {
+    const random = quickStream(0x9011, seed);
+    const options = { restartSeconds: restart, power, avoidInterference: crowd === 0 };
+    /** Places in each matrix of the last front. */
+    let fronts: readonly ReadonlyMap<JobId, readonly Share[]>[] = [];
+    return {
+      adaptsBatch: true,
+      sizes(view) {
+        const jobs = byService(view);
+        if (jobs.length === 0) return new Map<JobId, Size>();
+        const problem = new AllocationProblem(view, jobs, options);
+        const before = fronts.map((front) => problem.matrix((job) => front.get(job.spec.id) ?? []));
+        const found = search(problem, [problem.base.slice(), ...before], random, { population, generations, patience });
+        fronts = found.map(
+          (matrix) => new Map(jobs.map(({ spec }, row) => [spec.id, problem.placesOf(matrix, row)] as const)),
+        );
+        const best = fronts[0]!;
+        return new Map([...best].map(([id, on]) => [id, sized(on)]));
+      },
+    };
+  },
+});
+
+/** Those that have had least come first: the search lets them keep what others lose. */
+function byService({ waiting, running }: ClusterView): JobView[] {
+  const jobs = [...waiting, ...running].map((job) => ({ job, service: job.service }));
+  jobs.sort((a, b) => a.service - b.service || a.job.spec.submit - b.job.spec.submit);
+  return jobs.map(({ job }) => job);
+}
+
+const sized = (on: readonly Share[]): Size => ({ gpus: on.reduce((n, { gpus }) => n + gpus, 0), on });
