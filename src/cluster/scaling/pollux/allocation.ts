@@ -139,7 +139,8 @@ export class AllocationProblem {
     for (let row = 0; row < rows; row++) {
       const start = row * width;
       if (random() < 0.1) matrix.set(this.base.subarray(start, start + width), start);
-      if (random() < 0.1) for (let i = start; i < start + width; i++) if (random() < 0.1) matrix[i] = 0;
+      const robbed = random() < 0.1;
+      for (let i = start; robbed && i < start + width; i++) if (random() < 0.1) matrix[i] = 0;
     }
     for (let column = 0; column < width; column++) {
       let used = 0;
