@@ -7,6 +7,7 @@ import type { Random } from "../../../core/random.ts";
 import type { ClusterView } from "../../decision.ts";
 import type { JobView } from "../../job.ts";
 import type { Share } from "../../node.ts";
+import { type JobTerms, speedupOf, termsOf } from "./job-terms.ts";
 
 export interface AllocationOptions {
   readonly restartSeconds: number;
@@ -21,16 +22,6 @@ export interface Quality {
   readonly utility: number;
 }
 
-interface JobTerms {
-  readonly gpusMax: number;
-  readonly gpusMin: number;
-  /** What is left of its speed-up if it restarts now. */
-  readonly restartFactor: number;
-  /** Speed-up over its fair share by nodes and GPUs; NaN where it was not asked for yet. */
-  readonly speedups: Float64Array;
-  speedup(nodes: number, gpus: number): number;
-}
-
 export class AllocationProblem {
   readonly jobs: readonly JobView[];
   readonly nodes: readonly number[];
@@ -40,16 +31,14 @@ export class AllocationProblem {
   readonly #options: AllocationOptions;
   /** Turns a speed-up over the fair share into one over a node's GPUs. */
   readonly #scale: number;
-  readonly #gpus: number;
 
   constructor(view: ClusterView, jobs: readonly JobView[], options: AllocationOptions) {
     this.jobs = jobs;
     this.#options = options;
     this.nodes = view.nodes.specs.flatMap((_, node) => (view.nodes.usable(node) ? [node] : []));
     this.#capacity = Uint8Array.from(this.nodes, (node) => view.nodes.specs[node]!.gpus);
-    this.#gpus = view.nodes.total();
-    this.#scale = this.nodes.length / this.#gpus;
-    this.#terms = jobs.map((job) => this.#termsOf(job, view));
+    this.#scale = this.nodes.length / view.nodes.total();
+    this.#terms = jobs.map((job) => termsOf(job, view, jobs.length, options.restartSeconds));
     this.base = this.matrix((job) => job.places);
   }
 
@@ -72,28 +61,6 @@ export class AllocationProblem {
       const gpus = matrix[row * width + i]!;
       return gpus > 0 ? [{ node, gpus }] : [];
     });
-  }
-
-  #termsOf(job: JobView, view: ClusterView): JobTerms {
-    const { outlook, spec, restarts } = job;
-    const fair = Math.ceil(this.#gpus / this.jobs.length);
-    const age = view.now - spec.submit;
-    const { restartSeconds } = this.#options;
-    const type = view.nodes.types[0]!;
-    const goodput =
-      outlook?.goodput ??
-      (outlook !== undefined && outlook.rate(1, 1, type) > 0
-        ? (gpus: number, nodes: number) => outlook.rate(gpus, nodes, type)
-        : undefined);
-    const share = goodput?.(fair, 1) ?? fair;
-    const gpusMax = Math.min(outlook?.gpusMax ?? spec.range?.max ?? spec.gpus, this.#gpus);
-    return {
-      gpusMax,
-      gpusMin: spec.range?.min ?? (outlook?.gpusMax === undefined ? spec.gpus : 1),
-      restartFactor: Math.max(age - restarts * restartSeconds, 0) / (age + restartSeconds),
-      speedups: new Float64Array((this.nodes.length + 1) * (gpusMax + 1)).fill(Number.NaN),
-      speedup: (nodes, gpus) => (goodput === undefined ? gpus : goodput(gpus, nodes)) / share,
-    };
   }
 
   evaluate(matrix: Uint8Array): Quality {
@@ -204,13 +171,4 @@ export class AllocationProblem {
       }
     }
   }
-}
-
-function speedupOf(terms: JobTerms, nodes: number, gpus: number): number {
-  const at = nodes * (terms.gpusMax + 1) + gpus;
-  const known = terms.speedups[at]!;
-  if (!Number.isNaN(known)) return known;
-  const speedup = terms.speedup(nodes, gpus);
-  terms.speedups[at] = speedup;
-  return speedup;
 }
