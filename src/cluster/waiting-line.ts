@@ -31,8 +31,8 @@ export class WaitingLines {
   }
 
   /** Lines in which someone waits. */
-  names(): Iterable<string> {
-    return this.#lines.keys();
+  names(): string[] {
+    return [...this.#lines.keys()].filter((name) => this.head(name) !== undefined);
   }
 
   /** The first in a line; `undefined` where nobody waits in it. */

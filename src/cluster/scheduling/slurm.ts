@@ -78,7 +78,7 @@ export default scheduling({
 
 /** Waiting jobs by tier, then priority; lines are merged by their heads. */
 function* inOrder(lines: WaitingLines, priority: (job: JobView) => number): Iterable<JobView> {
-  const heads = [...lines.names()].flatMap((name) => {
+  const heads = lines.names().flatMap((name) => {
     const line = lines.walk(name)[Symbol.iterator]();
     const { value: job } = line.next();
     return job === undefined ? [] : [{ line, job: job as JobView, priority: priority(job) }];
