@@ -27,10 +27,12 @@ function withoutWorld<R>(work: () => R): R {
   const fail = (what: string) => () => {
     throw new Error(`a policy used ${what}`);
   };
+  // The solver of linear programs times itself. For it the clock stands still, so that nothing it answers can depend on it.
+  const clock = (what: string) => () => (new Error().stack?.includes("/node_modules/highs/") ? 0 : fail(what)());
   const saved = { now: Date.now, random: Math.random, clock: performance.now, timeout: globalThis.setTimeout };
-  Date.now = fail("Date.now");
+  Date.now = clock("Date.now");
   Math.random = fail("Math.random");
-  performance.now = fail("performance.now");
+  performance.now = clock("performance.now");
   globalThis.setTimeout = fail("setTimeout") as unknown as typeof setTimeout;
   try {
     return work();
