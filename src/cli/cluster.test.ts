@@ -111,14 +111,7 @@ test("why a job waited, of a trace and of a scheduler's log", async () => {
 });
 
 test("a fixture of each format is replayed whose jobs say how long they run", async () => {
-  for (const name of [
-    "sacct.txt",
-    "helios.csv",
-    "philly-log.json",
-    "alibaba-2023.csv",
-    "muri.csv",
-    "shockwave.trace",
-  ]) {
+  for (const name of ["sacct.txt", "helios.csv", "philly-log.json", "alibaba-2023.csv", "muri.csv", "itp-ef.csv"]) {
     const { code, stdout, stderr } = await cluster("replay", fixture(name), "--policy", "fifo", "--nodes", "2x8");
     assert.equal(code, 0, `${name}: ${stderr}`);
     assert.match(stdout, /fifo: .* on average from submission to end\./);

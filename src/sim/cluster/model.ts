@@ -2,7 +2,7 @@
  * Models of what runs jobs, by name, and which of them a trace asks for: a format whose jobs say how long they run has the steady
  * one; formats of published simulators have the model of their paper, with the tables of measurements that it reads.
  */
-import { existsSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import type { JobSpec } from "../../cluster/job.ts";
 import type { NodeSpec } from "../../cluster/node.ts";
@@ -10,6 +10,9 @@ import type { ClusterPolicy } from "../../cluster/policy.ts";
 import { UserError } from "../../core/errors.ts";
 import type { Seconds } from "../../time/clock.ts";
 import { elasticJob, elasticModel, readThroughputs, rescaleSeconds } from "./elastic-tables.ts";
+import { profileOf } from "./gavel/profile.ts";
+import { leases } from "./gavel/simulate.ts";
+import { readThroughputs as readGavelThroughputs } from "./gavel/throughputs.ts";
 import { muriRoundSeconds, muriSimulator, muriTestbed } from "./muri-testbed.ts";
 import { profiledSetup, readProfiles } from "./pollux/simulate.ts";
 import type { ClusterSetup } from "./simulate.ts";
@@ -96,7 +99,57 @@ const elasticflow: Model = {
   },
 };
 
-export const models: Readonly<Record<string, Model>> = { steady, pollux, muri, "muri-testbed": testbed, elasticflow };
+const leased = (
+  ofPaper: { readonly roundSeconds: Seconds; readonly restartSeconds: Seconds },
+  rest: Omit<Model, "setup">,
+): Model => ({
+  ...rest,
+  setup({ jobs, nodes, policy, tables, ...asked }) {
+    const throughputs = readGavelThroughputs(readFileSync(tables!, "utf8"), tables!);
+    const reference = nodes[0]!.type;
+    // What the trace does not say, the table does; finish-time fairness is measured by it.
+    const known = jobs.map((job) =>
+      job.duration === undefined ? { ...job, duration: profileOf(job, throughputs, reference).duration } : job,
+    );
+    return { ...{ jobs: known, nodes, policy }, ...leases({ nodes, throughputs, ...ofPaper, ...asked }) };
+  },
+});
+
+const gavel = leased(
+  { roundSeconds: 360, restartSeconds: 0 },
+  {
+    title: "Steps at measured throughputs, in leases of 360 s, as in Gavel's simulator",
+    formats: ["gavel", "gavel-msr"],
+    nodes: "36x1:v100,36x1:p100,36x1:k80",
+    tables: {
+      what: "a table of throughputs in the form of Gavel's simulation_throughputs.json",
+      beside: ["../../simulation_throughputs.json", "../simulation_throughputs.json", "simulation_throughputs.json"],
+    },
+  },
+);
+
+const shockwave = leased(
+  { roundSeconds: 120, restartSeconds: 20 },
+  {
+    title: "The same with batch sizes that change, in leases of 120 s, as in Shockwave's simulator",
+    formats: ["shockwave"],
+    nodes: "32x1:v100",
+    tables: {
+      what: "a table of throughputs in the form of Shockwave's tacc_throughputs.json",
+      beside: ["../tacc_throughputs.json", "tacc_throughputs.json"],
+    },
+  },
+);
+
+export const models: Readonly<Record<string, Model>> = {
+  steady,
+  pollux,
+  gavel,
+  shockwave,
+  muri,
+  "muri-testbed": testbed,
+  elasticflow,
+};
 
 /** Throws a `UserError` for a name that there is not. */
 export function modelFor(name: string): Model {

@@ -56,3 +56,19 @@ test("Pollux's workload 6 as it is read, to the published digit", skipWithout("p
   const [result] = await replaySideBySide([{ jobs, nodes, model, tables, policy }], 1, quiet);
   assert.equal(result!.metrics.averageJct, 3469.69375);
 });
+
+test(
+  "Shockwave's trace as it is read: Gavel's makespan within 1 % of the published",
+  skipWithout("shockwave"),
+  async () => {
+    const path = sharedData("shockwave/traces/120_0.2_5_100_40_25.trace")!;
+    const { jobs, format } = await loadTrace(path);
+    const model = modelOfFormat(format);
+    const tables = findTables(model, path, undefined)!;
+    const policy = await namePolicy("gavel", { gavel: { objective: 0, agnostic: 1 } });
+    const task = { jobs, nodes: readNodes(modelFor(model).nodes!), model, tables, policy };
+    const [result] = await replaySideBySide([task], 1, quiet);
+    assert.equal(model, "shockwave");
+    assert.ok(Math.abs(result!.metrics.makespan / 33_208 - 1) < 0.01, String(result!.metrics.makespan));
+  },
+);
