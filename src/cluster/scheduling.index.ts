@@ -8,6 +8,7 @@ export const schedulingIndex: Index<Scheduling> = {
   edf: () => import("./scheduling/edf.ts"),
   fifo: () => import("./scheduling/fifo.ts"),
   "gandiva-fair": () => import("./scheduling/gandiva-fair.ts"),
+  gandiva: () => import("./scheduling/gandiva.ts"),
   gavel: () => import("./scheduling/gavel.ts"),
   "in-priority": () => import("./scheduling/in-priority.ts"),
   kubernetes: () => import("./scheduling/kubernetes.ts"),
