@@ -7,7 +7,7 @@ import { after, test } from "node:test";
 import { stream } from "../core/random.ts";
 import { until } from "../test/cluster-folder.ts";
 import { runHeddle, startHeddle } from "../test/heddle-process.ts";
-import { slurmOrSkip } from "../test/slurm.ts";
+import { aloneOnSlurm, slurmOrSkip } from "../test/slurm.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "heddle-cluster-cli-"));
 after(() => rmSync(folder, { recursive: true, force: true }));
@@ -170,15 +170,17 @@ test("on Slurm: 20 jobs, 5 kills of the scheduler; every job finishes once", slu
   const state = join(folder, "slurm");
   const words = ["cluster", "run", traceOf("slurm", jobs), "--on", "slurm", "--nodes", "n0,n1", "--time-scale", "20"];
   words.push("--policy", "srtf", "--set", "pollSeconds=0.2", "--state", state);
-  for (let kill = 0; kill < 5; kill++) {
-    const scheduler = startHeddle(words);
-    await new Promise((wake) => setTimeout(wake, 700 + 300 * kill));
-    scheduler.child.kill("SIGKILL");
-    await scheduler.ended;
-  }
-  const { code, stdout, stderr } = await runHeddle([...words, "--json"]);
-  assert.equal(code, 0, stderr);
-  assert.equal(JSON.parse(stdout).finished, 20);
+  await aloneOnSlurm(async () => {
+    for (let kill = 0; kill < 5; kill++) {
+      const scheduler = startHeddle(words);
+      await new Promise((wake) => setTimeout(wake, 700 + 300 * kill));
+      scheduler.child.kill("SIGKILL");
+      await scheduler.ended;
+    }
+    const { code, stdout, stderr } = await runHeddle([...words, "--json"]);
+    assert.equal(code, 0, stderr);
+    assert.equal(JSON.parse(stdout).finished, 20);
+  });
   for (const { id } of jobs) {
     const files = readdirSync(join(state, "jobs", id));
     assert.ok(files.includes("done") && !files.includes("overlap"), `${id}: ${files}`);

@@ -1,6 +1,6 @@
 /** A Slurm for tests: the one that `SLURM_CONF` names, with 20 nodes of four GPUs, as `bench/peers/slurm.sh up FOLDER 20` starts it. */
 import { execFileSync, spawnSync } from "node:child_process";
-import { existsSync, readFileSync } from "node:fs";
+import { existsSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { until } from "./cluster-folder.ts";
 
@@ -11,7 +11,8 @@ const isThere = answered.status === 0 && /^n19$/m.test(answered.stdout);
 /** For `test(name, slurmOrSkip, …)`. Where HEDDLE_REQUIRE names slurm, as in continuous integration, nothing is skipped. */
 export const slurmOrSkip = {
   skip: !isThere && !isRequired && "no Slurm answers here: bench/peers/slurm.sh up FOLDER 20 starts one",
-  timeout: 120_000,
+  // Tests take turns.
+  timeout: 900_000,
 };
 
 const setting = (name: string): string => {
@@ -52,3 +53,31 @@ export const slurmJobs = (name: string): string[] =>
     .map((line) => line.split("|")[1]!);
 
 export const slurmFolder = (): string => join(setting("StateSaveLocation"), "..");
+
+/** Runs `body` while no other test uses this Slurm: some lose its nodes, others measure it. */
+export async function aloneOnSlurm(body: () => Promise<void>): Promise<void> {
+  const lock = join(slurmFolder(), "test.lock");
+  await until(
+    () => taken(lock),
+    800,
+    () => `turn on Slurm: ${lock} is there`,
+  );
+  try {
+    await body();
+  } finally {
+    rmSync(lock, { force: true });
+  }
+}
+
+/** Makes the lock; one that a process has left that is no more is taken over. */
+function taken(lock: string): boolean {
+  try {
+    writeFileSync(lock, String(process.pid), { flag: "wx" });
+    return true;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== "EEXIST") throw error;
+  }
+  const holder = existsSync(lock) ? readFileSync(lock, "utf8") : "";
+  if (holder !== "" && !existsSync(`/proc/${holder}`)) rmSync(lock, { force: true });
+  return false;
+}

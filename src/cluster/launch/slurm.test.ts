@@ -2,13 +2,13 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { ClusterFolder, jobOf, runOf, until } from "../../test/cluster-folder.ts";
-import { killNode, slurmJobs, slurmOrSkip, stopController } from "../../test/slurm.ts";
+import { aloneOnSlurm, killNode, slurmJobs, slurmOrSkip, stopController } from "../../test/slurm.ts";
 import { open } from "./slurm.ts";
 
 async function withSlurm(body: (folder: ClusterFolder) => Promise<void>): Promise<void> {
   const folder = new ClusterFolder(open, undefined, { pollSeconds: "0.2" });
   try {
-    await body(folder);
+    await aloneOnSlurm(() => body(folder));
   } finally {
     await folder.remove();
   }
