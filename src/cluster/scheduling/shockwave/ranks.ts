@@ -12,6 +12,29 @@ export interface Ranked {
 
 /** By round, indexes of the jobs that run in it: the sum of priority times mean round is least. */
 export function ranked(jobs: readonly Ranked[], rounds: number, gpus: number, limits: Limits): number[][] {
+  return earliest(jobs, rounds, gpus) ?? best(jobs, rounds, gpus, limits);
+}
+
+/** By priority a round and GPU, each in the first rounds that have room: best where all sizes are equal. Not for all where some find none. */
+function earliest(jobs: readonly Ranked[], rounds: number, gpus: number): number[][] | undefined {
+  const plan: number[][] = Array.from({ length: rounds }, () => []);
+  const free = plan.map(() => gpus);
+  const worth = ({ priority, count, gpus: size }: Ranked): number => priority / (count * size);
+  const order = [...jobs.keys()].filter((i) => jobs[i]!.count > 0).sort((a, b) => worth(jobs[b]!) - worth(jobs[a]!));
+  for (const i of order) {
+    let { count } = jobs[i]!;
+    for (let round = 0; round < rounds && count > 0; round++) {
+      if (free[round]! < jobs[i]!.gpus) continue;
+      free[round]! -= jobs[i]!.gpus;
+      plan[round]!.push(i);
+      count--;
+    }
+    if (count > 0) return undefined;
+  }
+  return plan;
+}
+
+function best(jobs: readonly Ranked[], rounds: number, gpus: number, limits: Limits): number[][] {
   const program = new LinearProgram("minimise");
   const heaviest = jobs.reduce((most, { priority, count }) => (count > 0 ? Math.max(most, priority) : most), 1e-300);
   const capacity: Term[][] = Array.from({ length: rounds }, () => []);
