@@ -3,7 +3,9 @@ import { test } from "node:test";
 import { stream } from "../core/random.ts";
 import { centre } from "./central-path.ts";
 import { LinearProgram } from "./linear-program.ts";
-import { solve } from "./solver.ts";
+import { loadSolver, solve } from "./solver.ts";
+
+await loadSolver();
 
 /** Two things to make of two resources: 3 of the first and 1.5 of the second earn 21. */
 function workshop(integer: boolean): LinearProgram {

@@ -1,8 +1,8 @@
 /**
  * Linear and mixed-integer programs, solved by HiGHS compiled to WebAssembly.
  *
- * Policies are synchronous, and WebAssembly is compiled asynchronously: it is awaited here, while the modules of an entry load, so
- * that every solver is there before a policy is created. A solution depends on nothing but the program and the limits given,
+ * Policies are synchronous, and WebAssembly is compiled asynchronously: an entry that solves has `prepare: loadSolver`, so that the
+ * solver is there before a policy is created. A solution depends on nothing but the program and the limits given,
  * which count nodes of the search and not seconds: the same views give the same decision on a machine that is twice as slow.
  */
 import loadHighs, { type ModelData } from "highs";
@@ -26,11 +26,28 @@ export interface Solution {
   readonly proved: boolean;
 }
 
-// The package types its CommonJS file; what Node imports here is its ES module, whose default export is the loader itself.
-const highs = await (loadHighs as unknown as (typeof loadHighs)["default"])();
-const { modelStatus, variableType, objectiveSense, solutionStatus } = highs.constants;
-/** Cleared before each use: a new one each time costs six times as much as solving a small program. */
-const model = highs.createModel();
+type Highs = Awaited<ReturnType<(typeof loadHighs)["default"]>>;
+
+interface Solver {
+  readonly highs: Highs;
+  /** Cleared before each use: a new one each time costs six times as much as solving a small program. */
+  readonly model: ReturnType<Highs["createModel"]>;
+}
+
+const loaded: { solver?: Promise<Solver>; now?: Solver } = {};
+
+/** Compiles HiGHS, once. */
+export async function loadSolver(): Promise<void> {
+  loaded.solver ??= load();
+  loaded.now = await loaded.solver;
+}
+
+async function load(): Promise<Solver> {
+  // The package types its CommonJS file; what is imported may be its ES module, whose default export is the loader itself.
+  const exported = loadHighs as unknown as { readonly default?: (typeof loadHighs)["default"] };
+  const highs = await (exported.default ?? (loadHighs as unknown as (typeof loadHighs)["default"]))();
+  return { highs, model: highs.createModel() };
+}
 
 /**
  * `undefined` where nothing satisfies the rows, or where a limit was reached before anything was found that does.
@@ -38,8 +55,11 @@ const model = highs.createModel();
  * Throws where the objective is unbounded: no policy means that.
  */
 export function solve(program: LinearProgram, { gap, nodes, pivots }: SolverLimits = {}): Solution | undefined {
+  assert(loaded.now !== undefined, () => "a program was to be solved before loadSolver()");
+  const { highs, model } = loaded.now;
+  const { modelStatus, solutionStatus } = highs.constants;
   model.clear();
-  model.passModel(data(program));
+  model.passModel(data(highs, program));
   model.options.set({
     output_flag: false,
     ...(gap === undefined ? {} : { mip_rel_gap: gap }),
@@ -62,7 +82,10 @@ export function solve(program: LinearProgram, { gap, nodes, pivots }: SolverLimi
 }
 
 /** By columns, as HiGHS keeps it. */
-function data(program: LinearProgram): ModelData {
+function data({ infinity, constants }: Highs, program: LinearProgram): ModelData {
+  const { objectiveSense, variableType } = constants;
+  const bound = (value: number): number => (Number.isFinite(value) ? value : value > 0 ? infinity : -infinity);
+  const domain = (j: Variable): 0 | 1 => (program.integers.has(j) ? variableType.integer : variableType.continuous);
   const { rows, variables: numCols, integers } = program;
   const starts = new Int32Array(numCols + 1);
   for (const { terms } of rows) for (const [variable] of terms) starts[variable + 1]!++;
@@ -87,12 +110,6 @@ function data(program: LinearProgram): ModelData {
     rowLower: rows.map(({ min }) => bound(min)),
     rowUpper: rows.map(({ max }) => bound(max)),
     matrix: { format: "csc", numRows: rows.length, numCols, starts, indices, values },
-    ...(integers.size === 0 ? {} : { integrality: program.costs.map((_, j) => domain(integers, j)) }),
+    ...(integers.size === 0 ? {} : { integrality: program.costs.map((_, j) => domain(j)) }),
   };
 }
-
-const bound = (value: number): number =>
-  Number.isFinite(value) ? value : value > 0 ? highs.infinity : -highs.infinity;
-
-const domain = (integers: ReadonlySet<Variable>, j: Variable): 0 | 1 =>
-  integers.has(j) ? variableType.integer : variableType.continuous;

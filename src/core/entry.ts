@@ -53,6 +53,8 @@ export interface Entry<out T, O extends Options = Options> {
   readonly differs: readonly string[];
   readonly options: O;
   readonly claim: Claim | "baseline";
+  /** Awaited before the first `create` by whoever creates through the slot: what the entry needs and cannot load at once (a solver). */
+  prepare?(): Promise<void>;
   create(options: Values<O>): T;
 }
 

@@ -16,7 +16,7 @@ export interface Slot<out T> {
   readonly path: string;
   ids(): string[];
   load(id: string): Promise<Entry<T>>;
-  /** Loads, checks the options, and creates. */
+  /** Loads, prepares, checks the options, and creates. */
   create(id: string, given?: Readonly<Record<string, number>>): Promise<T>;
 }
 
@@ -37,6 +37,7 @@ export function slot<T>(path: string, index: Index<T>): Slot<T> {
     load,
     async create(id, given = {}) {
       const entry = await load(id);
+      await entry.prepare?.();
       return entry.create(resolveOptions(id, entry.options, given) as Values<typeof entry.options>);
     },
   };

@@ -32,7 +32,7 @@ const result = await build({
   publicDir: false,
   logLevel: "error",
   plugins: [places],
-  ssr: { noExternal: true, external: ["koffi"] },
+  ssr: { noExternal: true, external: ["koffi", "highs", "@kubernetes/client-node"] },
   build: {
     ssr: `${cli}program.js`,
     write: false,

@@ -11,7 +11,8 @@ if [ ! -e tokens.csv ]; then
   openssl genrsa -out service-accounts.key 2048 2>/dev/null
 fi
 token=$(cut -d, -f1 tokens.csv)
-is_up() { [ -e "$1.pid" ] && kill -0 "$(cat "$1.pid")" 2>/dev/null; }
+# A process that was killed and that nobody has waited for is not up.
+is_up() { [ -e "$1.pid" ] && grep -qs '^State:[[:space:]]*[^ZX]' "/proc/$(cat "$1.pid")/status"; }
 is_up etcd || {
   etcd --data-dir etcd --listen-client-urls "http://127.0.0.1:$etcd_port" --advertise-client-urls "http://127.0.0.1:$etcd_port" \
     --listen-peer-urls "http://127.0.0.1:$peer_port" >etcd.log 2>&1 &

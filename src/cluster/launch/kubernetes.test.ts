@@ -35,14 +35,7 @@ function onKubernetes(
     try {
       await body(folder, () => folder.cluster());
     } finally {
-      const rest = await folder.cluster();
-      await rest.close("stop");
-      await until(
-        () => true,
-        1,
-        () => "",
-      );
-      folder.remove();
+      await folder.remove();
     }
   });
 }

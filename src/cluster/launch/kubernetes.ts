@@ -84,6 +84,7 @@ class KubernetesCluster implements Cluster {
   readonly #watchers: readonly Watcher<V1Pod | V1Node>[];
   readonly #patience: Patience;
   #adopted = false;
+  #closed = false;
 
   constructor(
     setup: ClusterSetup,
@@ -182,6 +183,7 @@ class KubernetesCluster implements Cluster {
 
   #then(gang: Gang, work: () => Promise<void>): void {
     gang.work = gang.work.then(work).catch((error: unknown) => {
+      if (this.#closed) return;
       gang.why ??= reasonOf(error);
       for (const [part, state] of gang.parts.entries()) if (state === "none") gang.parts[part] = "failed";
       this.#judge(gang);
@@ -258,9 +260,11 @@ class KubernetesCluster implements Cluster {
       const end = Date.now() + 1000 * (this.#options.graceSeconds + 10);
       while (this.#gangs.all().length > 0 && Date.now() < end) await new Promise((done) => setTimeout(done, 50));
     }
-    await Promise.all(gangs.map(({ work }) => work));
+    this.#closed = true;
     for (const watcher of this.#watchers) watcher.close();
+    // What a server that is away has not heard yet, the next scheduler says.
     this.#patience.close();
+    await Promise.all(gangs.map(({ work }) => work));
   }
 }
 

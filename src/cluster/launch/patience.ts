@@ -30,6 +30,7 @@ export class Patience {
           this.#warn(`The cluster's server does not answer (${String(reason)}); trying on.`);
         }
         await new Promise((done) => setTimeout(done, wait));
+        if (this.#closing.signal.aborted) throw error;
       }
     }
   }

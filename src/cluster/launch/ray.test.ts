@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { UserError } from "../../core/errors.ts";
-import { ClusterFolder, jobOf, runOf, until } from "../../test/cluster-folder.ts";
+import { ClusterFolder, jobOf, runOf, until, workerTask } from "../../test/cluster-folder.ts";
 import { raySkip, TestRay } from "../../test/ray.ts";
 import type { Cluster } from "../cluster.ts";
 import { open } from "./ray.ts";
@@ -23,9 +23,7 @@ function onRay(what: string, body: (folder: ClusterFolder, open: () => Promise<C
     try {
       await body(folder, () => folder.cluster());
     } finally {
-      const rest = await folder.cluster();
-      await rest.close("stop");
-      folder.remove();
+      await folder.remove();
     }
   });
 }
@@ -87,10 +85,12 @@ onRay("a node that dies is lost, and its job runs again on another", async (f, g
 });
 
 test("a Ray that is not there, or that knows another token, is said so", { skip: raySkip }, async () => {
-  const failing = (options: Record<string, string>) => new ClusterFolder(open, undefined, options);
-  const away = failing({ address: "http://127.0.0.1:9" });
-  await assert.rejects(away.cluster(), (e: unknown) => e instanceof UserError && /No Ray answers at/.test(e.message));
-  const wrong = failing({ address: ray.address, token: "0123456789abcdef" });
-  await assert.rejects(wrong.cluster(), (e: unknown) => e instanceof UserError && /refuses the token/.test(e.message));
-  for (const folder of [away, wrong]) folder.remove();
+  const refused = async (options: Record<string, string>): Promise<string> => {
+    const setup = { folder: "unused", id: "t", task: workerTask, report: () => {}, warn: () => {}, options };
+    const error = await open(setup).catch((e: unknown) => e);
+    assert.ok(error instanceof UserError);
+    return error.message;
+  };
+  assert.match(await refused({ address: "http://127.0.0.1:9" }), /No Ray answers at/);
+  assert.match(await refused({ address: ray.address, token: "0123456789abcdef" }), /refuses the token/);
 });

@@ -159,6 +159,7 @@ class RayCluster implements Cluster {
 
   #then(gang: Gang, work: () => Promise<void>): void {
     gang.work = gang.work.then(work).catch((error: unknown) => {
+      if (this.#closed) return;
       gang.why ??= (error as Error).message;
       for (const [part, state] of gang.parts.entries()) if (state === "none") gang.parts[part] = "failed";
       this.#judge(gang);
@@ -250,8 +251,9 @@ class RayCluster implements Cluster {
     }
     this.#closed = true;
     clearTimeout(this.#timer);
-    await Promise.all(this.#gangs.all().map(({ work }) => work));
+    // What a server that is away has not heard yet, the next scheduler says.
     this.#patience.close();
+    await Promise.all(this.#gangs.all().map(({ work }) => work));
   }
 }
 

@@ -1,6 +1,8 @@
 /** Gavel: heterogeneity as a matrix. Every policy is a linear program over X[job, type], and rounds make its shares true. */
+
 import { UserError } from "../../core/errors.ts";
 import { scheduling } from "../scheduling.ts";
+import { loadSolver } from "../solver.ts";
 import { type Claimant, type Share, type ShareRequest, TimeShares } from "../time-shares.ts";
 import { finishTimeFairness } from "./gavel/finish-time.ts";
 import { cost, firstComeFirstServed, makespan, maxMinFairness, totalThroughput } from "./gavel/objectives.ts";
@@ -57,6 +59,7 @@ export default scheduling({
   },
   claim: { metric: "averageJct", better: "lower", than: "las", on: "two-types", factor: 1.25, where: "sim" },
 
+  prepare: loadSolver,
   create({ objective, agnostic, pairs, round, reset }) {
     const chosen = objectives[objective];
     if (chosen === undefined) {

@@ -1,9 +1,11 @@
 /** Shockwave: a market for the rounds ahead, for jobs whose batch sizes change while they train. */
+
 import type { Seconds } from "../../time/clock.ts";
 import { type ClusterView, type Decision, nothing } from "../decision.ts";
 import type { JobId, JobView, Regimes } from "../job.ts";
 import { Rounds } from "../rounds.ts";
 import { scheduling } from "../scheduling.ts";
+import { loadSolver } from "../solver.ts";
 import { ranked } from "./shockwave/ranks.ts";
 import { epochSeconds, remainingSeconds } from "./shockwave/remaining.ts";
 import { type Bidder, type Limits, rounds, type Window } from "./shockwave/window.ts";
@@ -36,6 +38,7 @@ export default scheduling({
   },
   claim: { metric: "makespan", better: "lower", than: "gavel", on: "dynamic", factor: 1.2, where: "sim" },
 
+  prepare: loadSolver,
   create: (values) => {
     const market = new Market(values);
     return { decide: (view) => market.decide(view) };
