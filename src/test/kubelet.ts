@@ -69,7 +69,7 @@ export class Kubelet {
     const { uid, name, deletionTimestamp } = pod.metadata!;
     const process = this.#processes.get(uid!);
     if (phase === "DELETED") {
-      process?.kill("SIGKILL");
+      if (process !== undefined) killAll(process);
     } else if (deletionTimestamp !== undefined) {
       if (process === undefined || process.exitCode !== null || process.signalCode !== null) void this.#remove(pod);
       else process.kill("SIGTERM");
@@ -82,7 +82,7 @@ export class Kubelet {
     const container = pod.spec!.containers[0]!;
     const [program, ...words] = [...(container.command ?? []), ...(container.args ?? [])];
     const env = Object.fromEntries((container.env ?? []).map(({ name: key, value }) => [key, value ?? ""]));
-    const child = spawn(program!, words, { env: { ...process.env, ...env }, stdio: "ignore" });
+    const child = spawn(program!, words, { env: { ...process.env, ...env }, stdio: "ignore", detached: true });
     this.#processes.set(uid, child);
     void this.#say(name, pod, { phase: "Running", startTime: new Date().toISOString() });
     child.once("close", async (code, signal) => {
@@ -104,10 +104,16 @@ export class Kubelet {
   }
 
   async #say(name: string, pod: V1Pod, status: object): Promise<void> {
-    if (this.#closed) return;
     const body = { metadata: { uid: pod.metadata!.uid }, status };
     const { namespace } = pod.metadata!;
-    await this.#core.patchNamespacedPodStatus({ name, namespace: namespace!, body }, merged).catch(() => undefined);
+    // A server that is away hears it when it is back; one that answers has nothing more to be told.
+    for (let told = false; !told && !this.#closed; ) {
+      told = await this.#core.patchNamespacedPodStatus({ name, namespace: namespace!, body }, merged).then(
+        () => true,
+        (error: { readonly code?: unknown }) => typeof error.code === "number",
+      );
+      if (!told) await new Promise((wake) => setTimeout(wake, 100));
+    }
   }
 
   /** A pod that was deleted goes once its process has ended. */
@@ -123,7 +129,7 @@ export class Kubelet {
   async crash(): Promise<void> {
     this.#closed = true;
     this.#request?.abort();
-    for (const child of this.#processes.values()) child.kill("SIGKILL");
+    for (const child of this.#processes.values()) killAll(child);
     const conditions = [{ type: "Ready", status: "Unknown", reason: "NodeStatusUnknown", message: "" }];
     await this.#core.patchNodeStatus({ name: this.node, body: { status: { conditions } } }, merged);
   }
@@ -131,6 +137,15 @@ export class Kubelet {
   close(): void {
     this.#closed = true;
     this.#request?.abort();
-    for (const child of this.#processes.values()) child.kill("SIGKILL");
+    for (const child of this.#processes.values()) killAll(child);
+  }
+}
+
+/** A container ends as a whole. */
+function killAll({ pid }: ChildProcess): void {
+  try {
+    if (pid !== undefined) process.kill(-pid, "SIGKILL");
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== "ESRCH") throw error;
   }
 }

@@ -12,7 +12,7 @@ if [ ! -e tokens.csv ]; then
 fi
 token=$(cut -d, -f1 tokens.csv)
 # A process that was killed and that nobody has waited for is not up.
-is_up() { [ -e "$1.pid" ] && grep -qs '^State:[[:space:]]*[^ZX]' "/proc/$(cat "$1.pid")/status"; }
+is_up() { [ -e "$1.pid" ] && grep -qs '^State:[[:space:]]*[A-WYa-z]' "/proc/$(cat "$1.pid")/status"; }
 is_up etcd || {
   etcd --data-dir etcd --listen-client-urls "http://127.0.0.1:$etcd_port" --advertise-client-urls "http://127.0.0.1:$etcd_port" \
     --listen-peer-urls "http://127.0.0.1:$peer_port" >etcd.log 2>&1 &

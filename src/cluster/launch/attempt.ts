@@ -35,14 +35,15 @@ const signalCodes = 128;
 const fenceSeconds = 2;
 
 /**
- * POSIX shell: `sh -c SCRIPT heddle FOLDER ATTEMPT COMMAND…`. The shell hands SIGTERM on, where it came to it alone or
- * before the command was there, and outlives it to write the exit code. Files come into being whole, by link and by rename.
+ * POSIX shell: `sh -c SCRIPT heddle FOLDER ATTEMPT COMMAND…`. SIGTERM goes to the whole group, or to the shell alone, which hands it
+ * on where HEDDLE_HAND_ON is set (a container's first process) or where it came before the command was there. The shell outlives it
+ * to write the exit code. Files come into being whole, by link and by rename.
  */
 export const attemptScript = `
 folder=$1 attempt=$2
 shift 2
 child= asked=
-trap 'asked=1; if [ -n "$child" ]; then kill -TERM $child 2> /dev/null; fi' TERM INT
+trap 'asked=1; if [ -n "$child" ] && [ -n "$HEDDLE_HAND_ON" ]; then kill -TERM $child 2> /dev/null; fi' TERM INT
 born() { shift 19; echo "$1"; }
 if read -r stat 2> /dev/null < /proc/$$/stat; then birth=$(born \${stat##*) }); else birth=0; fi
 echo "$$ $birth $(uname -n) \${SLURM_JOB_ID:-}" > "$folder/.claim-$attempt.$$"

@@ -41,7 +41,9 @@ export function podOf(options: PodOptions, run: Run, part: number, task: Task): 
     ...(job.cpus !== undefined && { cpu: String(job.cpus) }),
     ...(job.memoryBytes !== undefined && { memory: String(job.memoryBytes) }),
   };
-  const env = Object.entries(task.environment ?? {}).map(([name, value]) => ({ name, value }));
+  // Its kubelet signals the first process of a container, and no other.
+  const environment = { ...task.environment, HEDDLE_HAND_ON: "1" };
+  const env = Object.entries(environment).map(([name, value]) => ({ name, value }));
   return {
     metadata: {
       name: podName(options, run, part),
