@@ -33,11 +33,12 @@ export default scheduling({
   rows: ["gavel"],
   idea: "Solve a linear program for the part of its time that each job (or pair of jobs on shared GPUs) is to spend on each type of GPU, with throughputs as measured there; each round, run those whose share divided by the time received is largest, and place the largest gangs first.",
   differs: [
-    "Where an optimum is not unique, the centre of the optimal face is taken, on the path that the published runs took (ECOS); programs of more than 400 variables are solved to a corner instead, with identical jobs as one variable, so that they still get equal shares.",
+    "Where an optimum is not unique, the centre of the optimal face is taken, on the path that the published runs took (ECOS); programs of more than 400 variables are solved to a corner instead, where equal jobs may get unequal shares.",
     "Finish-time fairness is a search over the ratio with linear programs, where the published code has one cone program.",
     "Bottlenecks of water filling are found by a linear program in place of one with integers.",
     "Throughputs come from the launcher (a table or the job's own reports); the estimator that completes a matrix of few measurements is not here.",
     "Objectives that know no hardware see types in the order of the nodes; the published simulator shuffles them each round.",
+    "A job that the program gives nothing is passed over in a round; in the published simulator it still holds back capacity there.",
     "The half round that every job is credited with, and the 1,000 s between allocations, are its simulator's and not the paper's.",
   ],
   options: {
