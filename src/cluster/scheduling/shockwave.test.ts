@@ -3,9 +3,12 @@ import { test } from "node:test";
 import { clusterView, jobView, nodeSpecs } from "../../test/cluster-view.ts";
 import type { Regimes } from "../job.ts";
 import { schedulings } from "../scheduling.ts";
+import { loadSolver } from "../solver.ts";
 import { ranked, wrapped } from "./shockwave/ranks.ts";
 import { remainingSeconds } from "./shockwave/remaining.ts";
 import { rounds } from "./shockwave/window.ts";
+
+await loadSolver();
 
 const epochs = (batches: readonly number[], seconds: readonly number[], done: number): Regimes => ({
   done,

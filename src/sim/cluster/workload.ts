@@ -25,7 +25,7 @@ export interface ClusterWorkload {
   /** Another model than that of steady jobs. */
   readonly launcher?: ClusterSetup["launcher"];
   readonly leaseSeconds?: number;
-  /** An entry for another slot than the one that is measured, where its baseline would hide what is compared. */
+  /** The scheduling entry, where another slot is measured and the baseline's order would hide what is compared. */
   readonly beside?: string;
 }
 

@@ -17,7 +17,8 @@ import type { Metrics } from "../serve-metrics.ts";
 export async function measureCluster(name: string, on: string, options: Given = {}, seed = 1): Promise<Metrics> {
   const [id = name] = name.split("+");
   const { nodes, jobs, roundSeconds, leaseSeconds, launcher, beside, ...steady } = clusterWorkload(on, seed);
-  const whole = beside === undefined ? name : `${name}+${beside}`;
+  const ordersItself = name.split("+").some((part) => schedulings.ids().includes(part.split("/").at(-1)!));
+  const whole = beside === undefined || ordersItself ? name : `${name}+${beside}`;
   const policy = await policyOf(whole, { [id.split("/").at(-1)!]: options });
   const reading = new ClusterReading(nodes);
   const rounds = roundSeconds === undefined ? {} : { roundSeconds };
