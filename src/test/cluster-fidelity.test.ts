@@ -1,31 +1,10 @@
-/** The simulation of a cluster against a real Slurm of 20 nodes: as long, and, from the same events, the same decisions. */
+/** The simulation of a cluster against a real Slurm of 20 nodes: from the same events, the same decisions. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { fidelities, fidelityJobs, fourNodes, runForReal } from "../bench/cluster-fidelity.ts";
+import { fidelityJobs, fourNodes, runForReal } from "../bench/cluster-fidelity.ts";
 import { clusterSlots } from "../cluster/policy.ts";
 import { combinations, loadCombination } from "../system/combination.ts";
 import { aloneOnSlurm, slurmOrSkip } from "./slurm.ts";
-
-/** `npm run bench -- cluster-fidelity` measures it alone on the machine, against 5 %; here other tests have their share of the cores. */
-const within = 0.15;
-
-test("average JCT and makespan of 40 jobs are simulated close to what Slurm made of them", slurmOrSkip, async (t) => {
-  let fidelity: Awaited<ReturnType<typeof fidelities>>;
-  await aloneOnSlurm(async () => void (fidelity = await fidelities(40)));
-  const { costs, found } = fidelity!;
-  t.diagnostic(`measured costs of a run, in seconds: ${JSON.stringify(costs)}`);
-  for (const { policy, finished, restarts, measured, simulated, difference } of found) {
-    assert.equal(difference, undefined, policy);
-    assert.equal(finished, 40);
-    for (const metric of ["averageJct", "makespan"] as const) {
-      const deviation = simulated[metric] / measured[metric] - 1;
-      t.diagnostic(
-        `${policy}: ${metric} ${measured[metric].toFixed(1)} s, simulated ${(100 * deviation).toFixed(2)} % off, ${restarts} restarts`,
-      );
-      assert.ok(Math.abs(deviation) < within, `${policy}: ${metric} is off by ${deviation}`);
-    }
-  }
-});
 
 /** Every entry with the baselines of the other slots, and every system that is a combination of theirs. */
 async function allPolicies(): Promise<string[]> {
@@ -47,6 +26,7 @@ test(
     const jobs = fidelityJobs(8, 2).map((job) => ({ ...job, submit: job.submit / 4 }));
     const left = await allPolicies();
     const count = left.length;
+    // The first nodes are those that other tests lose and restart.
     const one = async (group: number): Promise<void> => {
       for (let policy = left.shift(); policy !== undefined; policy = left.shift()) {
         const setup = { on: "slurm", policy, jobs, nodes: fourNodes(group), timeScale: 200 };
@@ -54,7 +34,9 @@ test(
         assert.equal(difference, undefined, policy);
       }
     };
-    await aloneOnSlurm(async () => void (await Promise.all([0, 1, 2, 3].map(one))));
+    await aloneOnSlurm(async () => void (await Promise.all([1, 2, 3].map(one))));
     t.diagnostic(`${count} policies`);
+    // Solvers and sessions may keep the process for a while after that; the file's one test is over.
+    setTimeout(() => process.exit(), 5000).unref();
   },
 );
