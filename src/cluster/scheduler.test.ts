@@ -22,11 +22,11 @@ interface Lived {
 }
 
 /** A cluster that only notes what it is asked for; the test tells what becomes of it. */
-async function live(path: string): Promise<Lived> {
+async function live(path: string, id = "srtf"): Promise<Lived> {
   const nodes = nodesOf(1, 4);
   const journal = openJournal(path, () => ({
     ...{ kind: "journal", version: 1, id: "i", on: "none", timeScale: 1000, epoch: Date.now() },
-    setup: { kind: "header", policy: "srtf", slots: {}, options: {}, nodes },
+    setup: { kind: "header", policy: id, slots: {}, options: {}, nodes },
   }));
   const log: LogLine[] = [];
   const model = () => ({
@@ -34,7 +34,7 @@ async function live(path: string): Promise<Lived> {
     stop: () => {},
     outlook: ({ duration }: { readonly duration?: number }) => ({ done: 0, total: duration!, rate: () => 1 }),
   });
-  const policy = await policyOf("srtf");
+  const policy = await policyOf(id);
   const scheduler = new Scheduler({ policy, journal, log: (line) => log.push(line), model, wall: Date.now });
   const lived: Lived = { scheduler, asked: [], log, beliefs: [] };
   const cluster: Cluster = {
@@ -89,4 +89,23 @@ test("beliefs are what the journal's lines had asked for, wherever it was cut; d
     assert.deepEqual(log, first.log.slice(0, log.length), `after ${length} lines`);
   }
   assert.deepEqual(seen, wanted);
+});
+
+test("ended, a scheduler waits for nothing, however far the next look of its policy lies", async () => {
+  const timers = () => process.getActiveResourcesInfo().filter((kind) => kind === "Timeout").length;
+  const before = timers();
+  const { scheduler, asked } = await live(join(folder, "far.jsonl"), "gandiva");
+  try {
+    scheduler.submit(jobOf("a", 1e6, { gpus: 4 }));
+    scheduler.submit(jobOf("b", 1e6, { gpus: 4 }));
+    await until(
+      () => asked.length > 0,
+      5,
+      () => "a is to start",
+    );
+    assert.ok(timers() > before, "the end of its slice is waited for");
+  } finally {
+    scheduler.end();
+  }
+  assert.equal(timers(), before);
 });

@@ -108,6 +108,7 @@ export class Scheduler {
   readonly #clock: JournalClock;
   readonly #ledger: Ledger;
   readonly #inbox: ((now: Seconds) => JournalLine)[] = [];
+  readonly #timers = new Set<NodeJS.Timeout>();
   #live = false;
   #busy = false;
   #observe: () => void = () => {};
@@ -155,14 +156,21 @@ export class Scheduler {
   end(): void {
     this.#live = false;
     this.#inbox.length = 0;
+    for (const timer of this.#timers) clearTimeout(timer);
+    this.#timers.clear();
   }
 
   #armTick(n: number, time: Seconds): void {
     const milliseconds = Math.ceil(((time - this.now()) / this.#parts.journal.header.timeScale) * 1e3);
-    // A timer may come early, by rounding or because it cannot wait for longer than 25 days.
-    const fire = (): void =>
-      this.now() < time ? this.#armTick(n, time) : this.#put((at) => ({ kind: "tick", n, at }));
-    if (this.#live) setTimeout(fire, Math.min(2 ** 31 - 1, Math.max(0, milliseconds)));
+    if (!this.#live) return;
+    const fire = (): void => {
+      this.#timers.delete(timer);
+      // A timer may come early, by rounding or because it cannot wait for longer than 25 days.
+      if (this.now() < time) this.#armTick(n, time);
+      else this.#put((at) => ({ kind: "tick", n, at }));
+    };
+    const timer = setTimeout(fire, Math.min(2 ** 31 - 1, Math.max(0, milliseconds)));
+    this.#timers.add(timer);
   }
 
   /** What a launcher says while the engine speaks to it waits until the engine has finished its sentence. */

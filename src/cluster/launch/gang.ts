@@ -5,7 +5,6 @@
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import type { ClusterSetup, Task } from "../cluster.ts";
-import type { JobId } from "../job.ts";
 import type { Run } from "../launcher.ts";
 import type { NodeSpec } from "../node.ts";
 import { attemptScript, environmentOf, makeJobFolder, readExit } from "./attempt.ts";
@@ -37,7 +36,10 @@ export const gangOf = (run: Run, stopping = false): Gang => ({
 
 export type GangNews = "started" | "finished" | "stopped" | "failed";
 
-const ended = (state: PartState): boolean => state === "done" || state === "failed" || state === "left";
+export const hasEnded = (state: PartState): boolean => state === "done" || state === "failed" || state === "left";
+
+/** What a part is that is not there: one that was never made has left, as it was asked to. */
+export const absent = (gang: Gang): PartState => (gang.stopping ? "left" : "failed");
 
 /** Parts must be ended because another failed. */
 export const mustFall = (gang: Gang): boolean => !gang.stopping && gang.parts.includes("failed");
@@ -50,37 +52,10 @@ export function newsOf(gang: Gang): GangNews[] {
     gang.said = "started";
     news.push("started");
   }
-  if (gang.said === "end" || !parts.every(ended)) return news;
+  if (gang.said === "end" || !parts.every(hasEnded)) return news;
   gang.said = "end";
   if (parts.every((state) => state === "done")) return [...news, "finished"];
   return [...news, gang.stopping ? "stopped" : "failed"];
-}
-
-/** The gangs of one cluster, by job: the newest attempt of each. */
-export class Gangs {
-  readonly #gangs = new Map<JobId, Gang>();
-
-  add(gang: Gang): Gang {
-    this.#gangs.set(gang.run.job.id, gang);
-    return gang;
-  }
-
-  get(job: JobId, attempt: number): Gang | undefined {
-    const gang = this.#gangs.get(job);
-    return gang?.run.attempt === attempt ? gang : undefined;
-  }
-
-  remove({ run }: Gang): void {
-    if (this.get(run.job.id, run.attempt) !== undefined) this.#gangs.delete(run.job.id);
-  }
-
-  on(node: number): Gang[] {
-    return this.all().filter(({ run }) => run.places.some((share) => share.node === node));
-  }
-
-  all(): Gang[] {
-    return [...this.#gangs.values()];
-  }
 }
 
 /** Where a part keeps its checkpoints and says how it ended: the first in the job's own folder, as a job of one part does. */

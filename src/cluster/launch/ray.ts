@@ -13,9 +13,9 @@ import type { Belief, Cluster, ClusterSetup, OpenCluster } from "../cluster.ts";
 import type { JobId } from "../job.ts";
 import type { Run } from "../launcher.ts";
 import type { NodeSpec } from "../node.ts";
-import { type Gang, Gangs, gangOf, mustFall, newsOf, type PartState, partIsDone, partTask } from "./gang.ts";
+import { absent, type Gang, type PartState, partIsDone, partTask } from "./gang.ts";
+import { GangRuns, type GangWork } from "./gang-runs.ts";
 import { secondsOption } from "./options.ts";
-import { Patience } from "./patience.ts";
 import { RayApi, RayError, type RayJob, type RayNode } from "./ray-api.ts";
 
 const pollMilliseconds = 500;
@@ -55,16 +55,15 @@ function nodeOf(node: RayNode, nodes: readonly RayNode[]): NodeSpec | undefined 
   return { id: nameOf(node, nodes), type, gpus };
 }
 
-class RayCluster implements Cluster {
+class RayCluster implements Cluster, GangWork {
+  readonly silent = "Ray ended it";
   readonly nodes: readonly NodeSpec[];
   readonly #setup: ClusterSetup;
   readonly #api: RayApi;
   readonly #graceSeconds: number;
-  readonly #gangs = new Gangs();
+  readonly #runs: GangRuns;
   /** Ray's ids of the nodes that live. */
   #alive = new Map<number, string>();
-  readonly #lost = new Set<number>();
-  readonly #patience: Patience;
   #timer: NodeJS.Timeout | undefined;
   #closed = false;
 
@@ -73,16 +72,13 @@ class RayCluster implements Cluster {
     this.#api = api;
     this.nodes = nodes;
     this.#graceSeconds = graceSeconds;
-    this.#patience = new Patience(setup.warn);
+    this.#runs = new GangRuns(setup, graceSeconds, this);
   }
 
   async adopt(beliefs: readonly Belief[]): Promise<void> {
-    for (const { run, stopping } of beliefs) this.#gangs.add(gangOf(run, stopping));
+    this.#runs.believe(beliefs);
     await this.#look();
-    for (const gang of this.#gangs.all()) {
-      if (gang.stopping) this.#end(gang);
-      else if (gang.parts.includes("none")) this.#make(gang);
-    }
+    this.#runs.catchUp();
     this.#again();
   }
 
@@ -96,14 +92,11 @@ class RayCluster implements Cluster {
   }
 
   start(run: Run): void {
-    this.#make(this.#gangs.add(gangOf(run)));
+    this.#runs.start(run);
   }
 
   stop(job: JobId, attempt: number): void {
-    const gang = this.#gangs.get(job, attempt);
-    if (gang === undefined || gang.stopping) return;
-    gang.stopping = true;
-    this.#end(gang);
+    this.#runs.stop(job, attempt);
   }
 
   #idOf({ job, attempt }: Run, part: number): string {
@@ -111,21 +104,19 @@ class RayCluster implements Cluster {
     return `heddle-${hash}-${attempt}-${part}`;
   }
 
-  #make(gang: Gang): void {
-    this.#then(gang, async () => {
-      for (const [part, state] of gang.parts.entries()) {
-        if (state !== "none") continue;
-        const submission = this.#submissionOf(gang.run, part);
-        await this.#patience.until(async () => {
-          try {
-            await this.#api.submit(submission);
-          } catch (error) {
-            if (!(error instanceof RayError && known.test(error.message))) throw error;
-          }
-        });
-        gang.parts[part] = "pending";
-      }
-    });
+  async make({ run, parts }: Gang): Promise<void> {
+    for (const [part, state] of parts.entries()) {
+      if (state !== "none") continue;
+      const submission = this.#submissionOf(run, part);
+      await this.#runs.patience.until(async () => {
+        try {
+          await this.#api.submit(submission);
+        } catch (error) {
+          if (!(error instanceof RayError && known.test(error.message))) throw error;
+        }
+      });
+      parts[part] = "pending";
+    }
   }
 
   #submissionOf(run: Run, part: number) {
@@ -144,26 +135,14 @@ class RayCluster implements Cluster {
     };
   }
 
-  #end(gang: Gang): void {
-    this.#then(gang, async () => {
-      for (const [part, state] of gang.parts.entries()) {
-        // One that was never submitted has left already; one that has ended answers that it has.
-        if (state === "none") gang.parts[part] = gang.stopping ? "left" : "failed";
-        else if (state === "pending" || state === "running") {
-          await this.#patience.until(() => this.#api.stop(this.#idOf(gang.run, part)), [400, 404]);
-        }
+  async end(gang: Gang): Promise<void> {
+    for (const [part, state] of gang.parts.entries()) {
+      if (state === "none") gang.parts[part] = absent(gang);
+      else if (state === "pending" || state === "running") {
+        // One that has ended answers that it has.
+        await this.#runs.patience.until(() => this.#api.stop(this.#idOf(gang.run, part)), [400, 404]);
       }
-      this.#tell(gang);
-    });
-  }
-
-  #then(gang: Gang, work: () => Promise<void>): void {
-    gang.work = gang.work.then(work).catch((error: unknown) => {
-      if (this.#closed) return;
-      gang.why ??= (error as Error).message;
-      for (const [part, state] of gang.parts.entries()) if (state === "none") gang.parts[part] = "failed";
-      this.#judge(gang);
-    });
+    }
   }
 
   /** One look at all there is: nodes first, since the jobs of a node that is lost are not to be judged. */
@@ -171,21 +150,18 @@ class RayCluster implements Cluster {
     this.#seeNodes(await this.#api.nodes());
     const jobs = new Map<string, RayJob>();
     for (const job of await this.#api.jobs()) if (job.submission_id !== null) jobs.set(job.submission_id, job);
-    for (const gang of this.#gangs.all()) {
+    for (const gang of this.#runs.all()) {
       for (const part of gang.parts.keys()) {
         const id = this.#idOf(gang.run, part);
         const job = jobs.get(id);
         jobs.delete(id);
         if (job !== undefined) this.#seePart(gang, part, job);
       }
-      this.#judge(gang);
     }
     for (const [id, job] of jobs) if (job.metadata?.[schedulerNote] === this.#setup.id) this.#tidy(id, job);
   }
 
   #seePart(gang: Gang, part: number, { status, message }: RayJob): void {
-    const before = gang.parts[part]!;
-    if (before === "done" || before === "failed" || before === "left") return;
     // Ray calls what ended while it was being stopped stopped, whatever its exit code.
     const over = gang.stopping ? (partIsDone(this.#setup, gang.run, part) ? "done" : "left") : "failed";
     const states: Record<RayJob["status"], PartState> = {
@@ -195,22 +171,7 @@ class RayCluster implements Cluster {
       STOPPED: over,
       FAILED: over,
     };
-    gang.parts[part] = states[status];
-    if (gang.parts[part] === "failed") gang.why ??= message?.trim().split("\n").at(-1) ?? `Ray says ${status}`;
-  }
-
-  #judge(gang: Gang): void {
-    if (mustFall(gang)) this.#end(gang);
-    this.#tell(gang);
-  }
-
-  #tell(gang: Gang): void {
-    const { job, attempt } = gang.run;
-    for (const kind of newsOf(gang)) {
-      if (kind === "failed") this.#setup.report({ kind, job: job.id, attempt, why: gang.why ?? "Ray ended it" });
-      else this.#setup.report({ kind, job: job.id, attempt });
-    }
-    if (gang.said === "end") this.#gangs.remove(gang);
+    this.#runs.see(gang, part, states[status], () => message?.trim().split("\n").at(-1) ?? `Ray says ${status}`);
   }
 
   /** Ends a submission of ours that nobody believes in, and forgets those that have ended. */
@@ -227,33 +188,15 @@ class RayCluster implements Cluster {
     for (const [index, { id }] of this.nodes.entries()) {
       const now = ids.get(id);
       if (now !== undefined) this.#alive.set(index, now);
-      if ((now === undefined) === this.#lost.has(index)) continue;
-      if (now !== undefined) {
-        this.#lost.delete(index);
-        this.#setup.report({ kind: "node-back", node: index });
-        continue;
-      }
-      this.#lost.add(index);
-      for (const gang of this.#gangs.on(index)) {
-        this.#gangs.remove(gang);
-        gang.said = "end";
-        this.#end(gang);
-      }
-      this.#setup.report({ kind: "node-lost", node: index });
+      this.#runs.seeNode(index, now !== undefined);
     }
   }
 
-  async close(jobs: "leave" | "stop"): Promise<void> {
-    if (jobs === "stop") {
-      for (const { run } of this.#gangs.all()) this.stop(run.job.id, run.attempt);
-      const end = Date.now() + 1000 * (this.#graceSeconds + 10);
-      while (this.#gangs.all().length > 0 && Date.now() < end) await new Promise((done) => setTimeout(done, 100));
-    }
-    this.#closed = true;
-    clearTimeout(this.#timer);
-    // What a server that is away has not heard yet, the next scheduler says.
-    this.#patience.close();
-    await Promise.all(this.#gangs.all().map(({ work }) => work));
+  close(jobs: "leave" | "stop"): Promise<void> {
+    return this.#runs.close(jobs, () => {
+      this.#closed = true;
+      clearTimeout(this.#timer);
+    });
   }
 }
 

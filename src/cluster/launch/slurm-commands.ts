@@ -1,4 +1,4 @@
-/** Slurm through its own commands, as any user of it has them: `sbatch`, `squeue`, `scancel`, `sinfo`. */
+/** Slurm through its own commands, as each of its users has them: `sbatch`, `squeue`, `scancel`, `sinfo`. */
 import { execFile } from "node:child_process";
 import { assert, UserError } from "../../core/errors.ts";
 
