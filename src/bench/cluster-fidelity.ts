@@ -15,7 +15,7 @@ import type { JobSpec } from "../cluster/job.ts";
 import { jobFolder } from "../cluster/launch/attempt.ts";
 import type { LogLine } from "../cluster/log.ts";
 import type { NodeSpec } from "../cluster/node.ts";
-import { createPolicy, namePolicy } from "../cluster/policy.ts";
+import { createPolicy, namePolicy, type PolicyOptions } from "../cluster/policy.ts";
 import { openSession } from "../cluster/session.ts";
 import { plain } from "../cluster/trace/format.ts";
 import { stream } from "../core/random.ts";
@@ -55,7 +55,7 @@ export function fidelityJobs(count = 40, seed = 1): JobSpec[] {
     const duration = Math.round(180 + 720 * random() ** 2);
     const job = { ...plain, id: `job-${i}`, submit: Math.round(submit), gpus, duration };
     submit += -Math.log(1 - random()) * 60;
-    return { ...job, deadline: job.submit + 4 * duration, range: { min: gpus, max: gpus } };
+    return { ...job, deadline: job.submit + 4 * duration, range: { min: Math.max(1, gpus / 2), max: 2 * gpus } };
   });
 }
 
@@ -132,6 +132,7 @@ const pause = (milliseconds: number): Promise<void> => new Promise((wake) => set
 export interface RealSetup {
   readonly on: string;
   readonly policy: string;
+  readonly options?: PolicyOptions;
   readonly jobs: readonly JobSpec[];
   readonly nodes: readonly NodeSpec[];
   /** Seconds of the trace in a second of the wall. */
@@ -147,8 +148,8 @@ export interface RealRun extends RealSetup {
 
 /** The jobs for real, and their log replayed. Fails where a job did not run to its end, or ran twice. */
 export async function runForReal(setup: RealSetup): Promise<RealRun> {
-  const { on, policy, jobs, nodes, timeScale = scale, roundSeconds } = setup;
-  const names = await namePolicy(policy, {}, loadCombination);
+  const { on, policy, options, jobs, nodes, timeScale = scale, roundSeconds } = setup;
+  const names = await namePolicy(policy, options, loadCombination);
   const state = mkdtempSync(join(tmpdir(), "heddle-fidelity-"));
   const rounds = roundSeconds === undefined ? {} : { roundSeconds };
   const log: LogLine[] = [];
@@ -174,10 +175,10 @@ export async function runForReal(setup: RealSetup): Promise<RealRun> {
 
 /** A real run beside the simulation of its jobs. */
 async function compare(
-  { policy, jobs, nodes, log, difference, roundSeconds }: RealRun,
+  { policy, options, jobs, nodes, log, difference, roundSeconds }: RealRun,
   costs: Costs,
 ): Promise<Fidelity> {
-  const names = await namePolicy(policy, {}, loadCombination);
+  const names = await namePolicy(policy, options, loadCombination);
   const simulation = simulateCluster({
     ...{ jobs, nodes, policy: await createPolicy(names) },
     steady: {
@@ -199,10 +200,12 @@ async function compare(
 export const fourNodes = (group: number): NodeSpec[] =>
   [0, 1, 2, 3].map((i) => ({ id: `n${4 * group + i}`, type: "v100", gpus: 4 }));
 
-/** Policies whose fidelity is promised, with the length of their rounds in seconds of the trace. */
-export const fidelityPolicies: Readonly<Record<string, { readonly roundSeconds?: number }>> = {
+/** Policies whose fidelity is promised; Gavel's rounds as long as these jobs want them, in seconds of the trace. */
+export const fidelityPolicies: Readonly<Record<string, { readonly options?: PolicyOptions }>> = {
   fifo: {},
   tiresias: {},
+  gavel: { options: { gavel: { round: 120, reset: 120 } } },
+  elasticflow: {},
 };
 
 /** All of them at once, each on nodes of its own, and the calibration on four more. */
