@@ -35,6 +35,7 @@ export interface ClusterMetrics {
   readonly p99Jct: Seconds;
   /** GPU-seconds held over those that there were during the makespan; GPUs that jobs share count once. */
   readonly utilisation: number;
+  /** NaN, `null` in JSON, where no job's ρ is known. */
   readonly fairness: {
     readonly mean: number;
     readonly worst: number;
@@ -187,9 +188,9 @@ export class ClusterReading {
       p99Jct: quantile(jcts, 0.99) ?? 0,
       utilisation: makespan === 0 ? 0 : this.#gpuSeconds / (this.#gpus * makespan),
       fairness: {
-        mean: mean(rhos) ?? 0,
-        worst: rhos.reduce((a, b) => Math.max(a, b), 0),
-        unfair: rhos.filter((rho) => rho > 1.05).length,
+        mean: mean(rhos) ?? Number.NaN,
+        worst: rhos.length === 0 ? Number.NaN : rhos.reduce((a, b) => Math.max(a, b)),
+        unfair: rhos.length === 0 ? Number.NaN : rhos.filter((rho) => rho > 1.05).length,
       },
       deadlines: {
         met: timed.filter(({ spec, ended, end }) => ended === "finished" && end! <= spec.deadline!).length,

@@ -126,26 +126,27 @@ export class Application {
     };
   }
 
-  /** GPUs on each node, in the order of the nodes; the same placement turned round is as fast. */
+  /** GPUs on each node, in the order of the nodes; the same placement turned round is as fast. Fails where the profile ends. */
   stepTime(placement: readonly number[], localBatch: number): StepTime {
-    const key = `${placement.join(" ")}:${localBatch}`;
-    const known = this.#known.get(key);
-    if (known !== undefined) return known;
-    const time = this.#measuredTime(placement, localBatch);
-    this.#known.set(key, time);
-    return time;
-  }
-
-  #measuredTime(placement: readonly number[], localBatch: number): StepTime {
-    const lines = this.#lines.get(leastRotation(placement));
-    if (lines !== undefined) return betweenLines(lines, localBatch);
-    const gpus = placement.reduce((n, on) => n + on, 0);
-    const time = this.#between(placement.length, gpus, localBatch);
+    const time = this.profiledTime(placement, localBatch);
     if (time !== undefined) return time;
     throw new UserError(
       `${this.name} on GPUs ${placement.join("+")} with ${localBatch} examples a GPU was never measured, nor anything around it.`,
       "Use batch sizes and placements within those of its profile.",
     );
+  }
+
+  /** The same; `undefined` where the profile ends. */
+  profiledTime(placement: readonly number[], localBatch: number): StepTime | undefined {
+    const key = `${placement.join(" ")}:${localBatch}`;
+    const known = this.#known.get(key);
+    if (known !== undefined) return known;
+    const lines = this.#lines.get(leastRotation(placement));
+    const gpus = placement.reduce((n, on) => n + on, 0);
+    const time =
+      lines === undefined ? this.#between(placement.length, gpus, localBatch) : betweenLines(lines, localBatch);
+    if (time !== undefined) this.#known.set(key, time);
+    return time;
   }
 
   /** Linear between the two measured batch sizes around `batch`. */

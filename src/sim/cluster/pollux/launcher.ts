@@ -138,11 +138,12 @@ function tuned({ application, epoch }: TrainingJob, batch: number): Outlook {
     done: last <= epoch ? total - 1 : application.iterations(batch, epoch),
     total,
     gpusMax: application.limits.gpusMax ?? Math.floor(batch / application.localBatchMin),
-    rate: (gpus, nodes) => 1 / iterationSeconds(application, batch, gpus, nodes),
+    rate: (gpus, nodes) => iterationRate(application, batch, gpus, nodes),
   };
 }
 
-function iterationSeconds(application: Application, batch: number, gpus: number, nodes: number): Seconds {
+/** Iterations a second; 0 where nobody measured it. */
+function iterationRate(application: Application, batch: number, gpus: number, nodes: number): number {
   const plan = splitBatch(batch, gpus, application);
   let { localBatch, accumulation } = plan;
   if (gpus === 1 && accumulation === 0) {
@@ -150,8 +151,8 @@ function iterationSeconds(application: Application, batch: number, gpus: number,
     accumulation = 1;
     localBatch = Math.ceil(Math.ceil(batch - 1e-8) / 2 - 1e-8);
   }
-  const { step, sync } = application.stepTime(packed(gpus, nodes), localBatch);
-  return step + (step - sync) * accumulation;
+  const time = application.profiledTime(packed(gpus, nodes), localBatch);
+  return time === undefined ? 0 : 1 / (time.step + (time.step - time.sync) * accumulation);
 }
 
 /** Full nodes first, as evenly as that leaves. */

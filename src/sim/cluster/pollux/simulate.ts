@@ -7,6 +7,7 @@ import type { ClusterPolicy } from "../../../cluster/policy.ts";
 import type { Seconds } from "../../../time/clock.ts";
 import type { ClusterSetup } from "../simulate.ts";
 import { type Application, readApplications } from "./application.ts";
+import { TrainingJob } from "./job.ts";
 import { ProfiledLauncher, type ProfiledOptions } from "./launcher.ts";
 
 /** How the published simulator's interpolation cut the cells of its six profiles. */
@@ -34,11 +35,27 @@ export interface ProfiledSetup extends Pick<ProfiledOptions, "restartSeconds" | 
 export function profiledSetup(setup: ProfiledSetup): ClusterSetup {
   const { jobs, policy, nodes = polluxNodes, roundSeconds = 60, ...options } = setup;
   const adaptive = policy.scaling.adaptsBatch ?? false;
+  const perNode = nodes[0]?.gpus ?? 1;
   return {
-    ...{ jobs, nodes, policy, roundSeconds },
+    ...{ jobs: jobs.map((job) => withDuration(job, options.applications, perNode)), nodes, policy, roundSeconds },
     launcher: (clock, report) => new ProfiledLauncher(clock, { ...options, report, adaptive }),
   };
 }
+
+/** How long the job runs alone as it was submitted, on as few nodes as hold it: fairness is measured against that. */
+function withDuration(job: JobSpec, applications: ReadonlyMap<string, Application>, perNode: number): JobSpec {
+  const application = applications.get(job.model ?? "");
+  const { batch, gpus } = job;
+  if (application === undefined || batch === undefined || job.duration !== undefined) return job;
+  const alone = new TrainingJob(application, { batch, restartSeconds: 0, observed: false });
+  const places = Array.from({ length: Math.ceil(gpus / perNode) }, (_, i) => Math.min(perNode, gpus - i * perNode));
+  alone.start(places);
+  if (application.profiledTime(places, alone.localBatch) === undefined) return job;
+  const duration = alone.advance(centuries);
+  return duration === undefined ? job : { ...job, duration };
+}
+
+const centuries: Seconds = 1e10;
 
 /** Jobs of a `workload-N.csv`: name, time, application, num_replicas, batch_size. */
 export const readWorkload = (path: string): JobSpec[] =>
