@@ -1,6 +1,9 @@
 /**
  * Fits the parameters of a job's throughput to the step times that it saw (Pollux, §4.1): least root-mean-square error of their
  * logarithms, with small penalties on overlap and on growth of synchronisation, which stay optimistic where nothing was seen.
+ *
+ * The root has a crease where a fit is nearly exact, at which a quasi-Newton method stops short of the least value: decisions depend
+ * on where, so the method is the published one, L-BFGS-B, with SciPy's tolerances.
  */
 import { type BoundedProblem, minimiseBounded } from "../core/minimise.ts";
 import { syncSeconds, type ThroughputParameters } from "./goodput.ts";
@@ -86,12 +89,12 @@ function misfit(seen: readonly Observation[], x: ArrayLike<number>, gradient: Fl
     }
     stepError[6]! += miss * ((cg * Math.log(c) + sg * Math.log(s)) / sum / g - Math.log(sum) / (g * g));
   }
-  // A tiny floor keeps the root differentiable where the fit is exact.
-  const computeRoot = Math.sqrt(computeSquares / seen.length + 1e-16);
-  const stepRoot = Math.sqrt(stepSquares / seen.length + 1e-16);
-  for (let i = 0; i < 7; i++) {
-    gradient[i] = computeError[i]! / (seen.length * computeRoot) + stepError[i]! / (seen.length * stepRoot);
-  }
+  const computeRoot = Math.sqrt(computeSquares / seen.length);
+  const stepRoot = Math.sqrt(stepSquares / seen.length);
+  // A root has no slope where the fit is exact.
+  const computePull = computeRoot > 0 ? 1 / (seen.length * computeRoot) : 0;
+  const stepPull = stepRoot > 0 ? 1 / (seen.length * stepRoot) : 0;
+  for (let i = 0; i < 7; i++) gradient[i] = computeError[i]! * computePull + stepError[i]! * stepPull;
   const between = p.nodesPerGpu / p.nodesFixed;
   const within = p.nodePerGpu / p.nodeFixed;
   gradient[2]! -= (2e-2 * between * between) / p.nodesFixed;

@@ -1,4 +1,12 @@
-/** The least value of a smooth function of a few variables between bounds: projected BFGS with backtracking. */
+/**
+ * The least value of a smooth function of a few variables between bounds: L-BFGS-B (Byrd, Lu, Nocedal and Zhu, 1995; version 3.0).
+ *
+ *     gradient ──► bottom along its path, bent at the bounds ──► bottom over what is free there ──► line search ──► next x
+ *
+ * The Hessian's estimate comes from the last ten steps. With few variables it is kept as a matrix, where the published code keeps
+ * the steps themselves: both are the same numbers but for rounding.
+ */
+import { stepAlong } from "./line-search.ts";
 
 export interface BoundedProblem {
   readonly from: readonly number[];
@@ -8,78 +16,227 @@ export interface BoundedProblem {
   valueAt(x: Float64Array, gradient: Float64Array): number;
 }
 
-const stepsMax = 500;
+const remembered = 10;
+const stepsMax = 15_000;
+/** It ends when a step gains less than this of the value, or the projected gradient is below `flat`. */
+const leastGain = 2.220446049250313e-9;
+const flat = 1e-5;
+
+interface Pair {
+  readonly moved: Float64Array;
+  readonly changed: Float64Array;
+}
 
 /** A local minimum within the bounds; variables whose bounds are equal stay where they are. */
-export function minimiseBounded({ from, low, high, valueAt }: BoundedProblem): Float64Array {
+export function minimiseBounded(problem: BoundedProblem): Float64Array {
+  const { from, low, high, valueAt } = problem;
   const n = from.length;
   const clip = (value: number, i: number): number => Math.min(high[i]!, Math.max(low[i]!, value));
   let x: Float64Array = Float64Array.from(from, clip);
   let gradient: Float64Array = new Float64Array(n);
   let value = valueAt(x, gradient);
-  let inverse = identity(n);
-  for (let step = 0; step < stepsMax; step++) {
-    const free = Array.from(
-      x,
-      (at, i) => !(at <= low[i]! && gradient[i]! >= 0) && !(at >= high[i]! && gradient[i]! <= 0),
-    );
-    let direction = descent(inverse, gradient, free);
-    let slope = dot(direction, gradient);
-    if (!(slope < 0)) {
-      inverse = identity(n);
-      direction = descent(inverse, gradient, free);
-      slope = dot(direction, gradient);
-      if (!(slope < -1e-20)) break;
+  let pairs: Pair[] = [];
+  for (let step = 0; step < stepsMax && !(steepest(problem, x, gradient) <= flat); ) {
+    const hessian = hessianOf(pairs, n);
+    const target = cauchyPoint(problem, x, gradient, hessian);
+    if (pairs.length > 0) subspaceMinimum(problem, x, gradient, hessian, target);
+    const direction = target.point.map((at, i) => at - x[i]!);
+    const found = searchLine(problem, x, gradient, value, direction, step === 0);
+    if (found === undefined) {
+      // What was remembered misled: once more along the gradient, unless it was that already.
+      if (pairs.length === 0) break;
+      pairs = [];
+      continue;
     }
-    let found: { readonly x: Float64Array; readonly gradient: Float64Array; readonly value: number } | undefined;
-    for (let length = 1, tries = 0; tries < 50 && found === undefined; length /= 2, tries++) {
-      const next = x.map((at, i) => clip(at + length * direction[i]!, i));
-      const nextGradient = new Float64Array(n);
-      const nextValue = valueAt(next, nextGradient);
-      const promised = dot(
-        gradient,
-        next.map((at, i) => at - x[i]!),
-      );
-      if (nextValue <= value + 1e-4 * promised && promised < 0)
-        found = { x: next, gradient: nextGradient, value: nextValue };
-    }
-    if (found === undefined) break;
-    update(
-      inverse,
-      found.x.map((at, i) => at - x[i]!),
-      found.gradient.map((at, i) => at - gradient[i]!),
-    );
+    step++;
     const gained = value - found.value;
+    const moved = direction.map((d) => d * found.length);
+    const changed = found.gradient.map((at, i) => at - gradient[i]!);
+    const promised = -dot(gradient, moved);
+    const scale = Math.max(Math.abs(value), Math.abs(found.value), 1);
     ({ x, gradient, value } = found);
-    if (gained <= 1e-12 * Math.max(1, Math.abs(value))) break;
+    if (gained <= leastGain * scale) break;
+    if (dot(moved, changed) > Number.EPSILON * promised) pairs = [...pairs, { moved, changed }].slice(-remembered);
   }
   return x;
 }
 
-const identity = (n: number): Float64Array[] =>
-  Array.from({ length: n }, (_, i) => Float64Array.from({ length: n }, (_, j) => (i === j ? 1 : 0)));
-
-const dot = (a: Float64Array, b: Float64Array): number => a.reduce((sum, value, i) => sum + value * b[i]!, 0);
-
-/** The quasi-Newton direction over the variables that are free to move. */
-function descent(inverse: readonly Float64Array[], gradient: Float64Array, free: readonly boolean[]): Float64Array {
-  const direction = new Float64Array(gradient.length);
-  for (let i = 0; i < direction.length; i++) {
-    if (!free[i]!) continue;
-    for (let j = 0; j < direction.length; j++) if (free[j]!) direction[i]! -= inverse[i]![j]! * gradient[j]!;
-  }
-  return direction;
+/** The largest part of the gradient that bounds leave to descend. */
+function steepest({ low, high }: BoundedProblem, x: Float64Array, gradient: Float64Array): number {
+  return gradient.reduce((most, g, i) => {
+    const left = g < 0 ? Math.max(x[i]! - high[i]!, g) : Math.min(x[i]! - low[i]!, g);
+    return Math.max(most, Math.abs(left));
+  }, 0);
 }
 
-/** BFGS's update of the inverse Hessian in place; left out where curvature is not positive. */
-function update(inverse: readonly Float64Array[], moved: Float64Array, changed: Float64Array): void {
-  const curvature = dot(moved, changed);
-  if (!(curvature > 1e-300)) return;
-  const mapped = Float64Array.from(inverse, (row) => dot(row, changed));
-  const weight = (1 + dot(changed, mapped) / curvature) / curvature;
-  for (const [i, row] of inverse.entries()) {
-    for (let j = 0; j < row.length; j++) {
-      row[j]! += weight * moved[i]! * moved[j]! - (mapped[i]! * moved[j]! + moved[i]! * mapped[j]!) / curvature;
+interface Found {
+  readonly x: Float64Array;
+  readonly gradient: Float64Array;
+  readonly value: number;
+  readonly length: number;
+}
+
+function searchLine(
+  { low, high, valueAt }: BoundedProblem,
+  x: Float64Array,
+  gradient: Float64Array,
+  value: number,
+  direction: Float64Array,
+  first: boolean,
+): Found | undefined {
+  const slope = dot(gradient, direction);
+  if (!(slope < 0)) return undefined;
+  let stepMax = first ? 1 : 1e10;
+  for (let i = 0; !first && i < x.length; i++) {
+    const d = direction[i]!;
+    const room = d < 0 ? low[i]! - x[i]! : high[i]! - x[i]!;
+    if (d !== 0 && Number.isFinite(room)) stepMax = room * d <= 0 ? 0 : Math.min(stepMax, room / d);
+  }
+  let last: Found | undefined;
+  const at = (length: number): Found => {
+    const next = x.map((from, i) => Math.min(high[i]!, Math.max(low[i]!, from + length * direction[i]!)));
+    const nextGradient = new Float64Array(x.length);
+    last = { x: next, gradient: nextGradient, value: valueAt(next, nextGradient), length };
+    return last;
+  };
+  const stepFirst = first ? Math.min(1 / Math.sqrt(dot(direction, direction)), stepMax) : Math.min(1, stepMax);
+  const length = stepAlong({
+    ...{ value, slope, stepFirst, stepMax },
+    at: (step) => {
+      const found = at(step);
+      return { value: found.value, slope: dot(found.gradient, direction) };
+    },
+  });
+  return length === undefined ? undefined : last!.length === length ? last : at(length);
+}
+
+/** The first bottom of the quadratic model along the path of steepest descent, and which variables it leaves free. */
+interface Target {
+  readonly point: Float64Array;
+  readonly free: readonly number[];
+}
+
+function cauchyPoint(
+  { low, high }: BoundedProblem,
+  x: Float64Array,
+  gradient: Float64Array,
+  hessian: readonly Float64Array[],
+): Target {
+  const point = x.slice();
+  const held = Array.from(x, (at, i) => {
+    const g = gradient[i]!;
+    return low[i] === high[i] || (g >= 0 && at <= low[i]!) || (g <= 0 && at >= high[i]!);
+  });
+  const path = gradient.map((g, i) => (held[i]! ? 0 : -g));
+  const breaks = Array.from(path.keys())
+    .filter((i) => path[i]! !== 0)
+    .map((i) => ({ i, bound: path[i]! < 0 ? low[i]! : high[i]! }))
+    .map(({ i, bound }) => ({ i, bound, at: (bound - x[i]!) / path[i]! }))
+    .filter(({ at }) => Number.isFinite(at))
+    .sort((a, b) => a.at - b.at);
+  let passed = 0;
+  let bendFirst: number | undefined;
+  for (let next = 0; ; next++) {
+    const mapped = product(hessian, path);
+    const slope =
+      dot(gradient, path) +
+      dot(
+        mapped,
+        point.map((at, i) => at - x[i]!),
+      );
+    bendFirst ??= dot(path, mapped);
+    const bend = Math.max(dot(path, mapped), Number.EPSILON * bendFirst);
+    const further = slope < 0 ? -slope / bend : 0;
+    const stop = breaks[next];
+    if (stop === undefined || further < stop.at - passed) {
+      for (let i = 0; i < x.length; i++) if (path[i] !== 0) point[i] = x[i]! + (passed + further) * path[i]!;
+      break;
+    }
+    for (let i = 0; i < x.length; i++) if (path[i] !== 0) point[i] = x[i]! + stop.at * path[i]!;
+    passed = stop.at;
+    point[stop.i] = stop.bound;
+    path[stop.i] = 0;
+    held[stop.i] = true;
+    if (path.every((d) => d === 0)) break;
+  }
+  return { point, free: Array.from(x.keys()).filter((i) => !held[i]!) };
+}
+
+/** Moves the target to the quadratic model's bottom over what is free, pulled back between the bounds. */
+function subspaceMinimum(
+  { low, high }: BoundedProblem,
+  x: Float64Array,
+  gradient: Float64Array,
+  hessian: readonly Float64Array[],
+  { point, free }: Target,
+): void {
+  if (free.length === 0) return;
+  const slope = product(
+    hessian,
+    point.map((at, i) => at - x[i]!),
+  ).map((m, i) => m + gradient[i]!);
+  const move = solve(
+    free.map((i) => Float64Array.from(free, (j) => hessian[i]![j]!)),
+    Float64Array.from(free, (i) => -slope[i]!),
+  );
+  const from = point.slice();
+  for (const [k, i] of free.entries()) point[i] = Math.min(high[i]!, Math.max(low[i]!, from[i]! + move[k]!));
+  const cut = free.some((i, k) => point[i] !== from[i]! + move[k]!);
+  const descends =
+    dot(
+      gradient,
+      point.map((at, i) => at - x[i]!),
+    ) <= 0;
+  if (!cut || descends) return;
+  // Pulled back one by one it would climb: instead as far as the first bound.
+  let length = 1;
+  for (const [k, i] of free.entries()) {
+    const room = (move[k]! < 0 ? low[i]! : high[i]!) - from[i]!;
+    if (move[k] !== 0 && Number.isFinite(room)) length = Math.min(length, room / move[k]!);
+  }
+  for (const [k, i] of free.entries()) point[i] = from[i]! + length * move[k]!;
+}
+
+/** BFGS from a multiple of the identity, over the remembered steps. */
+function hessianOf(pairs: readonly Pair[], n: number): Float64Array[] {
+  const last = pairs.at(-1);
+  const scale = last === undefined ? 1 : dot(last.changed, last.changed) / dot(last.moved, last.changed);
+  const matrix = Array.from({ length: n }, (_, i) => Float64Array.from({ length: n }, (_, j) => (i === j ? scale : 0)));
+  for (const { moved, changed } of pairs) {
+    const mapped = product(matrix, moved);
+    const before = dot(moved, mapped);
+    const after = dot(moved, changed);
+    for (let i = 0; i < n; i++) {
+      for (let j = 0; j < n; j++) {
+        matrix[i]![j]! += (changed[i]! * changed[j]!) / after - (mapped[i]! * mapped[j]!) / before;
+      }
     }
   }
+  return matrix;
+}
+
+function dot(a: Float64Array, b: Float64Array): number {
+  let sum = 0;
+  for (let i = 0; i < a.length; i++) sum += a[i]! * b[i]!;
+  return sum;
+}
+
+const product = (matrix: readonly Float64Array[], vector: Float64Array): Float64Array =>
+  Float64Array.from(matrix, (row) => dot(row, vector));
+
+/** Of a symmetric positive definite system, in place. */
+function solve(matrix: readonly Float64Array[], right: Float64Array): Float64Array {
+  const n = right.length;
+  for (let k = 0; k < n; k++) {
+    for (let i = k + 1; i < n; i++) {
+      const factor = matrix[i]![k]! / matrix[k]![k]!;
+      for (let j = k; j < n; j++) matrix[i]![j]! -= factor * matrix[k]![j]!;
+      right[i]! -= factor * right[k]!;
+    }
+  }
+  for (let i = n - 1; i >= 0; i--) {
+    for (let j = i + 1; j < n; j++) right[i]! -= matrix[i]![j]! * right[j]!;
+    right[i]! /= matrix[i]![i]!;
+  }
+  return right;
 }
