@@ -28,6 +28,15 @@ export interface Bindings {
   cache(layer: number, part: "keys" | "values"): Region;
 }
 
+/** What a graph without attention is bound to for the sake of it: nothing of it is read. */
+export const withoutAttention = (
+  unread: Region,
+): Pick<Bindings, "slots" | "starts" | "tables" | "masks" | "partials" | "rope" | "cache"> => ({
+  ...{ slots: unread, starts: unread, tables: unread, masks: unread, partials: unread },
+  rope: () => unread,
+  cache: () => unread,
+});
+
 export interface Session {
   /** Runs the program over T tokens and S output rows. */
   run(tokens: number, rows: number): Promise<void>;

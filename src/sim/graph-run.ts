@@ -7,7 +7,7 @@ import type { Program } from "../compile/schedule.ts";
 import type { Target } from "../compile/tile.ts";
 import { stream } from "../core/random.ts";
 import type { Device, Region } from "../device/device.ts";
-import { type Bindings, bind } from "../device/session.ts";
+import { type Bindings, bind, withoutAttention } from "../device/session.ts";
 import type { Graph } from "../graph/ir.ts";
 
 export interface Compiled {
@@ -63,18 +63,9 @@ export async function runGraph(
       all[i] = i;
     });
   const bindings: Bindings = {
-    ...{
-      arena: alloc(program.arenaBytes),
-      weights,
-      slots: small,
-      starts: small,
-      tables: small,
-      masks: small,
-      partials: small,
-    },
+    ...withoutAttention(small),
+    ...{ arena: alloc(program.arenaBytes), weights },
     inputs: { tokens, positions: small, rows, inverseTemperatures: small },
-    rope: () => small,
-    cache: () => small,
   };
   const launch = { id: "conflict-barrier", policy: await launches.create("conflict-barrier") };
   const session = bind(device, program, bindings, launch);

@@ -4,7 +4,7 @@ import { assert } from "../core/errors.ts";
 import { stream } from "../core/random.ts";
 import type { Device, Region } from "../device/device.ts";
 import { openDevice } from "../device/open.ts";
-import { type Bindings, bind, type Session } from "../device/session.ts";
+import { type Bindings, bind, type Session, withoutAttention } from "../device/session.ts";
 import { branchyGraph, launchProgram } from "./launch-graphs.ts";
 import type { Given } from "./rig.ts";
 import type { Metrics } from "./serve-metrics.ts";
@@ -51,18 +51,9 @@ export async function openBranchy(
   }
   const small = alloc(64);
   const bindings: Bindings = {
-    ...{
-      arena: alloc(program.arenaBytes),
-      weights,
-      slots: small,
-      starts: small,
-      tables: small,
-      masks: small,
-      partials: small,
-    },
+    ...withoutAttention(small),
+    ...{ arena: alloc(program.arenaBytes), weights },
     inputs: { tokens: small, positions: small, rows: small, inverseTemperatures: small },
-    rope: () => small,
-    cache: () => small,
   };
   const session = bind(device, program, bindings, { id, policy: await launches.create(id, given) });
   return {
