@@ -146,7 +146,7 @@ export interface RealRun extends RealSetup {
   readonly difference: string | undefined;
 }
 
-/** The jobs for real, and their log replayed. Fails where a job did not run to its end, or ran twice. */
+/** The jobs for real, and their log replayed. Fails where a job that was not rejected did not run to its end, or ran twice. */
 export async function runForReal(setup: RealSetup): Promise<RealRun> {
   const { on, policy, options, jobs, nodes, timeScale = scale, roundSeconds } = setup;
   const names = await namePolicy(policy, options, loadCombination);
@@ -163,7 +163,10 @@ export async function runForReal(setup: RealSetup): Promise<RealRun> {
     const found = session.cluster.nodes;
     await session.done.finally(() => session.close("stop"));
     const has = (id: string, name: string): boolean => existsSync(join(jobFolder(state, id), name));
-    const wrong = jobs.filter(({ id }) => has(id, "overlap") || !has(id, "done")).map(({ id }) => id);
+    const rejected = new Set(log.flatMap((line) => (line.kind === "decided" ? line.reject : [])));
+    const wrong = jobs
+      .filter(({ id }) => has(id, "overlap") || has(id, "done") === rejected.has(id))
+      .map(({ id }) => id);
     if (wrong.length > 0) throw new Error(`jobs that did not run once under ${policy}: ${wrong}`);
     const launcher = (clock: Clock) => progressModel(clock, found);
     const again = replayCluster(log, { policy: await createPolicy(names), nodes: found, launcher, ...rounds });
