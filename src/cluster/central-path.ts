@@ -8,13 +8,22 @@
  * embedded systems, ECC 2013; Vandenberghe: The CVXOPT linear and quadratic cone program solvers, 2010), for the linear cone.
  *
  *     minimise cᵀx over Gx + s = h, s ≥ 0      rows: m, variables: n; about 15 iterations
+ *
+ * Variables that are alike stay equal on the whole path: a program with copies is followed as if each were written out, with inner
+ * products that count every copy, and costs what its classes cost.
  */
 import { assert } from "../core/errors.ts";
 import { BorderedSystem } from "./bordered-system.ts";
-import type { LinearProgram, Term } from "./linear-program.ts";
+import type { LinearProgram, Row, Term } from "./linear-program.ts";
 
 interface Cone {
+  /** Of one copy of a row, with all copies of a variable that stand in it. */
   readonly rows: readonly (readonly Term[])[];
+  /** Of one copy of a variable, with all copies of a row that it stands in: the same places as in `rows`. */
+  readonly columns: readonly (readonly number[])[];
+  /** Copies of each row and of each variable. */
+  readonly rowCopies: Float64Array;
+  readonly copies: Float64Array;
   readonly h: Float64Array;
   readonly c: Float64Array;
   /** What each variable was divided by to balance the matrix. */
@@ -36,19 +45,25 @@ function balanced(program: LinearProgram): Cone {
   assert(program.integers.size === 0, () => "the central path of a program with integers");
   const rows: Term[][] = [];
   const bounds: number[] = [];
-  const add = (terms: readonly Term[], min: number, max: number): void => {
+  const origins: Row[] = [];
+  const add = (row: Row): void => {
+    const { terms, min, max } = row;
     assert(min < max, () => `the central path of a program with a row that is ${min}`);
     if (Number.isFinite(min)) {
       rows.push(terms.map(([j, a]) => [j, -a]));
       bounds.push(-min);
+      origins.push(row);
     }
     if (Number.isFinite(max)) {
       rows.push(terms.map(([j, a]) => [j, a]));
       bounds.push(max);
+      origins.push(row);
     }
   };
-  for (let j = 0; j < program.variables; j++) add([[j, 1]], program.mins[j]!, program.maxs[j]!);
-  for (const { terms, min, max } of program.rows) add(terms, min, max);
+  for (let j = 0; j < program.variables; j++) {
+    add({ terms: [[j, 1]], min: program.mins[j]!, max: program.maxs[j]!, copies: program.copies[j]! });
+  }
+  for (const row of program.rows) add(row);
   const sign = program.sense === "maximise" ? -1 : 1;
   const c = Float64Array.from(program.costs, (cost) => sign * cost);
   const h = Float64Array.from(bounds);
@@ -67,7 +82,13 @@ function balanced(program: LinearProgram): Cone {
       c[j]! /= root(columns[j]!);
     }
   }
-  return { rows, h, c, scale };
+  return {
+    rows: rows.map((row, i) => row.map(([j, a]) => [j, a * program.inRow(j, origins[i]!)])),
+    columns: rows.map((row, i) => row.map(([j, a]) => a * program.ofRow(j, origins[i]!))),
+    rowCopies: Float64Array.from(origins, ({ copies }) => copies),
+    copies: Float64Array.from(program.copies),
+    ...{ h, c, scale },
+  };
 }
 
 interface Step {
@@ -80,8 +101,8 @@ interface Step {
 
 class Path {
   readonly #cone: Cone;
-  readonly #m: number;
-  readonly #n: number;
+  /** Rows, with their copies. */
+  readonly #count: number;
   #x: Float64Array;
   #s: Float64Array;
   #z: Float64Array;
@@ -93,18 +114,18 @@ class Path {
 
   constructor(cone: Cone) {
     this.#cone = cone;
-    this.#m = cone.h.length;
-    this.#n = cone.c.length;
-    this.#weights = new Float64Array(this.#m).fill(1);
-    this.#system = new BorderedSystem(cone.rows, this.#n);
-    this.#system.factorise(this.#weights);
-    const primal = this.#system.solve(new Float64Array(this.#n), cone.h);
+    const [m, n] = [cone.h.length, cone.c.length];
+    this.#count = cone.rowCopies.reduce((a, b) => a + b, 0);
+    this.#weights = new Float64Array(m).fill(1);
+    this.#system = new BorderedSystem(cone.rows, n);
+    this.#factorise();
+    const primal = this.#solve(new Float64Array(n), cone.h);
     this.#x = primal.x;
     this.#s = insideCone(primal.z.map((r) => -r));
     this.#z = insideCone(
-      this.#system.solve(
+      this.#solve(
         cone.c.map((v) => -v),
-        new Float64Array(this.#m),
+        new Float64Array(m),
       ).z,
     );
   }
@@ -115,10 +136,10 @@ class Path {
       const tau = this.#tau;
       const rx = this.#transposed(this.#z).map((g, j) => -g - c[j]! * tau);
       const rz = this.#times(this.#x).map((g, i) => g + this.#s[i]! - h[i]! * tau);
-      const [cx, hz, gap] = [dot(c, this.#x), dot(h, this.#z), dot(this.#s, this.#z)];
+      const [cx, hz, gap] = [this.#byX(c, this.#x), this.#byRow(h, this.#z), this.#byRow(this.#s, this.#z)];
       if (this.#optimal(rx, rz, cx, hz, gap)) return this.#x.map((value) => value / tau);
       if (this.#infeasible(hz)) return undefined;
-      this.#advance(rx, rz, this.#kappa + cx + hz, (gap + this.#kappa * tau) / (this.#m + 1));
+      this.#advance(rx, rz, this.#kappa + cx + hz, (gap + this.#kappa * tau) / (this.#count + 1));
     }
     return this.#tau > this.#kappa ? this.#x.map((value) => value / this.#tau) : undefined;
   }
@@ -126,34 +147,37 @@ class Path {
   #optimal(rx: Float64Array, rz: Float64Array, cx: number, hz: number, gap: number): boolean {
     const { c, h } = this.#cone;
     const tau = this.#tau;
-    const primal = norm(rz) / Math.max(norm(h) + norm(this.#x) + norm(this.#s), 1) / tau;
-    const dual = norm(rx) / Math.max(norm(c) + norm(this.#z), 1) / tau;
+    const ofX = (v: Float64Array): number => Math.sqrt(this.#byX(v, v));
+    const ofRows = (v: Float64Array): number => Math.sqrt(this.#byRow(v, v));
+    const primal = ofRows(rz) / Math.max(ofRows(h) + ofX(this.#x) + ofRows(this.#s), 1) / tau;
+    const dual = ofX(rx) / Math.max(ofX(c) + ofRows(this.#z), 1) / tau;
     const relative = cx < 0 ? (gap * tau) / -cx : hz < 0 ? (gap * tau) / -hz : Number.POSITIVE_INFINITY;
     return primal < tolerance && dual < tolerance && (gap < tolerance || relative / (tau * tau) < tolerance);
   }
 
   /** A ray of the dual that proves that no x will do. */
   #infeasible(hz: number): boolean {
-    return hz < 0 && this.#tau < this.#kappa && norm(this.#transposed(this.#z)) / -hz < tolerance;
+    const ray = this.#transposed(this.#z);
+    return hz < 0 && this.#tau < this.#kappa && Math.sqrt(this.#byX(ray, ray)) / -hz < tolerance;
   }
 
   #advance(rx: Float64Array, rz: Float64Array, rt: number, mu: number): void {
     const { c, h } = this.#cone;
     const [tau, kappa] = [this.#tau, this.#kappa];
     this.#weights = this.#s.map((value, i) => value / this.#z[i]!);
-    this.#system.factorise(this.#weights);
-    const constant = this.#system.solve(
+    this.#factorise();
+    const constant = this.#solve(
       c.map((v) => -v),
       h,
     );
-    const denominator = kappa / tau - dot(c, constant.x) - dot(h, constant.z);
+    const denominator = kappa / tau - this.#byX(c, constant.x) - this.#byRow(h, constant.z);
     /** `ds` is what s∘z is to become less by; `dk` the same for κτ. */
     const step = (share: number, ds: Float64Array, dk: number): Step => {
-      const part = this.#system.solve(
+      const part = this.#solve(
         rx.map((r) => share * r),
         rz.map((r, i) => -share * r + ds[i]! / this.#z[i]!),
       );
-      const dtau = (share * rt - dk / tau + dot(c, part.x) + dot(h, part.z)) / denominator;
+      const dtau = (share * rt - dk / tau + this.#byX(c, part.x) + this.#byRow(h, part.z)) / denominator;
       const z = part.z.map((v, i) => v + dtau * constant.z[i]!);
       return {
         x: part.x.map((v, j) => v + dtau * constant.x[j]!),
@@ -182,8 +206,23 @@ class Path {
   /** How much of the step stays inside the cone, at most 0.999. */
   #reach(step: Step): number {
     let worst = Math.min(step.tau / this.#tau, step.kappa / this.#kappa);
-    for (let i = 0; i < this.#m; i++) worst = Math.min(worst, step.s[i]! / this.#s[i]!, step.z[i]! / this.#z[i]!);
+    for (let i = 0; i < this.#s.length; i++) worst = Math.min(worst, step.s[i]! / this.#s[i]!, step.z[i]! / this.#z[i]!);
     return Math.max(1e-6, Math.min(0.999, worst < 0 ? -1 / worst : 1));
+  }
+
+  /** The equations of one copy each are those of the bordered system, whose duals are those of all copies of a row together. */
+  #factorise(): void {
+    const { rowCopies } = this.#cone;
+    this.#system.factorise(this.#weights.map((w, i) => w / rowCopies[i]!));
+  }
+
+  #solve(a: Float64Array, b: Float64Array): { readonly x: Float64Array; readonly z: Float64Array } {
+    const { copies, rowCopies } = this.#cone;
+    const { x, z } = this.#system.solve(
+      a.map((v, j) => v * copies[j]!),
+      b,
+    );
+    return { x, z: z.map((v, i) => v / rowCopies[i]!) };
   }
 
   #times(x: Float64Array): Float64Array {
@@ -191,9 +230,21 @@ class Path {
   }
 
   #transposed(z: Float64Array): Float64Array {
-    const out = new Float64Array(this.#n);
-    for (const [i, row] of this.#cone.rows.entries()) for (const [j, a] of row) out[j]! += a * z[i]!;
+    const { rows, columns, c } = this.#cone;
+    const out = new Float64Array(c.length);
+    for (const [i, row] of rows.entries()) {
+      const column = columns[i]!;
+      for (let t = 0; t < row.length; t++) out[row[t]![0]]! += column[t]! * z[i]!;
+    }
     return out;
+  }
+
+  #byX(a: Float64Array, b: Float64Array): number {
+    return dot(a, b, this.#cone.copies);
+  }
+
+  #byRow(a: Float64Array, b: Float64Array): number {
+    return dot(a, b, this.#cone.rowCopies);
   }
 }
 
@@ -203,10 +254,8 @@ function insideCone(r: Float64Array): Float64Array {
   return r.map((value) => value + shift);
 }
 
-function dot(a: Float64Array, b: Float64Array): number {
+function dot(a: Float64Array, b: Float64Array, copies: Float64Array): number {
   let sum = 0;
-  for (let i = 0; i < a.length; i++) sum += a[i]! * b[i]!;
+  for (let i = 0; i < a.length; i++) sum += a[i]! * b[i]! * copies[i]!;
   return sum;
 }
-
-const norm = (a: Float64Array): number => Math.sqrt(dot(a, a));

@@ -48,6 +48,53 @@ function sharing(jobs: number, seed: number): LinearProgram {
   return program;
 }
 
+/** Classes of jobs that are alike, written once each, or every job by itself. */
+function classes(sizes: readonly number[], seed: number, whole: boolean): LinearProgram {
+  const random = stream(8, seed);
+  const program = new LinearProgram("maximise");
+  const least = program.variable({ cost: 1, min: Number.NEGATIVE_INFINITY });
+  const rows: [number, number][][] = [[], []];
+  for (const size of sizes) {
+    const gpus = 1 + Math.floor(3 * random());
+    const rates = [1 + random(), 0.1 + random()];
+    const bonus = random() / 10;
+    const copies = whole ? 1 : size;
+    for (let i = 0; i < (whole ? size : 1); i++) {
+      const pair = rows.map(() => program.variable({ cost: bonus, copies }));
+      for (const [k, row] of rows.entries()) row.push([pair[k]!, gpus]);
+      program.atMost(
+        1,
+        pair.map((j) => [j, 1]),
+        copies,
+      );
+      program.atLeast(0, [...pair.map((j, k) => [j, gpus * rates[k]!] as const), [least, -1]], copies);
+    }
+  }
+  const total = sizes.reduce((a, b) => a + b, 0);
+  for (const row of rows) program.atMost(0.3 + total / 3, row);
+  return program;
+}
+
+test("a program with copies has the optimum, and on the central path the values, of the one that is written out", () => {
+  for (let seed = 0; seed < 12; seed++) {
+    const random = stream(9, seed);
+    const sizes = Array.from({ length: 2 + (seed % 4) }, () => 1 + Math.floor(8 * random()));
+    const [few, all] = [classes(sizes, seed, false), classes(sizes, seed, true)];
+    const [best, same] = [solve(few)!.objective, solve(all)!.objective];
+    assert.ok(Math.abs(best - same) < 1e-7 * Math.abs(same), `seed ${seed}: ${best}, ${same}`);
+    const [short, long] = [centre(few)!, centre(all)!];
+    let at = 1;
+    for (const [c, size] of sizes.entries()) {
+      for (let i = 0; i < size; i++, at += 2) {
+        for (const k of [0, 1]) {
+          const [mine, its] = [short[1 + 2 * c + k]!, long[at + k]!];
+          assert.ok(Math.abs(mine - its) < 1e-6, `seed ${seed}, class ${c} on ${k}: ${mine}, ${its}`);
+        }
+      }
+    }
+  }
+});
+
 test("a linear program and the same in whole numbers", () => {
   const fractions = solve(workshop(false));
   assert.ok(Math.abs(fractions!.objective - 21) < 1e-9);

@@ -93,18 +93,18 @@ function data({ infinity, constants }: Highs, program: LinearProgram): ModelData
   const next = starts.slice();
   const indices = new Int32Array(starts[numCols]!);
   const values = new Float64Array(starts[numCols]!);
-  for (const [i, { terms }] of rows.entries()) {
-    for (const [variable, coefficient] of terms) {
+  for (const [i, row] of rows.entries()) {
+    for (const [variable, coefficient] of row.terms) {
       const at = next[variable]!++;
       indices[at] = i;
-      values[at] = coefficient;
+      values[at] = coefficient * program.inRow(variable, row);
     }
   }
   return {
     numCols,
     numRows: rows.length,
     sense: program.sense === "maximise" ? objectiveSense.maximize : objectiveSense.minimize,
-    colCost: program.costs,
+    colCost: program.costs.map((cost, j) => cost * program.copies[j]!),
     colLower: program.mins.map(bound),
     colUpper: program.maxs.map(bound),
     rowLower: rows.map(({ min }) => bound(min)),
