@@ -206,7 +206,8 @@ class Path {
   /** How much of the step stays inside the cone, at most 0.999. */
   #reach(step: Step): number {
     let worst = Math.min(step.tau / this.#tau, step.kappa / this.#kappa);
-    for (let i = 0; i < this.#s.length; i++) worst = Math.min(worst, step.s[i]! / this.#s[i]!, step.z[i]! / this.#z[i]!);
+    for (let i = 0; i < this.#s.length; i++)
+      worst = Math.min(worst, step.s[i]! / this.#s[i]!, step.z[i]! / this.#z[i]!);
     return Math.max(1e-6, Math.min(0.999, worst < 0 ? -1 / worst : 1));
   }
 

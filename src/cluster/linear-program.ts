@@ -46,7 +46,13 @@ export class LinearProgram {
     return this.costs.length;
   }
 
-  variable({ cost = 0, min = 0, max = Number.POSITIVE_INFINITY, integer = false, copies = 1 }: VariableSpec = {}): Variable {
+  variable({
+    cost = 0,
+    min = 0,
+    max = Number.POSITIVE_INFINITY,
+    integer = false,
+    copies = 1,
+  }: VariableSpec = {}): Variable {
     assert(Number.isFinite(cost) && min <= max, () => `a variable of cost ${cost} between ${min} and ${max}`);
     const index = this.costs.length;
     this.costs.push(cost);

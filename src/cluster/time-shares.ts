@@ -11,6 +11,7 @@ import type { ClusterView, Decision, Start } from "./decision.ts";
 import { nothing } from "./decision.ts";
 import type { JobId, JobView } from "./job.ts";
 import { Rounds } from "./rounds.ts";
+import { ShareLines, type Standing } from "./share-lines.ts";
 
 /** A job that wants a share, as it is when the allocation is computed. */
 export interface Claimant {
@@ -22,6 +23,8 @@ export interface Claimant {
   readonly remaining: number | undefined;
   /** Seconds since its submission. */
   readonly age: Seconds;
+  /** Jobs alike that it stands for, of which each is to have an equal share; 1 where it is absent. */
+  readonly copies?: number;
 }
 
 export interface ShareRequest {
@@ -48,10 +51,11 @@ export interface TimeShareOptions {
   readonly allocate: (request: ShareRequest) => readonly Share[];
 }
 
-interface Unit {
+interface Unit extends Standing {
+  /** Its members, joined. */
+  readonly key: string;
   readonly members: readonly JobId[];
-  readonly gpus: number;
-  readonly rates: readonly number[];
+  rates: readonly number[];
   /** Since the last allocation, by type; half a round more than it was. */
   readonly received: number[];
   /** What it should have received and did not, by type, over all allocations. */
@@ -63,7 +67,6 @@ interface Unit {
 interface Choice {
   readonly unit: Unit;
   readonly type: number;
-  readonly priority: number;
 }
 
 export class TimeShares {
@@ -74,11 +77,15 @@ export class TimeShares {
   #workers: number[] = [];
   /** By the ids of the members; single jobs in the order of their arrival. */
   #units = new Map<string, Unit>();
+  #made = 0;
+  /** As of the last allocation, by type. */
+  #lines: ShareLines<Unit>[] = [];
   readonly #pairsOf = new Map<JobId, Set<string>>();
   /** Seconds of progress of each job when it was last looked at. */
   readonly #computed = new Map<JobId, Seconds>();
-  /** What the last decision ran. */
+  /** What the last decision ran, by unit; and the unit of each job that ran. */
   #running = new Map<string, Choice>();
+  #unitOf = new Map<JobId, string>();
   /** Seconds that units received on each type since the last allocation, half rounds included. */
   #workerTime: number[] = [];
   #lastReset: Seconds = 0;
@@ -89,12 +96,13 @@ export class TimeShares {
     this.#rounds = new Rounds(options.roundSeconds);
   }
 
+  /** O(what happened) between rounds; O(units that ran or run) for a round; O(units) where shares are allocated anew. */
   decide(view: ClusterView): Decision {
     this.#half = this.#rounds.length(view) / 2;
     const begins = this.#rounds.begins(view);
     this.#lookAtNodes(view);
-    this.#account(view, begins);
-    for (const { spec } of view.ended) this.#forget(spec.id);
+    if (begins) for (const choice of this.#running.values()) this.#account(choice, view, true);
+    for (const { spec } of view.ended) this.#forget(spec.id, view, begins);
     for (const job of view.arrived) this.#meet(job, view);
     if (!begins) return this.#rounds.until(view, nothing);
     const since = view.now - this.#lastReset;
@@ -116,41 +124,58 @@ export class TimeShares {
     this.#stale = true;
   }
 
-  /** Counts what units received in the round that has ended. */
-  #account(view: ClusterView, ended: boolean): void {
-    for (const { unit, type } of this.#running.values()) {
-      let most = 0;
-      for (const id of unit.members) {
-        const job = view.job(id);
-        const computed = progress(job);
-        most = Math.max(most, job.outlook?.lease ?? computed - (this.#computed.get(id) ?? 0));
-        this.#computed.set(id, computed);
-      }
-      // Who was given a round and got nowhere in it is not what it was thought to be.
-      if (most === 0 && ended) this.#stale = true;
-      unit.received[type]! += most;
-      this.#workerTime[type]! += most;
+  /** Counts what a unit received since it was last looked at: in the round that has ended, or until its end. */
+  #account({ unit, type }: Choice, view: ClusterView, ended: boolean): void {
+    let most = 0;
+    for (const id of unit.members) {
+      const job = view.job(id);
+      const { outlook } = job;
+      const computed = outlook?.computed ?? job.ran;
+      most = Math.max(most, outlook?.lease ?? computed - (this.#computed.get(id) ?? 0));
+      this.#computed.set(id, computed);
     }
+    // Who was given a round and got nowhere in it is not what it was thought to be.
+    if (most === 0 && ended) this.#stale = true;
+    if (most === 0) return;
+    unit.received[type]! += most;
+    this.#workerTime[type]! += most;
+    this.#lines[type]?.moved(unit);
   }
 
-  #forget(id: JobId): void {
+  #forget(id: JobId, view: ClusterView, accounted: boolean): void {
     this.#stale = true;
+    const key = this.#unitOf.get(id);
+    const choice = key === undefined ? undefined : this.#running.get(key);
+    if (choice !== undefined && !accounted) this.#account(choice, view, false);
+    if (key !== undefined) this.#running.delete(key);
+    this.#unitOf.delete(id);
     this.#computed.delete(id);
-    this.#units.delete(id);
-    for (const [key, unit] of this.#running) if (unit.unit.members.includes(id)) this.#running.delete(key);
-    for (const key of this.#pairsOf.get(id) ?? []) this.#units.delete(key);
+    this.#drop(id);
+    for (const pair of this.#pairsOf.get(id) ?? []) this.#drop(pair);
     this.#pairsOf.delete(id);
+  }
+
+  #drop(key: string): void {
+    const unit = this.#units.get(key);
+    if (unit === undefined) return;
+    unit.gone = true;
+    this.#units.delete(key);
   }
 
   #meet(job: JobView, view: ClusterView): void {
     this.#stale = true;
     this.#computed.set(job.spec.id, progress(job));
-    this.#units.set(job.spec.id, this.#unit([job.spec.id], job.gpus, ratesOf(job, view)));
+    this.#unit([job.spec.id], job.gpus, ratesOf(job, view));
   }
 
   #unit(members: readonly JobId[], gpus: number, rates: readonly number[]): Unit {
-    const received = this.#types.map(() => this.#half);
-    return { members, gpus, rates, received, deficits: this.#types.map(() => 0), shares: undefined };
+    const zeros = this.#types.map(() => 0);
+    const unit: Unit = {
+      ...{ key: members.join(" "), members, gpus, rates, order: this.#made++ },
+      ...{ received: zeros.map(() => this.#half), deficits: zeros, shares: undefined, gone: false },
+    };
+    this.#units.set(unit.key, unit);
+    return unit;
   }
 
   #allocate(view: ClusterView, since: Seconds): void {
@@ -171,68 +196,63 @@ export class TimeShares {
     const request: ShareRequest = { now: view.now, types: this.#types, workers: this.#workers, jobs };
     for (const unit of this.#units.values()) unit.shares = undefined;
     for (const share of allocate(request)) this.#grant(request, share);
+    this.#line();
     this.#lastReset = view.now;
     this.#stale = false;
   }
 
   #grant({ jobs }: ShareRequest, { members, shares }: Share): void {
     const ids = members.map((i) => jobs[i]!.view.spec.id);
-    const key = ids.join(" ");
-    const known = this.#units.get(key);
     const { gpus, rates } = jobs[members[0]!]!;
-    const unit = known ?? this.#unit(ids, gpus, rates);
+    const unit = this.#units.get(ids.join(" ")) ?? this.#unit(ids, gpus, rates);
     // What a job has become since it arrived (a larger batch) is what counts from now on.
-    const fresh = members.length === 1 && known !== undefined ? { ...known, rates } : unit;
-    fresh.shares = shares.map((share) => Math.min(1, Math.max(0, share)));
-    this.#units.set(key, fresh);
+    if (members.length === 1) unit.rates = rates;
+    unit.shares = shares.map((share) => Math.min(1, Math.max(0, share)));
     if (members.length === 1) return;
     for (const id of ids) {
       const pairs = this.#pairsOf.get(id) ?? new Set();
-      this.#pairsOf.set(id, pairs.add(key));
+      this.#pairsOf.set(id, pairs.add(unit.key));
     }
   }
 
+  #line(): void {
+    this.#lines = this.#types.map((_, k) => new ShareLines<Unit>(k));
+    for (const unit of this.#units.values()) {
+      for (const [k, lines] of this.#lines.entries()) {
+        const share = unit.shares?.[k];
+        if (share !== undefined && unit.rates[k]! > 0) lines.add(unit, share);
+      }
+    }
+    for (const lines of this.#lines) lines.sort();
+  }
+
   /** Type by type, the units that are furthest behind and fit. */
-  #choose(): ReadonlyMap<string, Choice> {
+  #choose(): Map<string, Choice> {
     const chosen = new Map<string, Choice>();
     const busy = new Set<JobId>();
-    for (let type = 0; type < this.#types.length; type++) {
+    for (const [type, lines] of this.#lines.entries()) {
       let free = this.#workers[type]!;
-      for (const choice of this.#ranked(type)) {
-        const { members, gpus } = choice.unit;
-        if (free === 0) break;
-        if (gpus > free || members.some((id) => busy.has(id))) continue;
+      lines.walk(this.#workerTime[type]!, (unit) => {
+        const { members, gpus, key } = unit;
+        if (free === 0 || gpus > free) return false;
+        if (members.some((id) => busy.has(id))) return true;
         free -= gpus;
         for (const id of members) busy.add(id);
-        chosen.set(members.join(" "), choice);
-      }
+        chosen.set(key, { unit, type });
+        return true;
+      });
     }
     return chosen;
   }
 
-  #ranked(type: number): Choice[] {
-    const ranked: Choice[] = [];
-    for (const unit of this.#units.values()) {
-      const share = unit.shares?.[type];
-      if (share === undefined || !(unit.rates[type]! > 0)) continue;
-      const behind = unit.received[type]! / this.#workerTime[type]!;
-      ranked.push({ unit, type, priority: behind > 0 ? share / behind : share * 1e9 });
-    }
-    // Array.sort keeps the order of arrival where nothing else decides.
-    return ranked.sort(
-      (a, b) =>
-        b.priority - a.priority ||
-        b.unit.deficits[type]! - a.unit.deficits[type]! ||
-        b.unit.shares![type]! - a.unit.shares![type]!,
-    );
-  }
-
   /** Those that ran on this type go on where they are; the largest of the others are placed first. */
-  #run(view: ClusterView, chosen: ReadonlyMap<string, Choice>): Decision {
+  #run(view: ClusterView, chosen: Map<string, Choice>): Decision {
     const keep = new Set<JobId>();
     const start: Start[] = [];
     const bySize = [...chosen].sort(([, a], [, b]) => b.unit.gpus - a.unit.gpus);
+    const unitOf = new Map<JobId, string>();
     for (const [key, { unit, type }] of bySize) {
+      for (const id of unit.members) unitOf.set(id, key);
       const before = this.#running.get(key);
       const stays = unit.members.every((id) => view.job(id).places.length > 0);
       if (before?.type === type && stays) {
@@ -243,7 +263,8 @@ export class TimeShares {
       start.push({ job: first!, type: this.#types[type]! });
       if (second !== undefined) start.push({ job: second, type: this.#types[type]!, beside: first! });
     }
-    this.#running = new Map(chosen);
+    this.#running = chosen;
+    this.#unitOf = unitOf;
     const stop = [...view.running].map(({ spec }) => spec.id).filter((id) => !keep.has(id));
     return { stop, start };
   }

@@ -4,22 +4,24 @@ import { UserError } from "../../core/errors.ts";
 import { scheduling } from "../scheduling.ts";
 import { loadSolver } from "../solver.ts";
 import { type Claimant, type Share, type ShareRequest, TimeShares } from "../time-shares.ts";
+import { type Alike, byDeadline, byTenantAndWeight, byWeight, byWork, inClasses } from "./gavel/classes.ts";
 import { finishTimeFairness } from "./gavel/finish-time.ts";
 import { cost, firstComeFirstServed, makespan, maxMinFairness, totalThroughput } from "./gavel/objectives.ts";
 import { alone, together } from "./gavel/pairs.ts";
 import type { Objective } from "./gavel/program.ts";
 import { byJob, byTenant, byTenantInOrder, waterFilling } from "./gavel/water-filling.ts";
 
-const objectives: readonly (readonly [name: string, create: () => Objective])[] = [
-  ["max-min fairness (LAS)", () => maxMinFairness],
+/** Without `alike`, an objective tells all jobs apart. */
+const objectives: readonly (readonly [name: string, create: () => Objective, alike?: Alike])[] = [
+  ["max-min fairness (LAS)", () => maxMinFairness, byWeight],
   ["finish-time fairness", finishTimeFairness],
-  ["makespan", () => makespan],
-  ["total throughput", () => totalThroughput],
-  ["throughput by dollar", () => cost(false)],
-  ["throughput by dollar, with deadlines", () => cost(true)],
+  ["makespan", () => makespan, byWork],
+  ["total throughput", () => totalThroughput, () => ""],
+  ["throughput by dollar", () => cost(false), () => ""],
+  ["throughput by dollar, with deadlines", () => cost(true), byDeadline],
   ["FIFO", () => firstComeFirstServed],
-  ["water filling", () => waterFilling(byJob)],
-  ["tenants, fairness among their jobs", () => waterFilling(byTenant)],
+  ["water filling", () => waterFilling(byJob), byWeight],
+  ["tenants, fairness among their jobs", () => waterFilling(byTenant), byTenantAndWeight],
   ["tenants, FIFO among their jobs", () => waterFilling(byTenantInOrder)],
 ];
 
@@ -33,7 +35,7 @@ export default scheduling({
   rows: ["gavel"],
   idea: "Solve a linear program for the part of its time that each job (or pair of jobs on shared GPUs) is to spend on each type of GPU, with throughputs as measured there; each round, run those whose share divided by the time received is largest, and place the largest gangs first.",
   differs: [
-    "Where an optimum is not unique, the centre of the optimal face is taken, on the path that the published runs took (ECOS); programs of more than 400 variables are solved to a corner instead, where equal jobs may get unequal shares.",
+    "Where an optimum is not unique, the centre of the optimal face is taken, on the path that the published runs took (ECOS); of programs of more than 400 variables, that of classes of jobs that it cannot tell apart. With more than 400 still, or pairs, a corner is taken instead, where jobs that are nearly equal may get unequal shares.",
     "Finish-time fairness is a search over the ratio with linear programs, where the published code has one cone program.",
     "Bottlenecks of water filling are found by a linear program in place of one with integers.",
     "Throughputs come from the launcher (a table or the job's own reports); the estimator that completes a matrix of few measurements is not here.",
@@ -69,8 +71,9 @@ export default scheduling({
         `There are: ${objectives.map(([name], i) => `${i} ${name}`).join("; ")}.`,
       );
     }
-    const optimise = chosen[1]();
+    const [, make, alike] = chosen;
     const combine = pairs > 0 ? together : alone;
+    const optimise = alike === undefined || pairs > 0 ? make() : inClasses(make(), alike);
     const allocate = (request: ShareRequest): readonly Share[] => {
       const seen =
         agnostic > 0 ? { ...request, jobs: request.jobs.map((job) => withoutTypes(job, objective)) } : request;

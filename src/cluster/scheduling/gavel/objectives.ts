@@ -2,6 +2,7 @@
 import type { Claimant, Share, ShareRequest } from "../../time-shares.ts";
 import {
   type Combination,
+  copiesOf,
   evenThroughput,
   type Objective,
   type ShareProgram,
@@ -18,7 +19,8 @@ export const maxMinFairness: Objective = (request, combinations) => {
     const job = request.jobs[i]!;
     const even = evenThroughput(job, request.workers);
     if (!(even > 0)) continue;
-    of.program.atLeast(0, [...scaled(terms, job.gpus / (job.view.spec.weight * even)), [least, -1]]);
+    const relative = scaled(terms, job.gpus / (job.view.spec.weight * even));
+    of.program.atLeast(0, [...relative, [least, -1]], copiesOf(job));
   }
   return solved(of);
 };
@@ -44,10 +46,10 @@ export const cost =
     }
     if (!deadlines) return solved(of);
     for (const [i, terms] of of.throughput.entries()) {
-      const { view, remaining } = request.jobs[i]!;
-      const { deadline } = view.spec;
+      const job = request.jobs[i]!;
+      const { deadline } = job.view.spec;
       if (deadline !== undefined && deadline > request.now)
-        of.program.atLeast((remaining ?? 0) / (deadline - request.now), terms);
+        of.program.atLeast((job.remaining ?? 0) / (deadline - request.now), terms, copiesOf(job));
     }
     return solved(of) ?? cost(false)(request, combinations);
   };
@@ -79,7 +81,7 @@ export function within(
   const of = shareProgram("minimise", request, combinations);
   for (const [i, terms] of of.throughput.entries()) {
     const job = request.jobs[i]!;
-    if (job.rates.some((rate) => rate > 0)) of.program.atLeast(least(job, i), terms);
+    if (job.rates.some((rate) => rate > 0)) of.program.atLeast(least(job, i), terms, copiesOf(job));
   }
   return of;
 }

@@ -1,10 +1,11 @@
 /** Shares as variables of a linear program: what every objective of Gavel shares (OSDI 2020, §3 and §4). */
+import { assert } from "../../../core/errors.ts";
 import { centre } from "../../central-path.ts";
 import { LinearProgram, type Term, type Variable } from "../../linear-program.ts";
 import { solve } from "../../solver.ts";
 import type { Claimant, Share, ShareRequest } from "../../time-shares.ts";
 
-/** One job, or two beside each other, with the speed of each on each type. */
+/** One job (or a class of jobs alike), or two beside each other, with the speed of each on each type. */
 export interface Combination {
   readonly members: readonly number[];
   readonly gpus: number;
@@ -26,10 +27,13 @@ export interface ShareProgram {
 export type Objective = (request: ShareRequest, combinations: readonly Combination[]) => readonly Share[] | undefined;
 
 /** Programs up to this size are solved to the centre of their optima; larger ones to a corner, which is much faster. */
-const centralMost = 400;
+export const centralMost = 400;
+
+export const copiesOf = ({ copies = 1 }: Claimant): number => copies;
 
 /**
- * Every share between 0 and 1; a job has all its time at most, and a type all its GPUs.
+ * Every share between 0 and 1; a job has all its time at most, and a type all its GPUs. Classes are not combined in pairs: who is
+ * beside whom would be lost.
  */
 export function shareProgram(
   sense: "maximise" | "minimise",
@@ -37,7 +41,11 @@ export function shareProgram(
   combinations: readonly Combination[],
 ): ShareProgram {
   const program = new LinearProgram(sense);
-  const shares = combinations.map(({ rates }) => rates[0]!.map(() => program.variable()));
+  const shares = combinations.map(({ rates, members }) => {
+    const copies = copiesOf(request.jobs[members[0]!]!);
+    assert(copies === 1 || members.length === 1, () => "a class of jobs as a pair");
+    return rates[0]!.map(() => program.variable({ copies }));
+  });
   for (const [k, workers] of request.workers.entries()) {
     program.atMost(
       workers,
@@ -54,7 +62,7 @@ export function shareProgram(
       }
     }
   }
-  for (const terms of time) program.atMost(1, terms);
+  for (const [i, terms] of time.entries()) program.atMost(1, terms, copiesOf(request.jobs[i]!));
   return { program, request, combinations, shares, throughput };
 }
 

@@ -7,6 +7,7 @@ import { solve } from "../../solver.ts";
 import type { Claimant, Share, ShareRequest } from "../../time-shares.ts";
 import {
   type Combination,
+  copiesOf,
   evenThroughput,
   type Objective,
   type ShareProgram,
@@ -23,9 +24,9 @@ export const byJob: Weigh = (jobs, full) => jobs.map(({ view }, i) => (full.has(
 /** Each tenant has one share, divided among its jobs by their weights; what full jobs leave over goes to the others of the tenant. */
 export const byTenant: Weigh = (jobs, full) => {
   const sums = new Map<string, number>();
-  for (const [i, { view }] of jobs.entries()) {
+  for (const [i, { view, copies = 1 }] of jobs.entries()) {
     const { tenant, weight } = view.spec;
-    if (!full.has(i)) sums.set(tenant, (sums.get(tenant) ?? 0) + weight);
+    if (!full.has(i)) sums.set(tenant, (sums.get(tenant) ?? 0) + copies * weight);
   }
   return jobs.map(({ view: { spec } }, i) => (full.has(i) ? 0 : spec.weight / sums.get(spec.tenant)!));
 };
@@ -82,7 +83,7 @@ function raised(
     if (terms.length === 0) continue;
     const lift = weights[i]! / request.jobs[i]!.gpus;
     // What has been promised is kept, but for the last digits of the solver.
-    of.program.atLeast(level * (1 - 1e-9), lift > 0 ? [...terms, [rise, -lift]] : terms);
+    of.program.atLeast(level * (1 - 1e-9), lift > 0 ? [...terms, [rise, -lift]] : terms, copiesOf(request.jobs[i]!));
   }
   const best = solve(of.program)?.values[rise];
   if (best === undefined) return [undefined, 0];
@@ -90,7 +91,7 @@ function raised(
   for (const [i, level] of levels.entries()) {
     const least = level + (best * weights[i]!) / request.jobs[i]!.gpus;
     const terms = relative(held, i);
-    if (terms.length > 0) held.program.atLeast(least * (1 - 1e-6) - 1e-9, terms);
+    if (terms.length > 0) held.program.atLeast(least * (1 - 1e-6) - 1e-9, terms, copiesOf(request.jobs[i]!));
   }
   return [solved(held), best];
 }
@@ -105,8 +106,9 @@ function bottlenecks(
   const of = shareProgram("maximise", request, combinations);
   const rises = levels.map((level, i) => {
     const can = weights[i]! > 0;
-    const rise = of.program.variable({ cost: can ? 1 : 0, max: can ? step : 0 });
-    of.program.atLeast(level * (1 - 1e-7), [...relative(of, i), [rise, -1]]);
+    const copies = copiesOf(request.jobs[i]!);
+    const rise = of.program.variable({ cost: can ? 1 : 0, max: can ? step : 0, copies });
+    of.program.atLeast(level * (1 - 1e-7), [...relative(of, i), [rise, -1]], copies);
     return rise;
   });
   const values = solve(of.program)?.values;
