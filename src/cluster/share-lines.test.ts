@@ -31,7 +31,15 @@ test("round after round, the units that sorting all of them would choose, in tha
     const pick = <T>(from: readonly T[]): T => from[Math.floor(random() * from.length)]!;
     const units = Array.from({ length: 60 }, (_, order): Unit => {
       const deficits = [pick([-100, 0, 0, 250])];
-      return { gpus: pick([1, 1, 2, 4]), order, received: [180], deficits, gone: false, share: pick([0, 0.2, 0.5, 1]) };
+      return {
+        gpus: pick([1, 1, 2, 4]),
+        order,
+        received: [180],
+        deficits,
+        gone: false,
+        stands: [],
+        share: pick([0, 0.2, 0.5, 1]),
+      };
     });
     const lines = new ShareLines<Unit>(0);
     for (const unit of units) lines.add(unit, unit.share);
@@ -67,7 +75,7 @@ test("a round looks at those who can run, not at the thousands behind them", () 
   const lines = new ShareLines<Standing>(0);
   let looked = 0;
   for (let order = 0; order < 10_000; order++) {
-    lines.add({ gpus: order % 2 === 0 ? 1 : 2, order, received: [180], deficits: [0], gone: false }, 0.5);
+    lines.add({ gpus: order % 2 === 0 ? 1 : 2, order, received: [180], deficits: [0], gone: false, stands: [] }, 0.5);
   }
   lines.sort();
   let free = 9;

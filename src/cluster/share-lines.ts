@@ -17,6 +17,14 @@ export interface Standing {
   readonly deficits: readonly number[];
   /** Has ended, or is no longer what stands here. */
   gone: boolean;
+  /** Where it stands, by type: kept by the lines. */
+  readonly stands: (Stand | undefined)[];
+}
+
+export interface Stand {
+  readonly line: object;
+  /** Since the last allocation. */
+  ran: boolean;
 }
 
 interface Line<U extends Standing> {
@@ -41,8 +49,6 @@ interface Cursor<U extends Standing> {
 export class ShareLines<U extends Standing> {
   readonly #type: number;
   readonly #lines = new Map<number, Map<number, Line<U>>>();
-  readonly #lineOf = new Map<U, Line<U>>();
-  readonly #ran = new Set<U>();
 
   constructor(type: number) {
     this.#type = type;
@@ -58,7 +64,7 @@ export class ShareLines<U extends Standing> {
       bySize.set(share, line);
     }
     line.fresh.push(unit);
-    this.#lineOf.set(unit, line);
+    unit.stands[this.#type] = { line, ran: false };
   }
 
   sort(): void {
@@ -67,11 +73,12 @@ export class ShareLines<U extends Standing> {
 
   /** It has received time on this type. */
   moved(unit: U): void {
-    const line = this.#lineOf.get(unit);
-    if (line === undefined) return;
+    const stand = unit.stands[this.#type];
+    if (stand === undefined) return;
+    const line = stand.line as Line<U>;
     line.sorted = false;
-    if (this.#ran.has(unit)) return;
-    this.#ran.add(unit);
+    if (stand.ran) return;
+    stand.ran = true;
     line.ran.push(unit);
   }
 
@@ -111,7 +118,7 @@ export class ShareLines<U extends Standing> {
   }
 
   #passed(unit: U): boolean {
-    return unit.gone || this.#ran.has(unit);
+    return unit.gone || unit.stands[this.#type]!.ran;
   }
 
   /** The unit after those that `from` has seen. */

@@ -51,10 +51,22 @@ export interface TimeShareOptions {
   readonly allocate: (request: ShareRequest) => readonly Share[];
 }
 
+interface Member {
+  readonly id: JobId;
+  /** Seconds of progress when it was last looked at. */
+  computed: Seconds;
+  /** Units of two that it is in, by their keys. */
+  pairs: Set<string> | undefined;
+  /** What it runs in, by the last decision. */
+  runsIn: Unit | undefined;
+  /** The last decision that gave it GPUs. */
+  chosen: number;
+}
+
 interface Unit extends Standing {
-  /** Its members, joined. */
+  /** The ids of its members, joined. */
   readonly key: string;
-  readonly members: readonly JobId[];
+  readonly members: readonly Member[];
   rates: readonly number[];
   /** Since the last allocation, by type; half a round more than it was. */
   readonly received: number[];
@@ -62,11 +74,8 @@ interface Unit extends Standing {
   readonly deficits: number[];
   /** Absent until an allocation has seen it. */
   shares: readonly number[] | undefined;
-}
-
-interface Choice {
-  readonly unit: Unit;
-  readonly type: number;
+  /** Where it runs, by the last decision. */
+  type: number | undefined;
 }
 
 export class TimeShares {
@@ -76,16 +85,14 @@ export class TimeShares {
   #types: readonly string[] = [];
   #workers: number[] = [];
   /** By the ids of the members; single jobs in the order of their arrival. */
-  #units = new Map<string, Unit>();
+  readonly #units = new Map<string, Unit>();
+  readonly #members = new Map<JobId, Member>();
   #made = 0;
   /** As of the last allocation, by type. */
   #lines: ShareLines<Unit>[] = [];
-  readonly #pairsOf = new Map<JobId, Set<string>>();
-  /** Seconds of progress of each job when it was last looked at. */
-  readonly #computed = new Map<JobId, Seconds>();
-  /** What the last decision ran, by unit; and the unit of each job that ran. */
-  #running = new Map<string, Choice>();
-  #unitOf = new Map<JobId, string>();
+  /** What the last decision ran; those that have ended since are gone. */
+  #running: Unit[] = [];
+  #decisions = 0;
   /** Seconds that units received on each type since the last allocation, half rounds included. */
   #workerTime: number[] = [];
   #lastReset: Seconds = 0;
@@ -101,7 +108,7 @@ export class TimeShares {
     this.#half = this.#rounds.length(view) / 2;
     const begins = this.#rounds.begins(view);
     this.#lookAtNodes(view);
-    if (begins) for (const choice of this.#running.values()) this.#account(choice, view, true);
+    if (begins) for (const unit of this.#running) if (!unit.gone) this.#account(unit, view, true);
     for (const { spec } of view.ended) this.#forget(spec.id, view, begins);
     for (const job of view.arrived) this.#meet(job, view);
     if (!begins) return this.#rounds.until(view, nothing);
@@ -111,7 +118,7 @@ export class TimeShares {
     const decision = this.#rounds.until(view, this.#run(view, this.#choose()));
     // A new job waits for the next allocation; where nobody runs, nothing else may happen before that.
     const allocation = this.#lastReset + this.#options.resetSeconds;
-    const idle = this.#stale && this.#running.size === 0 && view.waitingCount > 0 && allocation > view.now;
+    const idle = this.#stale && this.#running.length === 0 && view.waitingCount > 0 && allocation > view.now;
     return idle ? { ...decision, wake: allocation } : decision;
   }
 
@@ -125,14 +132,15 @@ export class TimeShares {
   }
 
   /** Counts what a unit received since it was last looked at: in the round that has ended, or until its end. */
-  #account({ unit, type }: Choice, view: ClusterView, ended: boolean): void {
+  #account(unit: Unit, view: ClusterView, ended: boolean): void {
+    const type = unit.type!;
     let most = 0;
-    for (const id of unit.members) {
-      const job = view.job(id);
+    for (const member of unit.members) {
+      const job = view.job(member.id);
       const { outlook } = job;
       const computed = outlook?.computed ?? job.ran;
-      most = Math.max(most, outlook?.lease ?? computed - (this.#computed.get(id) ?? 0));
-      this.#computed.set(id, computed);
+      most = Math.max(most, outlook?.lease ?? computed - member.computed);
+      member.computed = computed;
     }
     // Who was given a round and got nowhere in it is not what it was thought to be.
     if (most === 0 && ended) this.#stale = true;
@@ -144,15 +152,13 @@ export class TimeShares {
 
   #forget(id: JobId, view: ClusterView, accounted: boolean): void {
     this.#stale = true;
-    const key = this.#unitOf.get(id);
-    const choice = key === undefined ? undefined : this.#running.get(key);
-    if (choice !== undefined && !accounted) this.#account(choice, view, false);
-    if (key !== undefined) this.#running.delete(key);
-    this.#unitOf.delete(id);
-    this.#computed.delete(id);
+    const member = this.#members.get(id);
+    if (member === undefined) return;
+    const { runsIn } = member;
+    if (runsIn !== undefined && !runsIn.gone && !accounted) this.#account(runsIn, view, false);
+    this.#members.delete(id);
     this.#drop(id);
-    for (const pair of this.#pairsOf.get(id) ?? []) this.#drop(pair);
-    this.#pairsOf.delete(id);
+    for (const pair of member.pairs ?? []) this.#drop(pair);
   }
 
   #drop(key: string): void {
@@ -164,15 +170,17 @@ export class TimeShares {
 
   #meet(job: JobView, view: ClusterView): void {
     this.#stale = true;
-    this.#computed.set(job.spec.id, progress(job));
-    this.#unit([job.spec.id], job.gpus, ratesOf(job, view));
+    const computed = job.outlook?.computed ?? job.ran;
+    const member = { id: job.spec.id, computed, pairs: undefined, runsIn: undefined, chosen: 0 };
+    this.#members.set(member.id, member);
+    this.#unit([member], job.gpus, ratesOf(job, view));
   }
 
-  #unit(members: readonly JobId[], gpus: number, rates: readonly number[]): Unit {
+  #unit(members: readonly Member[], gpus: number, rates: readonly number[]): Unit {
     const zeros = this.#types.map(() => 0);
     const unit: Unit = {
-      ...{ key: members.join(" "), members, gpus, rates, order: this.#made++ },
-      ...{ received: zeros.map(() => this.#half), deficits: zeros, shares: undefined, gone: false },
+      ...{ key: keyOf(members), members, gpus, rates, order: this.#made++, stands: [], gone: false },
+      ...{ received: zeros.map(() => this.#half), deficits: zeros, shares: undefined, type: undefined },
     };
     this.#units.set(unit.key, unit);
     return unit;
@@ -191,7 +199,7 @@ export class TimeShares {
     }
     const jobs: Claimant[] = [];
     for (const unit of this.#units.values()) {
-      if (unit.members.length === 1) jobs.push(claimant(view.job(unit.members[0]!), view));
+      if (unit.members.length === 1) jobs.push(claimant(view.job(unit.key), view));
     }
     const request: ShareRequest = { now: view.now, types: this.#types, workers: this.#workers, jobs };
     for (const unit of this.#units.values()) unit.shares = undefined;
@@ -201,23 +209,20 @@ export class TimeShares {
     this.#stale = false;
   }
 
-  #grant({ jobs }: ShareRequest, { members, shares }: Share): void {
-    const ids = members.map((i) => jobs[i]!.view.spec.id);
-    const { gpus, rates } = jobs[members[0]!]!;
-    const unit = this.#units.get(ids.join(" ")) ?? this.#unit(ids, gpus, rates);
+  #grant({ jobs }: ShareRequest, { members: indexes, shares }: Share): void {
+    const members = indexes.map((i) => this.#members.get(jobs[i]!.view.spec.id)!);
+    const { gpus, rates } = jobs[indexes[0]!]!;
+    const unit = this.#units.get(keyOf(members)) ?? this.#unit(members, gpus, rates);
     // What a job has become since it arrived (a larger batch) is what counts from now on.
     if (members.length === 1) unit.rates = rates;
     unit.shares = shares.map((share) => Math.min(1, Math.max(0, share)));
-    if (members.length === 1) return;
-    for (const id of ids) {
-      const pairs = this.#pairsOf.get(id) ?? new Set();
-      this.#pairsOf.set(id, pairs.add(unit.key));
-    }
+    if (members.length > 1) for (const member of members) (member.pairs ??= new Set()).add(unit.key);
   }
 
   #line(): void {
     this.#lines = this.#types.map((_, k) => new ShareLines<Unit>(k));
     for (const unit of this.#units.values()) {
+      unit.stands.length = 0;
       for (const [k, lines] of this.#lines.entries()) {
         const share = unit.shares?.[k];
         if (share !== undefined && unit.rates[k]! > 0) lines.add(unit, share);
@@ -226,19 +231,19 @@ export class TimeShares {
     for (const lines of this.#lines) lines.sort();
   }
 
-  /** Type by type, the units that are furthest behind and fit. */
-  #choose(): Map<string, Choice> {
-    const chosen = new Map<string, Choice>();
-    const busy = new Set<JobId>();
+  /** Type by type, the units that are furthest behind and fit, and the type of each. */
+  #choose(): (readonly [Unit, type: number])[] {
+    const decision = ++this.#decisions;
+    const chosen: [Unit, number][] = [];
     for (const [type, lines] of this.#lines.entries()) {
       let free = this.#workers[type]!;
       lines.walk(this.#workerTime[type]!, (unit) => {
-        const { members, gpus, key } = unit;
+        const { members, gpus } = unit;
         if (free === 0 || gpus > free) return false;
-        if (members.some((id) => busy.has(id))) return true;
+        if (members.some((member) => member.chosen === decision)) return true;
         free -= gpus;
-        for (const id of members) busy.add(id);
-        chosen.set(key, { unit, type });
+        for (const member of members) member.chosen = decision;
+        chosen.push([unit, type]);
         return true;
       });
     }
@@ -246,31 +251,39 @@ export class TimeShares {
   }
 
   /** Those that ran on this type go on where they are; the largest of the others are placed first. */
-  #run(view: ClusterView, chosen: Map<string, Choice>): Decision {
-    const keep = new Set<JobId>();
-    const start: Start[] = [];
-    const bySize = [...chosen].sort(([, a], [, b]) => b.unit.gpus - a.unit.gpus);
-    const unitOf = new Map<JobId, string>();
-    for (const [key, { unit, type }] of bySize) {
-      for (const id of unit.members) unitOf.set(id, key);
-      const before = this.#running.get(key);
-      const stays = unit.members.every((id) => view.job(id).places.length > 0);
-      if (before?.type === type && stays) {
-        for (const id of unit.members) keep.add(id);
-        continue;
-      }
-      const [first, second] = unit.members;
-      start.push({ job: first!, type: this.#types[type]! });
-      if (second !== undefined) start.push({ job: second, type: this.#types[type]!, beside: first! });
+  #run(view: ClusterView, chosen: readonly (readonly [Unit, type: number])[]): Decision {
+    const keep = new Set<Unit>();
+    const moved: [Unit, number][] = [];
+    for (const [unit, type] of chosen) {
+      const stays = unit.type === type && unit.members.every(({ id }) => view.job(id).places.length > 0);
+      if (stays) keep.add(unit);
+      else moved.push([unit, type]);
     }
-    this.#running = chosen;
-    this.#unitOf = unitOf;
-    const stop = [...view.running].map(({ spec }) => spec.id).filter((id) => !keep.has(id));
+    const stop: JobId[] = [];
+    for (const unit of this.#running) {
+      if (keep.has(unit)) continue;
+      unit.type = undefined;
+      for (const member of unit.members) {
+        member.runsIn = undefined;
+        // Who has ended has left; whose mate has ended is still there.
+        if (this.#members.has(member.id) && view.job(member.id).places.length > 0) stop.push(member.id);
+      }
+    }
+    const start: Start[] = [];
+    for (const [unit, type] of moved.sort(([a], [b]) => b.gpus - a.gpus)) {
+      unit.type = type;
+      for (const member of unit.members) member.runsIn = unit;
+      const [first, second] = unit.members;
+      start.push({ job: first!.id, type: this.#types[type]! });
+      if (second !== undefined) start.push({ job: second.id, type: this.#types[type]!, beside: first!.id });
+    }
+    this.#running = chosen.map(([unit]) => unit);
     return { stop, start };
   }
 }
 
-const progress = (job: JobView): Seconds => job.outlook?.computed ?? job.ran;
+const keyOf = (members: readonly Member[]): string =>
+  members.length === 1 ? members[0]!.id : members.map(({ id }) => id).join(" ");
 
 const ratesOf = (job: JobView, view: ClusterView): readonly number[] =>
   view.nodes.types.map((type) => {
