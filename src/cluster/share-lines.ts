@@ -40,9 +40,10 @@ interface Line<U extends Standing> {
 
 interface Cursor<U extends Standing> {
   readonly line: Line<U>;
+  /** Past those that were seen. */
   fresh: number;
   ran: number;
-  unit: U;
+  unit: U | undefined;
   priority: number;
 }
 
@@ -88,19 +89,16 @@ export class ShareLines<U extends Standing> {
     const heap = new Heap<Cursor<U>>(before);
     for (const line of this.#all()) {
       this.#tidy(line);
-      const cursor = this.#next({ line, fresh: line.head, ran: 0 }, workerTime);
-      if (cursor !== undefined) heap.push(cursor);
+      const cursor: Cursor<U> = { line, fresh: line.head, ran: 0, unit: undefined, priority: 0 };
+      if (this.#advance(cursor, workerTime)) heap.push(cursor);
     }
-    for (let at = heap.pop(); at !== undefined; at = heap.pop()) {
+    for (let cursor = heap.pop(); cursor !== undefined; cursor = heap.pop()) {
+      const best = heap.peek();
       // A line is left where nothing of its size fits, and else walked for as long as it is the first.
-      for (let cursor: Cursor<U> | undefined = at; cursor !== undefined; ) {
-        if (!take(cursor.unit)) break;
-        cursor = this.#next(cursor, workerTime);
-        const best = heap.peek();
-        if (cursor !== undefined && best !== undefined && before(best, cursor)) {
-          heap.push(cursor);
-          break;
-        }
+      while (take(cursor.unit!) && this.#advance(cursor, workerTime)) {
+        if (best === undefined || before(cursor, best)) continue;
+        heap.push(cursor);
+        break;
       }
     }
   }
@@ -121,19 +119,21 @@ export class ShareLines<U extends Standing> {
     return unit.gone || unit.stands[this.#type]!.ran;
   }
 
-  /** The unit after those that `from` has seen. */
-  #next(from: Pick<Cursor<U>, "line" | "fresh" | "ran">, workerTime: number): Cursor<U> | undefined {
-    const { line } = from;
-    let { fresh, ran } = from;
-    while (fresh < line.fresh.length && this.#passed(line.fresh[fresh]!)) fresh++;
-    while (ran < line.ran.length && line.ran[ran]!.gone) ran++;
-    const [a, b] = [line.fresh[fresh], line.ran[ran]];
-    if (a === undefined && b === undefined) return undefined;
+  /** To the next unit of the line; false where there is none. */
+  #advance(cursor: Cursor<U>, workerTime: number): boolean {
+    const { line } = cursor;
+    while (cursor.fresh < line.fresh.length && this.#passed(line.fresh[cursor.fresh]!)) cursor.fresh++;
+    while (cursor.ran < line.ran.length && line.ran[cursor.ran]!.gone) cursor.ran++;
+    const [a, b] = [line.fresh[cursor.fresh], line.ran[cursor.ran]];
     const first = b === undefined || (a !== undefined && this.#within(line, a, b) < 0);
-    const unit = (first ? a : b)!;
+    const unit = first ? a : b;
+    if (unit === undefined) return false;
+    if (first) cursor.fresh++;
+    else cursor.ran++;
     const behind = unit.received[this.#type]! / workerTime;
-    const priority = behind > 0 ? line.share / behind : line.share * 1e9;
-    return { line, unit, priority, fresh: first ? fresh + 1 : fresh, ran: first ? ran : ran + 1 };
+    cursor.priority = behind > 0 ? line.share / behind : line.share * 1e9;
+    cursor.unit = unit;
+    return true;
   }
 
   /** Who has no share is as far behind as anybody else who has none. */
@@ -145,8 +145,8 @@ export class ShareLines<U extends Standing> {
 
   #before(a: Cursor<U>, b: Cursor<U>): boolean {
     if (a.priority !== b.priority) return a.priority > b.priority;
-    const deficit = b.unit.deficits[this.#type]! - a.unit.deficits[this.#type]!;
+    const deficit = b.unit!.deficits[this.#type]! - a.unit!.deficits[this.#type]!;
     if (deficit !== 0) return deficit < 0;
-    return a.line.share !== b.line.share ? a.line.share > b.line.share : a.unit.order < b.unit.order;
+    return a.line.share !== b.line.share ? a.line.share > b.line.share : a.unit!.order < b.unit!.order;
   }
 }

@@ -57,7 +57,7 @@ interface Member {
   computed: Seconds;
   /** Units of two that it is in, by their keys. */
   pairs: Set<string> | undefined;
-  /** What it runs in, by the last decision. */
+  /** What it runs in, by the last decision, and has not been made to leave since. */
   runsIn: Unit | undefined;
   /** The last decision that gave it GPUs. */
   chosen: number;
@@ -74,8 +74,9 @@ interface Unit extends Standing {
   readonly deficits: number[];
   /** Absent until an allocation has seen it. */
   shares: readonly number[] | undefined;
-  /** Where it runs, by the last decision. */
+  /** Where it runs, by the last decision; and by the one that is being made. */
   type: number | undefined;
+  next: number | undefined;
 }
 
 export class TimeShares {
@@ -111,6 +112,7 @@ export class TimeShares {
     if (begins) for (const unit of this.#running) if (!unit.gone) this.#account(unit, view, true);
     for (const { spec } of view.ended) this.#forget(spec.id, view, begins);
     for (const job of view.arrived) this.#meet(job, view);
+    for (const job of view.requeued) this.#evict(job);
     if (!begins) return this.#rounds.until(view, nothing);
     const since = view.now - this.#lastReset;
     const due = since >= this.#options.resetSeconds || this.#lastReset === 0;
@@ -176,11 +178,23 @@ export class TimeShares {
     this.#unit([member], job.gpus, ratesOf(job, view));
   }
 
+  /** A job that was moved waited, and has places again. */
+  #evict({ spec, places }: JobView): void {
+    const member = this.#members.get(spec.id);
+    if (member !== undefined && places.length === 0) member.runsIn = undefined;
+  }
+
   #unit(members: readonly Member[], gpus: number, rates: readonly number[]): Unit {
     const zeros = this.#types.map(() => 0);
     const unit: Unit = {
       ...{ key: keyOf(members), members, gpus, rates, order: this.#made++, stands: [], gone: false },
-      ...{ received: zeros.map(() => this.#half), deficits: zeros, shares: undefined, type: undefined },
+      ...{
+        received: zeros.map(() => this.#half),
+        deficits: zeros,
+        shares: undefined,
+        type: undefined,
+        next: undefined,
+      },
     };
     this.#units.set(unit.key, unit);
     return unit;
@@ -231,19 +245,21 @@ export class TimeShares {
     for (const lines of this.#lines) lines.sort();
   }
 
-  /** Type by type, the units that are furthest behind and fit, and the type of each. */
-  #choose(): (readonly [Unit, type: number])[] {
+  /** Type by type, the units that are furthest behind and fit. */
+  #choose(): Unit[] {
     const decision = ++this.#decisions;
-    const chosen: [Unit, number][] = [];
+    const chosen: Unit[] = [];
+    for (const unit of this.#running) unit.next = undefined;
     for (const [type, lines] of this.#lines.entries()) {
       let free = this.#workers[type]!;
       lines.walk(this.#workerTime[type]!, (unit) => {
         const { members, gpus } = unit;
         if (free === 0 || gpus > free) return false;
-        if (members.some((member) => member.chosen === decision)) return true;
+        for (const member of members) if (member.chosen === decision) return true;
         free -= gpus;
         for (const member of members) member.chosen = decision;
-        chosen.push([unit, type]);
+        unit.next = type;
+        chosen.push(unit);
         return true;
       });
     }
@@ -251,17 +267,16 @@ export class TimeShares {
   }
 
   /** Those that ran on this type go on where they are; the largest of the others are placed first. */
-  #run(view: ClusterView, chosen: readonly (readonly [Unit, type: number])[]): Decision {
-    const keep = new Set<Unit>();
-    const moved: [Unit, number][] = [];
-    for (const [unit, type] of chosen) {
-      const stays = unit.type === type && unit.members.every(({ id }) => view.job(id).places.length > 0);
-      if (stays) keep.add(unit);
-      else moved.push([unit, type]);
-    }
+  #run(view: ClusterView, chosen: Unit[]): Decision {
+    const goesOn = (unit: Unit): boolean => {
+      if (unit.type === undefined || unit.type !== unit.next) return false;
+      for (const member of unit.members) if (member.runsIn !== unit) return false;
+      return true;
+    };
+    const moved = chosen.filter((unit) => !goesOn(unit));
     const stop: JobId[] = [];
     for (const unit of this.#running) {
-      if (keep.has(unit)) continue;
+      if (goesOn(unit)) continue;
       unit.type = undefined;
       for (const member of unit.members) {
         member.runsIn = undefined;
@@ -270,14 +285,15 @@ export class TimeShares {
       }
     }
     const start: Start[] = [];
-    for (const [unit, type] of moved.sort(([a], [b]) => b.gpus - a.gpus)) {
-      unit.type = type;
+    for (const unit of moved.sort((a, b) => b.gpus - a.gpus)) {
+      unit.type = unit.next;
       for (const member of unit.members) member.runsIn = unit;
       const [first, second] = unit.members;
-      start.push({ job: first!.id, type: this.#types[type]! });
-      if (second !== undefined) start.push({ job: second.id, type: this.#types[type]!, beside: first!.id });
+      const type = this.#types[unit.type!]!;
+      start.push({ job: first!.id, type });
+      if (second !== undefined) start.push({ job: second.id, type, beside: first!.id });
     }
-    this.#running = chosen.map(([unit]) => unit);
+    this.#running = chosen;
     return { stop, start };
   }
 }

@@ -93,18 +93,24 @@ export class SteadyLauncher implements Launcher {
     else this.#clock.at(now + stopSeconds, left);
   }
 
+  /** Computed when it is read: policies ask for many and look at few of their fields. */
   outlook(spec: JobSpec): Outlook | undefined {
-    if (spec.duration === undefined) return undefined;
-    const progress = this.#jobs.get(spec.id);
-    return {
-      done: progress === undefined ? 0 : this.#doneBy(progress, this.#clock.now()),
-      total: spec.duration,
-      rate: (gpus, nodes, type) => this.#speed(spec, gpus, nodes, type, []),
-      rateBeside: (other, gpus, type) => {
-        const mate = this.#jobs.get(other);
-        return mate === undefined ? 0 : this.#speed(spec, gpus, 1, type, [mate.spec]);
-      },
-    };
+    return spec.duration === undefined ? undefined : new SteadyOutlook(this, spec, spec.duration);
+  }
+
+  /** Seconds alone that are done. */
+  done({ id }: JobSpec): Seconds {
+    const progress = this.#jobs.get(id);
+    return progress === undefined ? 0 : this.#doneBy(progress, this.#clock.now());
+  }
+
+  rate(spec: JobSpec, gpus: number, nodes: number, type: string): number {
+    return this.#speed(spec, gpus, nodes, type, []);
+  }
+
+  rateBeside(spec: JobSpec, other: JobId, gpus: number, type: string): number {
+    const mate = this.#jobs.get(other);
+    return mate === undefined ? 0 : this.#speed(spec, gpus, 1, type, [mate.spec]);
   }
 
   #progressOf(spec: JobSpec, now: Seconds): Progress {
@@ -154,6 +160,30 @@ export class SteadyLauncher implements Launcher {
       this.#jobs.delete(spec.id);
       this.#options.report({ kind: "finished", at: end, job: spec.id, attempt: run.attempt });
     });
+  }
+}
+
+class SteadyOutlook implements Outlook {
+  readonly #launcher: SteadyLauncher;
+  readonly #spec: JobSpec;
+  readonly total: Seconds;
+
+  constructor(launcher: SteadyLauncher, spec: JobSpec, total: Seconds) {
+    this.#launcher = launcher;
+    this.#spec = spec;
+    this.total = total;
+  }
+
+  get done(): Seconds {
+    return this.#launcher.done(this.#spec);
+  }
+
+  rate(gpus: number, nodes: number, type: string): number {
+    return this.#launcher.rate(this.#spec, gpus, nodes, type);
+  }
+
+  rateBeside(other: JobId, gpus: number, type: string): number {
+    return this.#launcher.rateBeside(this.#spec, other, gpus, type);
   }
 }
 
