@@ -100,7 +100,7 @@ const elasticflow: Model = {
 };
 
 const leased = (
-  ofPaper: { readonly roundSeconds: Seconds; readonly restartSeconds: Seconds },
+  ofPaper: { readonly roundSeconds: Seconds; readonly restartSeconds: Seconds; readonly overtime?: number },
   rest: Omit<Model, "setup">,
 ): Model => ({
   ...rest,
@@ -116,7 +116,7 @@ const leased = (
 });
 
 const gavel = leased(
-  { roundSeconds: 360, restartSeconds: 0 },
+  { roundSeconds: 360, restartSeconds: 0, overtime: Number.POSITIVE_INFINITY },
   {
     title: "Steps at measured throughputs, in leases of 360 s, as in Gavel's simulator",
     formats: ["gavel", "gavel-msr"],

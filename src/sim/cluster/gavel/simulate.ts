@@ -19,6 +19,8 @@ export interface LeaseSetup {
   readonly roundSeconds: Seconds;
   /** 20 s in Shockwave's simulator; nothing in Gavel's. */
   readonly restartSeconds?: Seconds;
+  /** A job that ran for so many times its profiled duration is taken as finished: 1.5 in Shockwave's simulator; never in Gavel's. */
+  readonly overtime?: number;
 }
 
 export interface LeaseFigures {
@@ -52,7 +54,7 @@ export const leases = (
       nodes: setup.nodes,
       roundSeconds: setup.roundSeconds,
       restartSeconds: setup.restartSeconds ?? 20,
-      overtime: 1.5,
+      overtime: setup.overtime ?? 1.5,
       reference: setup.nodes[0]!.type,
       report,
     }),
