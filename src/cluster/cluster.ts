@@ -52,13 +52,5 @@ export interface Cluster extends Launcher {
 
 export type OpenCluster = (setup: ClusterSetup) => Promise<Cluster>;
 
-/** Where jobs can really run: a line each. */
-export const clusters: Readonly<Record<string, () => Promise<{ readonly open: OpenCluster }>>> = {
-  local: () => import("./launch/local.ts"),
-  slurm: () => import("./launch/slurm.ts"),
-  kubernetes: () => import("./launch/kubernetes.ts"),
-  ray: () => import("./launch/ray.ts"),
-};
-
 /** Identifies a run in file names, job names and records. */
 export const runKey = (job: JobId, attempt: number): string => `${job}/${attempt}`;

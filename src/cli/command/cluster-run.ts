@@ -5,7 +5,7 @@
  */
 import { resolve } from "node:path";
 import { type Command, InvalidArgumentError, Option } from "commander";
-import { clusters } from "../../cluster/cluster.ts";
+import { clusters } from "../../cluster/clusters.ts";
 import type { LogLine } from "../../cluster/log.ts";
 import type { NodeSpec } from "../../cluster/node.ts";
 import { namePolicy, type PolicyNames } from "../../cluster/policy.ts";
