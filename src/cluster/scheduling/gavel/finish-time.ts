@@ -4,7 +4,7 @@ import type { JobId } from "../../job.ts";
 import { solve } from "../../solver.ts";
 import type { Claimant, ShareRequest } from "../../time-shares.ts";
 import { within } from "./objectives.ts";
-import { type Combination, type Objective, solved } from "./program.ts";
+import { amid, type Combination, type Objective } from "./program.ts";
 
 interface Alone {
   /** Seconds that the work done until now would have taken on the job's part of the cluster, as large as it was at each time. */
@@ -30,7 +30,8 @@ export function finishTimeFairness(): Objective {
       else bad = middle;
     }
     // A hair above the optimum there is room between the walls.
-    return solved(within(request, combinations, (_, i) => needed(good * (1 + 1e-6))[i]!));
+    const enough = needed(good * (1 + 1e-6));
+    return amid(within(request, combinations, (_, i) => enough[i]!));
   };
 }
 

@@ -1,5 +1,6 @@
 /** Shares as variables of a linear program: what every objective of Gavel shares (OSDI 2020, §3 and §4). */
 import { assert } from "../../../core/errors.ts";
+import { analyticCentre } from "../../analytic-centre.ts";
 import { centre } from "../../central-path.ts";
 import { LinearProgram, type Term, type Variable } from "../../linear-program.ts";
 import { solve } from "../../solver.ts";
@@ -69,7 +70,17 @@ export function shareProgram(
 /** `undefined` where nothing satisfies the rows. */
 export function solved(of: ShareProgram): readonly Share[] | undefined {
   const { program } = of;
-  const values = program.variables <= centralMost ? centre(program) : solve(program)?.values;
+  return sharesOf(of, program.variables <= centralMost ? centre(program) : solve(program)?.values);
+}
+
+/** The middle of all shares that satisfy the rows; those with a least value are of throughputs, and there to bound a time. */
+export function amid(of: ShareProgram): readonly Share[] | undefined {
+  const { program } = of;
+  const times = new Set(program.rows.flatMap(({ min }, i) => (min > 0 ? [i] : [])));
+  return sharesOf(of, program.variables <= centralMost ? analyticCentre(program, times) : solve(program)?.values);
+}
+
+function sharesOf(of: ShareProgram, values: Float64Array | undefined): readonly Share[] | undefined {
   if (values === undefined) return undefined;
   return of.combinations.map(({ members }, i) => ({ members, shares: of.shares[i]!.map((j) => values[j]!) }));
 }
