@@ -33,3 +33,26 @@ test("a job in Heddle's own words has defaults for what it does not say; a bad l
     rmSync(folder, { recursive: true });
   }
 });
+
+test("a table of jobs is checked as their lines are; one with a column that nobody knows is not taken for it", async () => {
+  const folder = mkdtempSync(join(tmpdir(), "heddle-trace-"));
+  try {
+    const path = join(folder, "jobs.csv");
+    writeFileSync(path, "id,gpus,duration\na,2,600\nb,1.5,10\nc,x,10\n,1,10\nd,1,0\n");
+    const { format, jobs, problems } = await loadTrace(path);
+    assert.equal(format, "heddle-table");
+    assert.deepEqual(
+      jobs.map(({ id }) => id),
+      ["a"],
+    );
+    assert.deepEqual(
+      problems.map(({ line }) => line),
+      [3, 4, 5, 6],
+    );
+    assert.match(problems[0]!.reason, /gpus/);
+    writeFileSync(path, "id,gpus,durration\na,2,600\n");
+    await assert.rejects(loadTrace(path), /heddle-table/);
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
+});

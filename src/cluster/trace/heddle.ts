@@ -1,13 +1,17 @@
 /**
- * Jobs in Heddle's own words, for what other formats cannot say: a line of JSON each, with the fields of `JobSpec`.
+ * Jobs in Heddle's own words, for what other formats cannot say: a line of JSON each, with the fields of `JobSpec`; or a table of
+ * those that are one word.
  *
  *     {"id": "a", "submit": 0, "gpus": 2, "duration": 600}
  *     {"id": "b", "submit": 5, "gpus": 1, "command": ["heddle", "train", "weaver.json"]}
+ *
+ *     id,submit,gpus,duration,tenant
+ *     a,0,2,600,vision
  */
 import { z } from "zod";
 import type { JobSpec } from "../job.ts";
-import { type DocumentFormat, plain } from "./format.ts";
-import { BadRow } from "./row.ts";
+import { type DocumentFormat, plain, type TableFormat } from "./format.ts";
+import { BadRow, type Row } from "./row.ts";
 
 const seconds = z.number().nonnegative();
 
@@ -40,13 +44,33 @@ export const heddleFormat: DocumentFormat = {
   knows: ({ firstLine }) => /^\{.*"gpus"/.test(firstLine) && firstLine.includes('"id"'),
   *jobs(text) {
     for (const [i, line] of text.split("\n").entries()) {
-      if (line.trim() !== "") yield { line: i + 1, read: () => jobOf(line) };
+      if (line.trim() !== "") yield { line: i + 1, read: () => jobOf(parsedLine(line)) };
     }
   },
 };
 
-function jobOf(line: string): JobSpec {
-  const parsed = job.safeParse(parsedLine(line));
+const words = ["id", "tenant", "class", "model"];
+const numbers = "submit gpus duration iterations cpus memoryBytes batch priority weight deadline".split(" ");
+
+export const heddleTable: TableFormat = {
+  kind: "table",
+  name: "heddle-table",
+  title: "Heddle's own, a table",
+  looks: "id,submit,gpus,duration,tenant,…",
+  quoted: true,
+  knows: ({ fields }) =>
+    ["id", "gpus"].every((name) => fields.includes(name)) &&
+    fields.every((name) => words.includes(name) || numbers.includes(name)),
+  job: (row) => jobOf({ ...fieldsOf(row, words, (name) => row.text(name)), ...fieldsOf(row, numbers, numberOf(row)) }),
+};
+
+const numberOf = (row: Row) => (name: string) => row.number(name, { min: Number.NEGATIVE_INFINITY });
+
+const fieldsOf = <T>(row: Row, names: readonly string[], read: (name: string) => T): Record<string, T> =>
+  Object.fromEntries(names.flatMap((name) => (row.optional(name) === undefined ? [] : [[name, read(name)]])));
+
+function jobOf(fields: unknown): JobSpec {
+  const parsed = job.safeParse(fields);
   if (!parsed.success)
     throw new BadRow(
       parsed.error.issues.map(({ path, message }) => `${path.join(".") || "it"}: ${message}`).join("; "),

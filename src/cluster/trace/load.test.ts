@@ -127,6 +127,10 @@ const expected: Readonly<Record<string, readonly Partial<JobSpec>[]>> = {
     { ...common, id: "a", submit: 0, gpus: 2, duration: 600 },
     { ...common, id: "b", submit: 5, gpus: 1, tenant: "vision", command: ["heddle", "train", "weaver.json"] },
   ],
+  "heddle-table": [
+    { ...common, id: "a", submit: 0, gpus: 2, duration: 600 },
+    { ...common, id: "b", submit: 5.5, gpus: 1, duration: 30, tenant: "vision", priority: -1 },
+  ],
   slurm: [
     {
       ...{ ...common, id: "12_1", submit: 0, gpus: 1, duration: 1800, cpus: 4, memoryBytes: 4000 * 1024 ** 2 },

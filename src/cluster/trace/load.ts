@@ -13,7 +13,7 @@ import type { Seconds } from "../../time/clock.ts";
 import type { JobSpec } from "../job.ts";
 import type { DocumentFormat, Head, TableFormat, TraceFormat } from "./format.ts";
 import { gavelFormats } from "./gavel.ts";
-import { heddleFormat } from "./heddle.ts";
+import { heddleFormat, heddleTable } from "./heddle.ts";
 import { phillyLogFormat } from "./philly-log.ts";
 import { productionFormats } from "./production.ts";
 import { BadRow, LeftOut, Row } from "./row.ts";
@@ -27,6 +27,7 @@ export const traceFormats: readonly TraceFormat[] = [
   phillyLogFormat,
   sacctFormat,
   heddleFormat,
+  heddleTable,
 ];
 
 export interface Problem {
