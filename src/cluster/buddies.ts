@@ -2,8 +2,11 @@
  * Buddies: a job of 2^k GPUs gets the smallest block that holds it, a part of one node or whole nodes that stand side by side from
  * a multiple of their number on. Where parts are left over that no gang fits into, jobs move (ElasticFlow, §4.4).
  */
+
+import type { ClusterView } from "./decision.ts";
 import type { JobId, JobView } from "./job.ts";
 import type { NodesView, Share } from "./node.ts";
+import type { Size } from "./scaling.ts";
 
 export class Buddies {
   readonly #nodes: NodesView;
@@ -74,18 +77,42 @@ export function settle(nodes: NodesView, wants: readonly { readonly job: JobView
   for (const { job, gpus } of largestFirst) {
     if (placed.has(job.spec.id)) continue;
     const on = buddies.take(gpus, job.spec.types);
-    if (on === undefined) return anew(nodes, largestFirst);
+    if (on === undefined) return afresh(nodes, largestFirst);
     placed.set(job.spec.id, on);
   }
   return placed;
 }
 
-function anew(nodes: NodesView, largestFirst: readonly { readonly job: JobView; readonly gpus: number }[]) {
+/** The best blocks, largest first, wherever anybody is now; and the GPUs of each node in that order. */
+export function afresh(nodes: NodesView, wants: readonly { readonly job: JobView; readonly gpus: number }[]) {
   const placed = new Map<JobId, readonly Share[]>();
   const buddies = new Buddies(nodes, "empty");
-  for (const { job, gpus } of largestFirst) {
-    const on = buddies.take(gpus, job.spec.types);
+  const used = new Map<number, number>();
+  for (const { job, gpus: size } of [...wants].sort((a, b) => b.gpus - a.gpus)) {
+    const on = buddies.take(size, job.spec.types)?.map(({ node, gpus }) => {
+      const first = used.get(node) ?? 0;
+      used.set(node, first + gpus);
+      return { node, gpus, devices: Array.from({ length: gpus }, (_, i) => first + i) };
+    });
     if (on !== undefined) placed.set(job.spec.id, on);
   }
   return placed;
+}
+
+/** Places for all; who has no size gets nothing. */
+export function placed(
+  view: ClusterView,
+  gpusOf: ReadonlyMap<JobView, number>,
+  place: typeof settle,
+): Map<JobId, Size> {
+  const wants = [...gpusOf].filter(([, gpus]) => gpus > 0).map(([job, gpus]) => ({ job, gpus }));
+  const places = place(view.nodes, wants);
+  const sizes = new Map<JobId, Size>();
+  for (const { job, gpus } of wants.sort((a, b) => b.gpus - a.gpus)) {
+    const on = places.get(job.spec.id);
+    if (on !== undefined) sizes.set(job.spec.id, { gpus, on });
+  }
+  for (const job of [...view.running, ...view.waiting])
+    if (!sizes.has(job.spec.id)) sizes.set(job.spec.id, { gpus: 0 });
+  return sizes;
 }

@@ -32,6 +32,8 @@ export interface EngineParts {
   readonly log: (line: LogLine) => void;
   /** Decides at multiples of it; at every event where it is absent. */
   readonly roundSeconds?: Seconds;
+  /** Decides no sooner than so long after the last decision, where there are no rounds. */
+  readonly gapSeconds?: Seconds;
   /** Length of the leases that the launcher runs jobs in: decides when it reports a `round`, else only while nothing runs. */
   readonly leaseSeconds?: Seconds;
   /** Runs of a job that may fail before it is given up. */
@@ -68,7 +70,7 @@ export class ClusterEngine {
     this.#occupancy = new Occupancy(parts.nodes);
     const { launcher } = parts;
     this.#moment = { now: 0, sizes: asRequested, outlook: (job) => launcher.outlook?.(job) };
-    this.#timetable = new Timetable(parts.clock, parts.roundSeconds, () => this.decide());
+    this.#timetable = new Timetable(parts.clock, parts.roundSeconds, parts.gapSeconds ?? 0, () => this.decide());
   }
 
   /** Jobs that have not ended. */

@@ -1,5 +1,6 @@
 /** What will be free when: GPUs over future time, as promises to jobs take them. */
 import type { Seconds } from "../time/clock.ts";
+import type { ClusterView } from "./decision.ts";
 import type { JobView } from "./job.ts";
 import type { NodesView } from "./node.ts";
 
@@ -95,4 +96,20 @@ export function throughputSizes(nodes: NodesView, { outlook, spec }: JobView): {
     if (rate > 0) sizes.push({ gpus, rate });
   }
   return sizes.length > 0 ? sizes : [{ gpus: spec.gpus, rate: outlook?.rate(spec.gpus, 1, type) || 1 }];
+}
+
+/** What is left of a job, and sizes each of which is faster than those below; part of the time to its deadline is kept back. */
+export function needOf({ now, nodes }: ClusterView, job: JobView, reserve: number): Need {
+  const { outlook, spec } = job;
+  let fastest = 0;
+  const sizes = throughputSizes(nodes, job).filter(({ rate }) => {
+    if (rate <= fastest) return false;
+    fastest = rate;
+    return true;
+  });
+  const total = outlook?.total ?? spec.duration ?? 0;
+  const work = Math.max(1e-9, total - (outlook?.done ?? job.ran));
+  const deadline =
+    spec.deadline === undefined ? Number.POSITIVE_INFINITY : spec.deadline - reserve * (spec.deadline - now);
+  return { work, deadline, sizes };
 }

@@ -44,4 +44,7 @@ export function resized(
 export const sum = (places: readonly Share[]): number => places.reduce((n, share) => n + share.gpus, 0);
 
 const samePlaces = (a: readonly Share[], b: readonly Share[]): boolean =>
-  a.length === b.length && a.every(({ node, gpus }) => b.some((share) => share.node === node && share.gpus === gpus));
+  a.length === b.length &&
+  a.every(({ node, gpus, devices }) =>
+    b.some((share) => share.node === node && share.gpus === gpus && String(share.devices) === String(devices)),
+  );

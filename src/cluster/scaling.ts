@@ -23,6 +23,8 @@ export interface Scaling {
   wake?(): Seconds | undefined;
   /** Jobs that will never be run (admission control), asked after `sizes`. */
   rejected?(): readonly JobId[];
+  /** When it planned a job to end, at least, as of its last decision. */
+  plannedEnd?(job: JobId): Seconds | undefined;
   /** Jobs choose their own batch sizes under it, and tell their goodput; else they keep those that their users gave. */
   readonly adaptsBatch?: boolean;
 }

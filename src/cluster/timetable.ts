@@ -4,15 +4,18 @@ import type { Clock, Seconds } from "../time/clock.ts";
 export class Timetable {
   readonly #clock: Clock;
   readonly #round: Seconds | undefined;
+  readonly #gap: Seconds;
   readonly #decide: () => void;
+  #decided: Seconds = Number.NEGATIVE_INFINITY;
   #asked = false;
   #wake: Seconds | undefined;
   /** The next round is this many round lengths after the beginning, or later. */
   #next = 0;
 
-  constructor(clock: Clock, round: Seconds | undefined, decide: () => void) {
+  constructor(clock: Clock, round: Seconds | undefined, gap: Seconds, decide: () => void) {
     this.#clock = clock;
     this.#round = round;
+    this.#gap = gap;
     this.#decide = decide;
   }
 
@@ -25,14 +28,20 @@ export class Timetable {
       this.#decide();
     };
     // What was due at the same instant before this was asked for comes before it.
-    if (this.#round === undefined) return this.#clock.at(now, fire);
-    this.#next = Math.max(this.#next, Math.ceil(now / this.#round));
-    const at = this.#next * this.#round;
+    const open = this.#decided + this.#gap;
+    if (this.#round === undefined && open <= now) return this.#clock.at(now, fire);
+    const at = this.#round === undefined ? open : this.#nextRound(now, this.#round);
     // A round was asked for long before what happens just when it begins, and comes after it.
     this.#clock.at(at, () => this.#clock.at(at, fire));
   }
 
+  #nextRound(now: Seconds, round: Seconds): Seconds {
+    this.#next = Math.max(this.#next, Math.ceil(now / round));
+    return this.#next * round;
+  }
+
   decided(now: Seconds, wake: Seconds | undefined, more: boolean): void {
+    this.#decided = now;
     if (this.#round !== undefined) {
       this.#next = Math.max(this.#next, Math.floor(now / this.#round)) + 1;
       if (more) this.ask(now);

@@ -14,7 +14,7 @@ const elastic = (id: string, total: number, deadline: number) =>
   jobView(id, { deadline, range: { min: 1, max: 8 } }, { outlook: outlook(total) });
 
 test("a job is admitted only beside all promises made", () => {
-  const policy = elasticflow.create({ reserve: 0, slot: 1 });
+  const policy = elasticflow.create({ reserve: 0, slot: 1, published: 0 });
   // Each needs two of four GPUs for its deadline; a third cannot be promised anything.
   const [a, b, c] = ["a", "b", "c"].map((id) => elastic(id, concave(2) * 100, 101));
   const view = clusterView([a!, b!, c!], nodeSpecs(1, 4), { arrived: [a!, b!, c!] });
@@ -24,7 +24,7 @@ test("a job is admitted only beside all promises made", () => {
 });
 
 test("spare GPUs go where they cost least, not to whom is due first", () => {
-  const policy = elasticflow.create({ reserve: 0, slot: 1 });
+  const policy = elasticflow.create({ reserve: 0, slot: 1, published: 0 });
   const flat = jobView(
     "flat",
     { deadline: 200, range: { min: 1, max: 4 } },

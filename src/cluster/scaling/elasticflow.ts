@@ -3,11 +3,12 @@
  * what is left over goes to whom more GPUs cost the least.
  */
 
-import { settle } from "../buddies.ts";
+import { placed, settle } from "../buddies.ts";
 import type { ClusterView } from "../decision.ts";
-import { Forecast, gpuSeconds, type Need, type Piece, throughputSizes } from "../forecast.ts";
+import { Forecast, gpuSeconds, type Need, needOf, type Piece } from "../forecast.ts";
 import type { JobId, JobView } from "../job.ts";
 import { type Size, scaling } from "../scaling.ts";
+import { inSlots } from "../slot-shares.ts";
 
 interface Promised {
   readonly job: JobView;
@@ -31,9 +32,10 @@ export default scaling({
   rows: ["elasticflow"],
   idea: "By deadline, promise each job the smallest power of two of GPUs that meets it over future time; reject a new job whose promise would break another; give spare GPUs one doubling at a time where they save most GPU time.",
   differs: [
-    "Time is cut where promises begin and end, and not into slots; the published simulator decides at most every 240 s and rounds ends up to slots.",
-    "Spare GPUs go where they cost the least GPU time; the simulator sorts the other way round, and plans the rest of a job anew for each doubling. So its average JCT differs by 4.6 % on its figure 10.",
-    "Shares start now and are filled forward (Alg. 1); the simulator fills the last slots before the deadline first.",
+    "Time is cut where promises begin and end, and not into slots, unless `published` is set.",
+    "`published`: the rules of the published simulator that are not the paper's. Slots are counted from each decision. The last slots before a deadline are filled first, with the smallest size that suffices there; slots before those hold one size less.",
+    "`published`: a spare size goes to who has nothing, else to whom it costs the *most* GPU time for each GPU; it is priced as held until what is free changes, with the minimum share after that; a minimum share is priced up to the next change before the deadline, though it ends sooner.",
+    "`published`: jobs that come together are admitted together or not at all, and nobody is admitted while anybody is late; who is late gets all it can use. Everybody is placed anew at each decision, largest first.",
     "Where planning anew would break a promise, the old plan is kept: progressive filling is not monotone. A job that restarts have made late comes after all promises.",
     "Jobs without a deadline are promised their least size after all others and never rejected.",
     "`reserve` keeps part of the time to a deadline for restarts, which the plan does not price.",
@@ -50,12 +52,19 @@ export default scaling({
       default: 1,
       unit: "seconds",
       min: 0.001,
-      help: "Least time to a decision that nothing but the plan asks for.",
+      help: "Least time to a decision that nothing but the plan asks for; the length of a slot, where plans are made in slots.",
+    },
+    published: {
+      default: 0,
+      unit: "0 or 1",
+      min: 0,
+      help: "Whether to plan as the published simulator does: in slots, the last before a deadline first; see `differs`.",
     },
   },
   claim: { metric: "deadlinesMet", better: "higher", than: "requested", on: "tenants", factor: 1.8, where: "sim" },
 
-  create({ reserve, slot }) {
+  create({ reserve, slot, published }) {
+    if (published > 0) return inSlots(reserve, slot);
     const plans = new Map<JobId, readonly Piece[]>();
     let rejected: JobId[] = [];
     let wake: number | undefined;
@@ -128,7 +137,7 @@ function keep(
   return promised.every(suffices) ? { promised, late: 0 } : undefined;
 }
 
-/** Alg. 2: spare GPUs, and then places for all. */
+/** Alg. 2: spare GPUs. */
 function sizesOf(view: ClusterView, plan: readonly Promised[]): Map<JobId, Size> {
   const now = new Map(plan.map((one) => [one, one.pieces[0]?.from === view.now ? one.pieces[0].gpus : 0]));
   let spare = view.nodes.total() - [...now.values()].reduce((sum, gpus) => sum + gpus, 0);
@@ -149,16 +158,7 @@ function sizesOf(view: ClusterView, plan: readonly Promised[]): Map<JobId, Size>
     spare -= next - now.get(best)!;
     now.set(best, next);
   }
-  const wants = [...now].filter(([, gpus]) => gpus > 0).map(([{ job }, gpus]) => ({ job, gpus }));
-  const places = settle(view.nodes, wants);
-  const sizes = new Map<JobId, Size>();
-  for (const { job, gpus } of wants.sort((a, b) => b.gpus - a.gpus)) {
-    const on = places.get(job.spec.id);
-    if (on !== undefined) sizes.set(job.spec.id, { gpus, on });
-  }
-  for (const job of [...view.running, ...view.waiting])
-    if (!sizes.has(job.spec.id)) sizes.set(job.spec.id, { gpus: 0 });
-  return sizes;
+  return placed(view, new Map([...now].map(([{ job }, gpus]) => [job, gpus])), settle);
 }
 
 /** GPU-seconds until it is done, with what it has now or as it was promised. */
@@ -171,19 +171,4 @@ function gpuTime({ need, pieces }: Promised, has: number): number {
 function nextChange({ now }: ClusterView, plan: readonly Promised[], slot: number): number | undefined {
   const times = plan.flatMap(({ pieces }) => pieces.map(({ from }) => from)).filter((at) => at > now);
   return times.length === 0 ? undefined : Math.max(now + slot, Math.min(...times));
-}
-
-function needOf({ now, nodes }: ClusterView, job: JobView, reserve: number): Need {
-  const { outlook, spec } = job;
-  let fastest = 0;
-  const sizes = throughputSizes(nodes, job).filter(({ rate }) => {
-    if (rate <= fastest) return false;
-    fastest = rate;
-    return true;
-  });
-  const total = outlook?.total ?? spec.duration ?? 0;
-  const work = Math.max(1e-9, total - (outlook?.done ?? job.ran));
-  const deadline =
-    spec.deadline === undefined ? Number.POSITIVE_INFINITY : spec.deadline - reserve * (spec.deadline - now);
-  return { work, deadline, sizes };
 }

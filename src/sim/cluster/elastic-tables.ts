@@ -1,13 +1,16 @@
 /**
  * Jobs whose speed by size was measured (ElasticFlow's `throughputs_A100/*.csv`): iterations a second by global batch and GPUs, as a
- * model of what runs them. Whoever runs when something is decided is launched again, and waits for it.
+ * model of what runs them.
  */
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import type { JobSpec } from "../../cluster/job.ts";
 import type { ClusterEvent } from "../../cluster/launcher.ts";
+import type { NodeSpec } from "../../cluster/node.ts";
+import type { ClusterPolicy } from "../../cluster/policy.ts";
 import { UserError } from "../../core/errors.ts";
 import type { Clock, Seconds } from "../../time/clock.ts";
+import { SlotLauncher } from "./slot-launcher.ts";
 import { TurnsLauncher } from "./turns-launcher.ts";
 
 /** By model and global batch: iterations a second by GPUs. */
@@ -52,23 +55,43 @@ export function readThroughputs(folder: string): Throughputs {
   );
 }
 
-export interface ElasticOptions {
-  /** Whether a decision launches everything again, or only what it starts. */
-  readonly relaunches: boolean;
-  /** From launch to the first iteration, on so many GPUs. */
-  readonly startSeconds: (gpus: number) => Seconds;
-}
-
 /** Seconds that ElasticFlow's simulator takes for rescaling on a cluster of fewer than 256 GPUs. */
 export const rescaleSeconds = (gpus: number): Seconds => 2 + 2 * (Math.log2(gpus) + 1);
 
+/** Slots of its published simulations; decisions are never closer to each other. */
+export const elasticSlotSeconds: Seconds = 240;
+
+const rateOf =
+  (rates: Throughputs) =>
+  ({ model = "", batch = 0 }: JobSpec, gpus: number): number =>
+    rates.get(keyOf(model, batch))?.get(gpus) ?? 0;
+
+export interface ElasticGiven {
+  readonly nodes: readonly NodeSpec[];
+  readonly policy: ClusterPolicy;
+  /** For each start, in place of what the simulator takes. */
+  readonly restartSeconds?: Seconds | undefined;
+}
+
+/** Jobs that hold their GPUs to the end of a slot. */
 export const elasticModel =
-  (rates: Throughputs, { relaunches, startSeconds }: ElasticOptions) =>
+  (rates: Throughputs, { nodes, policy, restartSeconds }: ElasticGiven) =>
+  (clock: Clock, report: (event: ClusterEvent) => void): SlotLauncher => {
+    // A controller of 256 GPUs or more is slower.
+    const large = nodes.reduce((sum, { gpus }) => sum + gpus, 0) >= 256 ? 1 : 0;
+    return new SlotLauncher(clock, {
+      ...{ report, rate: rateOf(rates), slotSeconds: elasticSlotSeconds },
+      plannedEnd: (job) => policy.scaling.plannedEnd?.(job),
+      startSeconds: (gpus, known) => restartSeconds ?? 5 * large + (known ? 2 : rescaleSeconds(gpus)),
+      controller: { decisions: 240, seconds: restartSeconds === undefined ? 27 + 20 * large : 0 },
+    });
+  };
+
+/** The baselines of its figure 10: only what a decision starts waits for it, and so many seconds. */
+export const rigidModel =
+  (rates: Throughputs, startSeconds: (gpus: number) => Seconds) =>
   (clock: Clock, report: (event: ClusterEvent) => void): TurnsLauncher =>
     new TurnsLauncher(clock, {
-      report,
-      rate: ({ model = "", batch = 0 }, gpus) => rates.get(keyOf(model, batch))?.get(gpus) ?? 0,
+      ...{ report, rate: rateOf(rates), relaunches: () => false, lastStart: true },
       startSeconds: (_, gpus) => startSeconds(gpus),
-      relaunches: () => relaunches,
-      lastStart: true,
     });

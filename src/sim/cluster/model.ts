@@ -9,7 +9,7 @@ import type { NodeSpec } from "../../cluster/node.ts";
 import type { ClusterPolicy } from "../../cluster/policy.ts";
 import { UserError } from "../../core/errors.ts";
 import type { Seconds } from "../../time/clock.ts";
-import { elasticJob, elasticModel, readThroughputs, rescaleSeconds } from "./elastic-tables.ts";
+import { elasticJob, elasticModel, elasticSlotSeconds, readThroughputs } from "./elastic-tables.ts";
 import { profileOf } from "./gavel/profile.ts";
 import { leases } from "./gavel/simulate.ts";
 import { readThroughputs as readGavelThroughputs } from "./gavel/throughputs.ts";
@@ -81,7 +81,7 @@ const testbed: Model = {
 
 const elasticflow: Model = {
   title:
-    "Speeds by size from tables; everything that runs is launched again at every event, as in ElasticFlow's simulator",
+    "Speeds by size from tables, in slots of 240 s; everybody waits at each decision, as in ElasticFlow's simulator",
   formats: [],
   nodes: "16x8:a100",
   tables: {
@@ -90,11 +90,10 @@ const elasticflow: Model = {
   },
   setup: ({ restartSeconds, tables, jobs, ...setup }) => {
     const rates = readThroughputs(tables!);
-    const startSeconds = restartSeconds === undefined ? rescaleSeconds : () => restartSeconds;
     return {
-      ...setup,
+      ...{ gapSeconds: elasticSlotSeconds, ...setup },
       jobs: jobs.map((job) => elasticJob(rates, job)),
-      launcher: elasticModel(rates, { relaunches: true, startSeconds }),
+      launcher: elasticModel(rates, { ...setup, restartSeconds }),
     };
   },
 };

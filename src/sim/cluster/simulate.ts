@@ -17,6 +17,8 @@ export interface ClusterSetup {
   /** Fresh: a policy remembers what it was shown. */
   readonly policy: ClusterPolicy;
   readonly roundSeconds?: Seconds;
+  /** Of the engine: least time from a decision to the next. */
+  readonly gapSeconds?: Seconds;
   /** The launcher reports when its rounds end, of about so many seconds. */
   readonly leaseSeconds?: Seconds;
   readonly failuresMax?: number;
@@ -43,7 +45,7 @@ export function streamCluster(setup: ClusterSetup, log: (line: LogLine) => void)
   const report = (event: ClusterEvent): void => engine.report(event);
   const launcher =
     setup.launcher?.(clock, report) ?? new SteadyLauncher(clock, setup.nodes, { ...setup.steady, report });
-  const { policy, nodes, roundSeconds, leaseSeconds, failuresMax } = setup;
+  const { policy, nodes, roundSeconds, gapSeconds, leaseSeconds, failuresMax } = setup;
   const engine: ClusterEngine = new ClusterEngine({
     clock,
     launcher,
@@ -51,6 +53,7 @@ export function streamCluster(setup: ClusterSetup, log: (line: LogLine) => void)
     nodes,
     log,
     ...(roundSeconds === undefined ? {} : { roundSeconds }),
+    ...(gapSeconds === undefined ? {} : { gapSeconds }),
     ...(leaseSeconds === undefined ? {} : { leaseSeconds }),
     ...(failuresMax === undefined ? {} : { failuresMax }),
   });

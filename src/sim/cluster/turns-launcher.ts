@@ -167,7 +167,8 @@ export class TurnsLauncher implements Launcher {
   }
 }
 
-function iterationsOf({ id, iterations, duration }: JobSpec): number {
+/** Throws a `UserError` where the trace does not tell. */
+export function iterationsOf({ id, iterations, duration }: JobSpec): number {
   if (iterations !== undefined && duration !== undefined && iterations > 0) return iterations;
   throw new UserError(
     `Job ${id} has no iterations, or no duration, so that its iterations cannot be simulated.`,

@@ -1,0 +1,158 @@
+/**
+ * What ElasticFlow's published simulator takes for running jobs: each holds its GPUs to the end of a slot, slots being counted from
+ * the last decision; every decision costs everybody a start, less where the same GPUs ran a job before; and the controller starts
+ * anew after every so many decisions.
+ */
+
+import type { JobId, JobSpec, Outlook } from "../../cluster/job.ts";
+import type { ClusterEvent, Launcher, Run } from "../../cluster/launcher.ts";
+import type { Clock, Seconds } from "../../time/clock.ts";
+import { iterationsOf } from "./turns-launcher.ts";
+
+export interface SlotOptions {
+  readonly report: (event: ClusterEvent) => void;
+  /** Iterations a second; 0 where it cannot run. */
+  readonly rate: (job: JobSpec, gpus: number) => number;
+  readonly slotSeconds: Seconds;
+  /** From launch to the first iteration, where a group of processes is known, and where it has to be set up. */
+  readonly startSeconds: (gpus: number, known: boolean) => Seconds;
+  /** When the policy planned a job to end: it does not work after that, though its start made it later. */
+  readonly plannedEnd?: (job: JobId) => Seconds | undefined;
+  /** The controller forgets all groups after so many decisions; those that are new then wait for it besides. */
+  readonly controller: { readonly decisions: number; readonly seconds: Seconds };
+}
+
+interface Progress {
+  readonly spec: JobSpec;
+  /** Iterations, as of `at`. */
+  left: number;
+  at: Seconds;
+  run: Run | undefined;
+  rate: number;
+  starting: Seconds;
+  version: number;
+}
+
+export class SlotLauncher implements Launcher {
+  readonly #clock: Clock;
+  readonly #options: SlotOptions;
+  readonly #jobs = new Map<JobId, Progress>();
+  readonly #running = new Set<Progress>();
+  /** Groups of GPUs that have run a job. */
+  readonly #groups = new Set<string>();
+  #decisions = 0;
+
+  constructor(clock: Clock, options: SlotOptions) {
+    this.#clock = clock;
+    this.#options = options;
+  }
+
+  start(run: Run): void {
+    const now = this.#clock.now();
+    const progress = this.#progressOf(run.job, now);
+    progress.run = run;
+    progress.at = now;
+    progress.rate = this.#options.rate(run.job, gpusOf(run));
+    this.#running.add(progress);
+    this.#options.report({ kind: "started", at: now, job: run.job.id, attempt: run.attempt });
+  }
+
+  stop(id: JobId, attempt: number): void {
+    const progress = this.#jobs.get(id);
+    if (progress?.run?.attempt !== attempt) return;
+    const now = this.#clock.now();
+    this.#advance(progress, now);
+    this.#leave(progress);
+    this.#options.report({ kind: "stopped", at: now, job: id, attempt });
+  }
+
+  settle(now: Seconds): void {
+    if (this.#isAnew()) this.#groups.clear();
+    this.#decisions++;
+    for (const progress of [...this.#running]) {
+      if (this.#leftAt(progress, now) === 0) {
+        this.#finish(progress, progress.at + Math.ceil(progress.left / progress.rate));
+        continue;
+      }
+      this.#advance(progress, now);
+    }
+    // When what is decided now has been started and stopped.
+    this.#clock.at(now, () => this.#beginAll());
+  }
+
+  outlook(spec: JobSpec): Outlook {
+    const total = iterationsOf(spec);
+    const progress = this.#jobs.get(spec.id);
+    return {
+      done: progress === undefined ? 0 : total - this.#leftAt(progress, this.#clock.now()),
+      total,
+      rate: (gpus) => this.#options.rate(spec, gpus),
+    };
+  }
+
+  #progressOf(spec: JobSpec, now: Seconds): Progress {
+    const known = this.#jobs.get(spec.id);
+    if (known !== undefined) return known;
+    const progress: Progress = {
+      ...{ spec, left: iterationsOf(spec), at: now, run: undefined },
+      ...{ rate: 0, starting: 0, version: 0 },
+    };
+    this.#jobs.set(spec.id, progress);
+    return progress;
+  }
+
+  #leftAt({ spec, left, at, starting, rate, run }: Progress, now: Seconds): number {
+    if (run === undefined) return left;
+    const until = Math.min(now, this.#options.plannedEnd?.(spec.id) ?? now);
+    return Math.max(0, left - Math.max(0, until - at - starting) * rate);
+  }
+
+  #advance(progress: Progress, now: Seconds): void {
+    progress.left = this.#leftAt(progress, now);
+    progress.at = now;
+  }
+
+  #leave(progress: Progress): void {
+    progress.run = undefined;
+    progress.version++;
+    this.#running.delete(progress);
+  }
+
+  /** Whether the controller has just started anew. */
+  #isAnew(): boolean {
+    const before = this.#decisions - 1;
+    return before > 0 && before % this.#options.controller.decisions === 0;
+  }
+
+  /** Groups are of the same GPUs; of equally many on the same nodes, where nobody says which. */
+  #beginAll(): void {
+    for (const progress of this.#running) {
+      const group = progress.run!.places.map(({ node, gpus, devices }) => `${node}:${devices ?? gpus}`);
+      this.#begin(progress, group.join(" "));
+    }
+  }
+
+  /** It waits for its start, and then runs to the end of its last slot, if nothing is decided before. */
+  #begin(progress: Progress, group: string): void {
+    const { slotSeconds, startSeconds, controller } = this.#options;
+    const known = this.#groups.has(group);
+    this.#groups.add(group);
+    progress.starting =
+      startSeconds(gpusOf(progress.run!), known) + (!known && this.#isAnew() ? controller.seconds : 0);
+    const slots = Math.ceil(Math.ceil(progress.left / progress.rate) / slotSeconds);
+    const end = progress.at + slots * slotSeconds + progress.starting;
+    const version = ++progress.version;
+    this.#clock.at(end, () => {
+      if (progress.version === version) this.#finish(progress, end);
+    });
+  }
+
+  #finish(progress: Progress, at: Seconds): void {
+    const { attempt } = progress.run!;
+    this.#leave(progress);
+    progress.left = 0;
+    this.#options.report({ kind: "finished", at, job: progress.spec.id, attempt });
+  }
+}
+
+const gpusOf = ({ places }: Run): number => places.reduce((n, share) => n + share.gpus, 0);
