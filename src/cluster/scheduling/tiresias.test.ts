@@ -54,6 +54,23 @@ test("a preempted job that has waited long enough for what it ran returns to the
   }
 });
 
+test("emptied: who is first in line has the room that others make by moving; who falls goes behind those that wait", async () => {
+  const tiresias = await schedulings.create("tiresias", { demote1: 100, emptied: 1 });
+  const at = (id: string, node: number, service: number): JobView =>
+    jobView(id, { gpus: 2 }, { places: [{ node, gpus: 2 }], service, ran: service / 2 });
+  const two = nodeSpecs(2, 4);
+  const fresh = [jobView("a", { gpus: 2 }), jobView("b", { gpus: 2 })];
+  tiresias.decide(clusterView(fresh, two, { arrived: fresh }));
+  const c = jobView("c", { gpus: 4 });
+  const moved = tiresias.decide(clusterView([at("a", 0, 20), at("b", 1, 20), c], two, { now: 10, arrived: [c] }));
+  assert.equal(moved.stop.length, 1);
+  assert.deepEqual(new Set(moved.start.map(({ job }) => job)), new Set([...moved.stop, "c"]));
+  const whole = jobView("c", { gpus: 4 }, { places: [{ node: 1, gpus: 4 }], service: 100, ran: 25 });
+  const d = jobView("d", { gpus: 4 });
+  const later = [at("a", 0, 70), at("b", 0, 70), whole, d];
+  assert.deepEqual(tiresias.decide(clusterView(later, two, { now: 35, arrived: [d] })).stop, ["c"]);
+});
+
 test("with gittins, the job goes first whose service says that it ends soon", async () => {
   const tiresias = await schedulings.create("tiresias", { demote1: 100, gittins: 1 });
   const done = [90, 95, 95, 1000, 1000, 1000].map((service, i) => jobView(`d${i}`, {}, { state: "finished", service }));

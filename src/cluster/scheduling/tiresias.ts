@@ -11,6 +11,7 @@ import type { ClusterView, Decision } from "../decision.ts";
 import type { JobId, JobView } from "../job.ts";
 import { type Scheduling, scheduling } from "../scheduling.ts";
 import { Crossings } from "./tiresias/crossings.ts";
+import { emptied } from "./tiresias/emptied-queues.ts";
 import { byIndex } from "./tiresias/gittins.ts";
 import { MultilevelQueues, type Queued } from "./tiresias/multilevel-queues.ts";
 
@@ -30,6 +31,12 @@ const options = {
     min: 0,
     help: "1: in a queue, jobs that run come before those that wait, in the order of their starts",
   },
+  emptied: {
+    default: 0,
+    unit: "0 or 1",
+    min: 0,
+    help: "1: the cluster, emptied, is given to the first that fit, who move for it; in the order of `startOrder`",
+  },
   gittins: { default: 0, unit: "0 or 1", min: 0, help: "1: order each queue by the Gittins index over finished jobs" },
 } as const;
 
@@ -47,6 +54,7 @@ export default scheduling({
   differs: [
     "By default a queue is ordered by entry and holds two levels split at 16 GPU-hours, as in Pollux's simulation of it; the paper orders by first start (`startOrder`).",
     "By default starving jobs are not promoted, as in both published simulators' defaults; `promote` is the paper's PROMOTEKNOB.",
+    "`emptied` packs the cluster anew at each decision, as its own simulator and Muri's testbed do: jobs move where that makes room, and nobody is promoted.",
     "With `gittins` the distribution is that of the jobs that have finished so far, and all jobs are ranked anew at each decision; the paper takes it from an older trace.",
     "The placement that consolidates only jobs with skewed models is the placement entry `skew-aware`.",
   ],
@@ -60,6 +68,7 @@ export default scheduling({
 export function tiresias(values: TiresiasOptions, known?: readonly number[]): Scheduling {
   const limits = [values.demote1, values.demote2, values.demote3].filter((limit) => limit > 0);
   if (values.gittins > 0) return byIndex(limits, known);
+  if (values.emptied > 0) return emptied(limits);
   const policy = new Tiresias(limits, values);
   return { decide: (view) => policy.decide(view) };
 }

@@ -14,6 +14,8 @@ export interface TurnsOptions {
   readonly report: (event: ClusterEvent) => void;
   /** From launch to the first iteration; 0 unless given. */
   readonly startSeconds?: (job: JobSpec, gpus: number) => Seconds;
+  /** What a launch takes besides where a job has its GPUs alone; 0 unless given. */
+  readonly aloneSeconds?: Seconds;
   /** Iterations a second of a job alone, from a table; the profiled iteration's unless given. 0 where it cannot run. */
   readonly rate?: (job: JobSpec, gpus: number) => number;
   /** Whether those that share GPUs start at once, or one after another. */
@@ -150,10 +152,11 @@ export class TurnsLauncher implements Launcher {
       group.length === 1
         ? 1 / this.#alone(spec, gpus)
         : this.#periods.of(group.map((job) => job.phases!)) * (contention[group.length] ?? 1);
-    const { startSeconds = () => 0, atOnce = false } = this.#options;
+    const { startSeconds = () => 0, aloneSeconds = 0, atOnce = false } = this.#options;
     if (again) {
       const starts = group.map((job) => startSeconds(job, gpus));
-      progress.starting = atOnce ? Math.max(...starts) : starts.reduce((a, b) => a + b, 0);
+      const first = atOnce ? Math.max(...starts) : starts.reduce((a, b) => a + b, 0);
+      progress.starting = first + (group.length === 1 ? aloneSeconds : 0);
     }
     const version = ++progress.version;
     const begin = progress.at + (this.#options.lastStart ? progress.starting : 0);
