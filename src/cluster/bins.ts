@@ -19,6 +19,10 @@ export class Bins {
     this.#from = new Int32Array(nodes.gpusMax + 1);
   }
 
+  free(node: number): number {
+    return this.#free[node]!;
+  }
+
   /** Takes those very GPUs; false, and nothing is taken, where they are not free. */
   hold(places: readonly Share[]): boolean {
     if (!places.every(({ node, gpus }) => this.#free[node]! >= gpus)) return false;

@@ -303,16 +303,14 @@ export class ClusterEngine {
       );
     } else if (on !== undefined) {
       checkPlaces(parts, job, gpus, on, wish.type);
-      group = this.#hold(on);
+      group = this.#hold(job, on);
+      this.#parts.policy.placement.taken?.(job, on, this.#nodes);
     } else {
       const place = this.#parts.policy.placement.place(job, gpus, this.#nodes, wish.type);
       if (place === undefined) return undefined;
-      for (const id of place.evict ?? []) {
-        stopped.push(id);
-        this.#stop(this.job(id), parts.now);
-      }
+      for (const id of place.evict ?? []) this.#evict(this.job(id), parts.now, stopped);
       checkPlaces(parts, job, gpus, place.on, wish.type);
-      group = this.#hold(place.on);
+      group = this.#hold(job, place.on);
     }
     this.#join(job, group, gpus);
     const later = !this.#occupancy.isFree(job);
@@ -321,9 +319,17 @@ export class ClusterEngine {
     return { job: wish.job, on: job.places, beside: job.beside, later };
   }
 
-  #hold(places: readonly Share[]): Group {
+  #hold(owner: JobRecord, places: readonly Share[]): Group {
     this.#nodes.take(places);
-    return { places, members: new Set(), present: 0 };
+    return { places, members: new Set(), owner, present: 0 };
+  }
+
+  /** Whoever shares the GPUs must leave with the job that placement knows to be on them. */
+  #evict(job: JobRecord, now: Seconds, stopped: JobId[]): void {
+    for (const member of [...(job.group?.members ?? [])]) {
+      stopped.push(member.spec.id);
+      this.#stop(member, now);
+    }
   }
 
   #join(job: JobRecord, group: Group, gpus: number): void {
@@ -340,7 +346,9 @@ export class ClusterEngine {
   #leave(job: JobRecord, at: Seconds): void {
     const group = job.group!;
     group.members.delete(job);
-    if (group.members.size === 0) this.#nodes.give(group.places);
+    const [next] = group.members;
+    const { placement } = this.#parts.policy;
+    if (next === undefined) this.#nodes.give(group.places);
     this.#nodes.takeHost(job.spec, group.places, -1);
     this.#occupancy.unqueue(job);
     job.group = undefined;
@@ -350,7 +358,11 @@ export class ClusterEngine {
     job.list?.remove(job);
     this.#waiting.append(job);
     this.#requeued.push(job);
-    this.#parts.policy.placement.freed?.(job.spec.id, group.places);
+    if (next === undefined) placement.freed?.(group.owner.spec.id, group.places);
+    else if (group.owner === job) {
+      group.owner = next;
+      placement.handed?.(job.spec.id, next.spec.id);
+    }
   }
 
   #stop(job: JobRecord, now: Seconds): void {

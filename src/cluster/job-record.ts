@@ -15,6 +15,8 @@ export interface Group {
   readonly places: readonly Share[];
   /** In the plan. */
   readonly members: Set<JobRecord>;
+  /** The member that placement knows to be on these GPUs: it chose them for it, or was told. */
+  owner: JobRecord;
   /** Runs that really are there, those on their way out included. */
   present: number;
 }

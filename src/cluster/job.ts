@@ -50,6 +50,8 @@ export interface JobSpec {
   /** Seconds since the trace began. */
   readonly deadline?: Seconds;
   readonly phases?: Phases;
+  /** Part of the time that its GPUs compute while it has them alone: what jobs that share them are modelled by. */
+  readonly utilisation?: number;
   /** What a real launcher runs; `{}` where the trace names nothing. */
   readonly command?: readonly string[];
 }
@@ -79,6 +81,8 @@ export interface Outlook {
   goodput?(gpus: number, nodes: number): number;
   /** Most GPUs that it can use; of a job that explores, that it dares to ask for now. */
   readonly gpusMax?: number;
+  /** Part of the time that its GPUs compute while it has them alone, as measured; absent until it has run. */
+  readonly utilisation?: number | undefined;
   /** Seconds in which it made progress until now, without what starts and checkpoints took; absent where nobody counts them. */
   readonly computed?: Seconds;
   /** The same of its last lease alone, where the launcher runs jobs in leases. */

@@ -14,8 +14,13 @@ export interface Place {
 export interface Placement {
   /** Places for `gpus` GPUs of the job, on nodes of `type` where it is given; `undefined` where there are none now. */
   place(job: JobView, gpus: number, nodes: NodesView, type?: string): Place | undefined;
-  /** Told when a job has left its GPUs, by policies that keep a map of their own (cells, buddies). */
+  // What follows is for techniques that keep a map of their own (cells, affinities). It names one job for each set of GPUs.
+  /** The job starts on GPUs that another part of the policy has chosen. */
+  taken?(job: JobView, on: readonly Share[], nodes: NodesView): void;
+  /** The job has left, and nobody who shared its GPUs is there any more. */
   freed?(job: JobId, places: readonly Share[]): void;
+  /** The job has left; another, which shared its GPUs, stays on them. */
+  handed?(from: JobId, to: JobId): void;
 }
 
 export const placements = slot<Placement>("cluster/placement", placementIndex);

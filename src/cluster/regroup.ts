@@ -5,6 +5,7 @@
 import { Bins } from "./bins.ts";
 import type { ClusterView, Decision, Start } from "./decision.ts";
 import type { JobId, JobView } from "./job.ts";
+import { makeRoom } from "./make-room.ts";
 import type { Share } from "./node.ts";
 
 /** Jobs of one size that share the same GPUs; a job alone is a group of one. */
@@ -13,26 +14,39 @@ export type Group = readonly JobView[];
 /** Where a group is to run, and who of it is there already. */
 interface Site {
   readonly group: Group;
-  readonly on: readonly Share[];
-  readonly there: readonly JobView[];
+  on: readonly Share[];
+  there: readonly JobView[];
+  /** Any places will do that placement finds. */
+  anywhere?: boolean;
+}
+
+export interface Regrouping {
+  /**
+   * Where a gang finds no room beside those that stay, as few of them move as can, and who needs no places of anybody gets them from
+   * placement. Otherwise everything is packed anew then, and places are always named.
+   */
+  readonly gently?: boolean;
 }
 
 /**
  * Runs these groups and nothing else, largest first where room is scarce. A group that fits nowhere is left out.
  * `strict` and `order` of the decision are not set.
  */
-export function regroup(view: ClusterView, groups: readonly Group[]): Decision {
+export function regroup(view: ClusterView, groups: readonly Group[], { gently = false }: Regrouping = {}): Decision {
   const largestFirst = [...groups].sort((a, b) => b[0]!.gpus - a[0]!.gpus);
-  const sites = beside(view, largestFirst) ?? anew(view, largestFirst);
+  const sites = beside(view, largestFirst, gently) ?? anew(view, largestFirst);
+  // Named places are taken before placement looks for others.
+  if (gently) sites.sort((a, b) => Number(a.anywhere ?? false) - Number(b.anywhere ?? false));
   const staying = new Set<JobView>();
   const start: Start[] = [];
-  for (const { group, on, there } of sites) {
+  for (const { group, on, there, anywhere } of sites) {
     for (const job of there) staying.add(job);
     let leader = group.find((job) => there.includes(job));
     for (const job of group) {
       if (there.includes(job)) continue;
       const id = job.spec.id;
-      start.push(leader === undefined ? { job: id, on } : { job: id, beside: leader.spec.id });
+      if (leader !== undefined) start.push({ job: id, beside: leader.spec.id });
+      else start.push(anywhere ? { job: id } : { job: id, on });
       leader ??= job;
     }
   }
@@ -63,7 +77,7 @@ export function fitting(view: ClusterView, groups: readonly Group[]): readonly G
 }
 
 /** Leaves every group where most of it is; undefined where the others find no room then. */
-function beside(view: ClusterView, groups: readonly Group[]): readonly Site[] | undefined {
+function beside(view: ClusterView, groups: readonly Group[], gently: boolean): Site[] | undefined {
   const bins = new Bins(view.nodes);
   const claimed = new Set<JobView>();
   const sites: Site[] = [];
@@ -79,15 +93,24 @@ function beside(view: ClusterView, groups: readonly Group[]): readonly Site[] | 
     sites.push({ group, on, there });
   }
   for (const group of homeless) {
-    const on = bins.take(group[0]!.gpus, group[0]!.spec.types);
-    if (on === undefined) return undefined;
-    sites.push({ group, on, there: [] });
+    const { gpus, spec } = group[0]!;
+    const on = bins.take(gpus, spec.types);
+    if (on !== undefined) sites.push({ group, on, there: [], anywhere: gently });
+    else if (!gently) return undefined;
+    else {
+      const made = makeRoom(view.nodes, bins, sites, gpus, spec.types, ({ group: [job] }, type) => runsOn(job!, type));
+      if (made === undefined) return undefined;
+      for (const site of made.moved) [site.there, site.anywhere] = [[], false];
+      sites.push({ group, on: made.on, there: [] });
+    }
   }
   return sites;
 }
 
+const runsOn = ({ spec: { types } }: JobView, type: string): boolean => types?.includes(type) !== false;
+
 /** Packs everything from an empty cluster; a group stays only where it happens to be put where it is. */
-function anew(view: ClusterView, groups: readonly Group[]): readonly Site[] {
+function anew(view: ClusterView, groups: readonly Group[]): Site[] {
   const bins = new Bins(view.nodes);
   const claimed = new Set<JobView>();
   const sites: Site[] = [];

@@ -51,6 +51,7 @@ export class Cells {
   readonly #options: CellOptions;
   readonly #physical: Physical;
   readonly #virtual: ReadonlyMap<string, readonly VirtualCell[]>;
+  readonly #byNode = new Map<string, PhysicalCell[]>();
   readonly #held = new Map<string, Held>();
 
   /** Throws a `UserError` where the tenants together own more than there is. */
@@ -58,6 +59,12 @@ export class Cells {
     this.#config = config;
     this.#options = options;
     this.#physical = buildPhysical(config);
+    for (const leaf of this.#physical.leaves) {
+      const { node = "" } = leaf;
+      const same = this.#byNode.get(node);
+      if (same === undefined) this.#byNode.set(node, [leaf]);
+      else same.push(leaf);
+    }
     this.#virtual = buildVirtual(config, this.#physical.pinned);
     this.#checkQuotas();
     for (const roots of this.#virtual.values())
@@ -90,13 +97,28 @@ export class Cells {
     this.#unbind(held.virtual);
   }
 
+  /** GPUs of a node that nobody uses, by their numbers. */
+  idle(node: string): number[] {
+    return (this.#byNode.get(node) ?? []).filter(({ user }) => user === undefined).map(({ device }) => device!);
+  }
+
+  /** What one job holds is another's from now on: they shared it, and the first has left. */
+  rename(from: string, to: string): void {
+    const held = this.#held.get(from);
+    if (held === undefined) return;
+    this.#held.delete(from);
+    this.#held.set(to, { ...held, request: { ...held.request, job: to } });
+    for (const leaf of held.physical) if (leaf.user !== undefined) leaf.user = { ...leaf.user, job: to };
+    for (const leaf of held.virtual) if (leaf.user !== undefined) leaf.user = { ...leaf.user, job: to };
+  }
+
   /**
    * Takes over a job that runs already, after a restart perhaps with another configuration: by right, where its tenant owns
    * cells that can be bound to those GPUs; else it goes on as an opportunistic one. GPUs that are configured no more are ignored.
    */
   adopt(request: CellRequest, places: readonly { readonly node: string; readonly device: number }[]): void {
     const physical = places.flatMap(
-      ({ node, device }) => this.leaves.find((leaf) => leaf.node === node && leaf.device === device) ?? [],
+      ({ node, device }) => this.#byNode.get(node)?.find((leaf) => leaf.device === device) ?? [],
     );
     const virtual: VirtualCell[] = [];
     if (request.priority >= 0) {

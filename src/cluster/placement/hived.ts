@@ -23,6 +23,7 @@ export default placement({
       "halved down to one where they are a power of two, else they are its children directly.",
     "Of machines that are alike the first is taken; which one the authors' scheduler takes depends on the order in which nodes were seen.",
     "A job whose tenant owns nothing runs as an opportunistic one instead of being refused.",
+    "GPUs that another part of the policy chose are counted as the tenant's cells where they can be bound to them, else as opportunistic use.",
   ],
   options: {
     tenants: { default: 2, unit: "virtual clusters", min: 1, help: "how many tenants own an equal part of the nodes" },
@@ -78,7 +79,21 @@ export function hivedPlacement(
       const grant = cells.place(cells.owns(request.tenant) ? request : { ...request, priority: -1 });
       return grant && { on: sharesOf(grant.leaves, indexes), evict: grant.evict };
     },
+    taken({ spec }, on, nodes) {
+      view = nodes;
+      cells ??= start(nodes);
+      const gpus = on.reduce((n, share) => n + share.gpus, 0);
+      const request = requestOf(spec, gpus, nodes, nameOf(spec.tenant), spec.types);
+      const idle = on.flatMap(({ node, gpus: count, devices }) =>
+        (devices ?? cells!.idle(nodes.specs[node]!.id).slice(0, count)).map((device) => ({
+          node: nodes.specs[node]!.id,
+          device,
+        })),
+      );
+      cells.adopt(cells.owns(request.tenant) ? request : { ...request, priority: -1 }, idle);
+    },
     freed: (job) => cells?.release(job),
+    handed: (from, to) => cells?.rename(from, to),
   };
 }
 

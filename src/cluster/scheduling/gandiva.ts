@@ -1,11 +1,13 @@
 /**
  * Time slicing: nobody waits for a cluster to empty. Jobs that ask for more GPUs than there are take turns, a quantum each, and
- * are suspended where their state on the GPU is smallest, between mini-batches.
+ * are suspended where their state on the GPU is smallest, between mini-batches. Jobs move where that makes room or brings one together.
  */
-import type { ClusterView } from "../decision.ts";
+import { Bins } from "../bins.ts";
+import type { ClusterView, Decision } from "../decision.ts";
 import type { JobId, JobView } from "../job.ts";
-import { fitting, regroup } from "../regroup.ts";
+import { type Group, regroup } from "../regroup.ts";
 import { scheduling } from "../scheduling.ts";
+import { tidy } from "./gandiva/tidy.ts";
 
 export default scheduling({
   title: "Gandiva",
@@ -15,54 +17,138 @@ export default scheduling({
     url: "https://www.usenix.org/conference/osdi18/presentation/xiao",
   },
   rows: ["gandiva"],
-  idea: "Let all jobs take turns on the GPUs in quanta of a minute, whoever has waited longest since its last turn next, and move jobs so that gangs fit.",
+  idea: "Let all jobs take turns on the GPUs in quanta of a minute, whoever has waited longest since its last turn next; move the fewest jobs that make room for a gang, and, when one has left and nobody waits, bring spread jobs together and empty sparse nodes.",
   differs: [
     "Suspension at the least memory of a mini-batch is the launcher's: a stop is asked for, and the job leaves when it has saved its state.",
-    "Packing by measured rates and grow-shrink are not decided here; sharing entries and `range` with a scaling entry combine with it.",
-    "Jobs of all sizes take turns in one queue (paper: by size class of nodes); a gang that does not fit into what is left lets smaller ones by until the next turn.",
+    "Jobs of all sizes take turns in one queue (paper: on each server by itself); a gang that does not fit into what is left lets smaller ones by until the next turn.",
+    "Turns change at multiples of the quantum, and last for at least one; a job that has run for long has longer ones (`stretch`), since it is suspended for nothing otherwise: 0 gives the paper's equal turns.",
+    "Packing, grow-shrink and affinity are entries of other slots (`packing`, `grow-shrink`, `affinity`); the system `gandiva` has all of them.",
   ],
-  options: { quantum: { default: 60, unit: "seconds", min: 1, help: "How long a turn lasts while others wait." } },
+  options: {
+    quantum: { default: 60, unit: "seconds", min: 1, help: "How long a turn lasts while others wait." },
+    stretch: {
+      default: 0.01,
+      unit: "of the time that it has run",
+      min: 0,
+      help: "How long a job's turn lasts at least, if that is more than the quantum.",
+    },
+    migrate: {
+      default: 1,
+      unit: "0 or 1",
+      min: 0,
+      help: "Whether jobs that run are moved for locality and against fragmentation while nobody waits.",
+    },
+  },
   claim: { metric: "fairnessWorst", better: "lower", than: "fifo", on: "batch", factor: 8, where: "sim" },
 
-  create({ quantum }) {
-    /** When each job's last turn began; jobs that never had one are not in it. */
-    const turns = new Map<JobId, number>();
+  create({ quantum, stretch, migrate }) {
+    const turns = new Turns(quantum, stretch);
     return {
       decide(view) {
-        for (const { spec } of view.ended) turns.delete(spec.id);
-        const order = inTurn(view, turns, quantum);
-        const chosen = fitting(
-          view,
-          order.map((job) => [job]),
-        );
-        for (const [job] of chosen) {
-          const began = turns.get(job!.spec.id);
-          // A job that goes on has its next turn right after the last.
-          if (job!.places.length === 0 || began === undefined || view.now - began >= quantum)
-            turns.set(job!.spec.id, view.now);
-        }
-        const decision = { ...regroup(view, chosen), order: order.map(({ spec }) => spec.id) };
-        const somebodyWaits = chosen.length < order.length;
-        return somebodyWaits ? { ...decision, wake: nextEnd(view.now, chosen.flat(), turns, quantum) } : decision;
+        turns.see(view);
+        if (view.waitingCount === 0) return migrate > 0 && view.ended.length > 0 ? tidy(view) : nobodyWaits(view);
+        const order = turns.order(view);
+        const chosen = firstThatFit(view, order);
+        for (const [job] of chosen) turns.grant(job!, view.now);
+        const { stop, start } = regroup(view, chosen, { gently: true });
+        const wake = quantum * Math.max(Math.ceil(turns.firstEnd / quantum), Math.floor(view.now / quantum) + 1);
+        return {
+          ...{ stop, start, wake },
+          // A long list, which few look at.
+          get order() {
+            return Array.from(order, ({ spec }) => spec.id);
+          },
+        };
       },
     };
   },
 });
 
-/** Who is in the middle of a turn goes on; then those who wait, the longest first; last those whose turn is over. */
-function inTurn(view: ClusterView, turns: ReadonlyMap<JobId, number>, quantum: number): JobView[] {
-  const running = [...view.running];
-  const began = (job: JobView): number => turns.get(job.spec.id) ?? view.now;
-  const over = (job: JobView): boolean => view.now - began(job) >= quantum;
-  const waiting = [...view.waiting].sort((a, b) => a.waitingSince - b.waitingSince);
-  return [
-    ...running.filter((job) => !over(job)),
-    ...waiting,
-    ...running.filter(over).sort((a, b) => began(a) - began(b)),
-  ];
+const nobodyWaits = ({ running }: ClusterView): Decision => ({
+  ...{ stop: [], start: [] },
+  get order() {
+    return Array.from(running, ({ spec }) => spec.id);
+  },
+});
+
+class Turns {
+  readonly #quantum: number;
+  readonly #stretch: number;
+  /** When the turn began of who had another right after the last. */
+  readonly #began = new Map<JobId, number>();
+
+  /** Of the turns that were granted or go on, as of the last decision. */
+  firstEnd = 0;
+
+  constructor(quantum: number, stretch: number) {
+    this.#quantum = quantum;
+    this.#stretch = stretch;
+  }
+
+  see({ ended }: ClusterView): void {
+    for (const { spec } of ended) this.#began.delete(spec.id);
+  }
+
+  /** Who is in the middle of a turn goes on; then those who wait, the longest first; last those whose turn is over. */
+  order(view: ClusterView): Iterable<JobView> {
+    const { now } = view;
+    const inTurn: JobView[] = [];
+    const over: { readonly job: JobView; readonly began: number }[] = [];
+    this.firstEnd = Number.POSITIVE_INFINITY;
+    for (const job of view.running) {
+      const began = this.#beganOf(job, now);
+      const end = began + this.#length(job);
+      if (end <= now) over.push({ job, began });
+      else {
+        inTurn.push(job);
+        this.firstEnd = Math.min(this.firstEnd, end);
+      }
+    }
+    over.sort((a, b) => a.began - b.began);
+    return {
+      *[Symbol.iterator]() {
+        yield* inTurn;
+        // The engine lists them by when they began to wait.
+        yield* view.waiting;
+        for (const { job } of over) yield job;
+      },
+    };
+  }
+
+  /** The job goes on, or begins. */
+  grant(job: JobView, now: number): void {
+    const length = this.#length(job);
+    if (job.places.length > 0) {
+      if (this.#beganOf(job, now) + length > now) return;
+      this.#began.set(job.spec.id, now);
+    }
+    this.firstEnd = Math.min(this.firstEnd, now + length);
+  }
+
+  #length = ({ ran }: JobView): number => Math.max(this.#quantum, this.#stretch * ran);
+
+  #beganOf({ spec, startedAt = 0, state }: JobView, now: number): number {
+    // Who is still waiting for GPUs that are being left has not begun.
+    return Math.max(state === "starting" ? now : startedAt, this.#began.get(spec.id) ?? 0);
+  }
 }
 
-function nextEnd(now: number, chosen: readonly JobView[], turns: ReadonlyMap<JobId, number>, quantum: number): number {
-  const ends = chosen.map(({ spec }) => (turns.get(spec.id) ?? now) + quantum).filter((end) => end > now);
-  return ends.length === 0 ? now + quantum : Math.min(...ends);
+/** Tried in this order in an empty cluster; one that does not fit is passed over, and so are all like it. */
+function firstThatFit({ nodes }: ClusterView, order: Iterable<JobView>): readonly Group[] {
+  const bins = new Bins(nodes);
+  const full = new Set<number | string>();
+  const chosen: Group[] = [];
+  let free = nodes.total();
+  for (const job of order) {
+    if (free === 0) break;
+    const { types } = job.spec;
+    const size = types === undefined ? job.gpus : `${job.gpus} ${types.join(" ")}`;
+    if (job.gpus > free || full.has(size)) continue;
+    if (bins.take(job.gpus, types) === undefined) full.add(size);
+    else {
+      free -= job.gpus;
+      chosen.push([job]);
+    }
+  }
+  return chosen;
 }

@@ -33,6 +33,7 @@ const job = z.strictObject({
   weight: z.number().positive().default(plain.weight),
   deadline: seconds.optional(),
   phases: z.strictObject({ storage: seconds, cpu: seconds, gpu: seconds, network: seconds }).optional(),
+  utilisation: z.number().positive().max(1).optional(),
   command: z.array(z.string()).nonempty().optional(),
 });
 

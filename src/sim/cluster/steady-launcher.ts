@@ -8,12 +8,13 @@ import type { ClusterEvent, Launcher, Run } from "../../cluster/launcher.ts";
 import type { NodeSpec } from "../../cluster/node.ts";
 import { UserError } from "../../core/errors.ts";
 import type { Clock, Seconds } from "../../time/clock.ts";
+import { sharedSpeed } from "./contention.ts";
 
 /** How fast a job goes: 1 as it was measured alone, so that it ends after its `duration`; 0 where it cannot run. */
 export type Speed = (job: JobSpec, gpus: number, nodes: number, type: string, beside: readonly JobSpec[]) => number;
 
 export interface SteadyOptions {
-  /** Linear in GPUs, and an equal part of them to each of those that share, unless given. */
+  /** `linearSpeed` unless given. */
   readonly speed?: Speed;
   /** From the order to launch until the job computes. */
   readonly launchSeconds?: Seconds;
@@ -25,8 +26,15 @@ export interface SteadyOptions {
   readonly report: (event: ClusterEvent) => void;
 }
 
-export const linearSpeed: Speed = ({ gpus: asked }, gpus, _nodes, _type, beside) =>
-  (asked === 0 ? 1 : gpus / asked) / (1 + beside.length);
+/** Linear in GPUs. Jobs that share them get what their utilisations leave them; an equal part where these are not known. */
+export const linearSpeed: Speed = (job, gpus, _nodes, _type, beside) =>
+  (job.gpus === 0 ? 1 : gpus / job.gpus) * (beside.length === 0 ? 1 : shareOf([job, ...beside]));
+
+/** The part of its speed alone that each of the jobs has while they share. */
+export function shareOf(jobs: readonly JobSpec[]): number {
+  const known = jobs.flatMap(({ utilisation }) => utilisation ?? []);
+  return known.length === jobs.length ? sharedSpeed(known) : 1 / jobs.length;
+}
 
 interface Progress {
   readonly spec: JobSpec;
@@ -176,6 +184,10 @@ class SteadyOutlook implements Outlook {
 
   get done(): Seconds {
     return this.#launcher.done(this.#spec);
+  }
+
+  get utilisation(): number | undefined {
+    return this.done > 0 ? this.#spec.utilisation : undefined;
   }
 
   rate(gpus: number, nodes: number, type: string): number {

@@ -1,0 +1,69 @@
+/** Room for a gang where GPUs are free in several nodes, but not enough in any: the fewest small jobs move to other nodes. */
+import type { Bins } from "./bins.ts";
+import type { NodesView, Share } from "./node.ts";
+
+/** Jobs on a set of GPUs. */
+export interface Seat {
+  on: readonly Share[];
+}
+
+/** Nodes that are tried for a gang, those with most free GPUs first: what makes room there moves least. */
+const candidatesMax = 16;
+
+/**
+ * Places for `gpus` GPUs on one node, taken from the bins; the seats that had to move for it have their new places, and are held there.
+ * `undefined`, and nothing has changed, where that cannot be done. `canMove`: whether a seat may stand on a node of that type.
+ */
+export function makeRoom<S extends Seat>(
+  nodes: NodesView,
+  bins: Bins,
+  seats: readonly S[],
+  gpus: number,
+  types: readonly string[] | undefined,
+  canMove: (seat: S, type: string) => boolean,
+): { readonly on: readonly Share[]; readonly moved: readonly S[] } | undefined {
+  const isFor = (node: number): boolean => types?.includes(nodes.specs[node]!.type) !== false;
+  const candidates = [...nodes.specs.keys()]
+    .filter((node) => nodes.usable(node) && nodes.specs[node]!.gpus >= gpus && isFor(node))
+    .sort((a, b) => bins.free(b) - bins.free(a))
+    .slice(0, candidatesMax);
+  for (const node of candidates) {
+    const there = seats
+      .filter(({ on }) => on.length === 1 && on[0]!.node === node)
+      .sort((a, b) => a.on[0]!.gpus - b.on[0]!.gpus);
+    const moved: { readonly seat: S; readonly from: readonly Share[] }[] = [];
+    for (const seat of there) {
+      if (bins.free(node) >= gpus) break;
+      const to = tightest(nodes, bins, seat.on[0]!.gpus, node, (type) => canMove(seat, type));
+      if (to === undefined) continue;
+      moved.push({ seat, from: seat.on });
+      move(bins, seat, to);
+    }
+    const on = [{ node, gpus }];
+    if (bins.hold(on)) return { on, moved: moved.map(({ seat }) => seat) };
+    for (const { seat, from } of moved.reverse()) move(bins, seat, from);
+  }
+  return undefined;
+}
+
+/** The node with the fewest free GPUs that still has so many; the first of several. */
+export function tightest(
+  nodes: NodesView,
+  bins: Bins,
+  gpus: number,
+  except: number,
+  suits: (type: string) => boolean,
+): readonly Share[] | undefined {
+  let best: number | undefined;
+  for (const [node, { type }] of nodes.specs.entries()) {
+    if (node === except || bins.free(node) < gpus || !suits(type)) continue;
+    if (best === undefined || bins.free(node) < bins.free(best)) best = node;
+  }
+  return best === undefined ? undefined : [{ node: best, gpus }];
+}
+
+function move(bins: Bins, seat: Seat, to: readonly Share[]): void {
+  bins.release(seat.on);
+  bins.hold(to);
+  seat.on = to;
+}
