@@ -3,6 +3,7 @@ import type { Index } from "../core/slot.ts";
 import type { Placement } from "./placement.ts";
 
 export const placementIndex: Index<Placement> = {
+  affinity: () => import("./placement/affinity.ts"),
   buddy: () => import("./placement/buddy.ts"),
   consolidated: () => import("./placement/consolidated.ts"),
   "first-fit": () => import("./placement/first-fit.ts"),

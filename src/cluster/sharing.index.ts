@@ -5,4 +5,5 @@ import type { Sharing } from "./sharing.ts";
 export const sharingIndex: Index<Sharing> = {
   exclusive: () => import("./sharing/exclusive.ts"),
   muri: () => import("./sharing/muri.ts"),
+  packing: () => import("./sharing/packing.ts"),
 };

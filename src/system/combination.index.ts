@@ -4,6 +4,7 @@ import type { CombinationIndex } from "./combination.ts";
 export const combinationIndex: CombinationIndex = {
   elasticflow: () => import("./combination/elasticflow.ts"),
   "faster-transformer": () => import("./combination/faster-transformer.ts"),
+  gandiva: () => import("./combination/gandiva.ts"),
   hived: () => import("./combination/hived.ts"),
   "muri-l": () => import("./combination/muri-l.ts"),
   "muri-s": () => import("./combination/muri-s.ts"),

@@ -51,7 +51,7 @@ export default scheduling({
         const chosen = firstThatFit(view, order);
         for (const [job] of chosen) turns.grant(job!, view.now);
         const { stop, start } = regroup(view, chosen, { gently: true });
-        const wake = quantum * Math.max(Math.ceil(turns.firstEnd / quantum), Math.floor(view.now / quantum) + 1);
+        const wake = Math.max(turns.firstEnd, quantum * (Math.floor(view.now / quantum) + 1));
         return {
           ...{ stop, start, wake },
           // A long list, which few look at.
@@ -97,7 +97,7 @@ class Turns {
     this.firstEnd = Number.POSITIVE_INFINITY;
     for (const job of view.running) {
       const began = this.#beganOf(job, now);
-      const end = began + this.#length(job);
+      const end = this.#endOf(job, began);
       if (end <= now) over.push({ job, began });
       else {
         inTurn.push(job);
@@ -117,15 +117,17 @@ class Turns {
 
   /** The job goes on, or begins. */
   grant(job: JobView, now: number): void {
-    const length = this.#length(job);
     if (job.places.length > 0) {
-      if (this.#beganOf(job, now) + length > now) return;
+      if (this.#endOf(job, this.#beganOf(job, now)) > now) return;
       this.#began.set(job.spec.id, now);
     }
-    this.firstEnd = Math.min(this.firstEnd, now + length);
+    this.firstEnd = Math.min(this.firstEnd, this.#endOf(job, now));
   }
 
-  #length = ({ ran }: JobView): number => Math.max(this.#quantum, this.#stretch * ran);
+  /** All turns change at once, so that the jobs that get one can be put together anew. */
+  #endOf({ ran }: JobView, began: number): number {
+    return this.#quantum * Math.ceil((began + Math.max(this.#quantum, this.#stretch * ran)) / this.#quantum);
+  }
 
   #beganOf({ spec, startedAt = 0, state }: JobView, now: number): number {
     // Who is still waiting for GPUs that are being left has not begun.

@@ -4,9 +4,10 @@
  */
 import { slotCount } from "../interleave.ts";
 import type { JobView } from "../job.ts";
+import { ranking } from "../rank-order.ts";
 import { fitting, regroup } from "../regroup.ts";
 import { sharing } from "../sharing.ts";
-import { candidates, merge, type Pack, Prices, ranking } from "./muri/packs.ts";
+import { candidates, merge, type Pack, Prices } from "./muri/packs.ts";
 
 export default sharing({
   title: "Muri",

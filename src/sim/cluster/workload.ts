@@ -9,10 +9,11 @@ import type { JobSpec, Phases } from "../../cluster/job.ts";
 import type { NodeSpec } from "../../cluster/node.ts";
 import { UserError } from "../../core/errors.ts";
 import { type Random, stream } from "../../core/random.ts";
+import { fittedUtilisation } from "./contention.ts";
 import { dynamicJobs } from "./gavel/dynamic-jobs.ts";
 import { muriPhases, muriSimulator } from "./muri-testbed.ts";
 import type { ClusterSetup } from "./simulate.ts";
-import type { Speed } from "./steady-launcher.ts";
+import { linearSpeed, type Speed } from "./steady-launcher.ts";
 
 export interface ClusterWorkload {
   readonly nodes: readonly NodeSpec[];
@@ -135,6 +136,13 @@ function choose<T>(values: readonly T[], weights: readonly number[], x: number):
   return values.at(-1)!;
 }
 
+/** One of the workloads that sharing was fitted to, by the job's number. */
+function withUtilisation(job: JobSpec, i: number): JobSpec {
+  const kinds = Object.entries(fittedUtilisation);
+  const [model, utilisation] = kinds[i % kinds.length]!;
+  return { ...job, model, utilisation };
+}
+
 const costs = { launchSeconds: 2, restartSeconds: 20, stopSeconds: 3 };
 const mix: Mix = { jobs: 240, gap: 80, shorten: 10, tenants: [0.6, 0.3, 0.1] };
 
@@ -178,6 +186,28 @@ const workloads: Readonly<Record<string, (seed: number) => ClusterWorkload>> = {
     nodes: nodesOf(4, 4),
     jobs: generateJobs({ ...mix, jobs: 70, gap: 60 }, seed).map((job, i) => ({ ...job, ...muriPhases(i, job) })),
     ...{ speed: modelledSpeed, ...costs, launcher: muriSimulator },
+  }),
+  /** Gangs that exchange much, among small jobs: a gang in several nodes is far slower than in one. */
+  locality: (seed) => ({
+    nodes: nodesOf(12, 4),
+    jobs: generateJobs({ ...mix, jobs: 200, gap: 200, gangs: [0.7, 0, 0.3, 0] }, seed).map((job) => {
+      const { name, phases } = classes[job.gpus > 1 ? 3 : 2];
+      return { ...job, class: name, model: name, phases };
+    }),
+    ...{ speed: modelledSpeed, ...costs, beside: "srtf" },
+  }),
+  /** Half of the GPUs idle, now and then too few. */
+  idle: (seed) => ({
+    nodes: nodesOf(8, 4),
+    jobs: generateJobs({ ...mix, jobs: 120, gap: 300 }, seed),
+    speed: modelledSpeed,
+    ...costs,
+  }),
+  /** More jobs than fit, some of which keep a GPU busy and others not: who shares with whom matters. */
+  "low-utilisation": (seed) => ({
+    nodes: nodesOf(4, 4),
+    jobs: generateJobs({ ...mix, jobs: 80, gap: 60, gangs: [0.75, 0.15, 0.1, 0] }, seed).map(withUtilisation),
+    ...{ speed: linearSpeed, ...costs, beside: "gandiva" },
   }),
   /** A small cluster, decided in rounds, whose jobs can all be sized: for searches that take their time. */
   elastic: (seed) => ({

@@ -1,6 +1,6 @@
 /** The groups of Muri: who is a candidate, what a period of a group lasts, and one round of matching. */
 import { Bins } from "../../bins.ts";
-import type { ClusterView, Decision } from "../../decision.ts";
+import type { ClusterView } from "../../decision.ts";
 import { busySeconds, contention, efficiency, iterationSeconds, Periods } from "../../interleave.ts";
 import type { JobView, Phases } from "../../job.ts";
 import { maximumWeightMatching } from "../../matching.ts";
@@ -10,16 +10,6 @@ export type Pack = readonly JobView[];
 
 /** By size, in the order in which sizes occur in the ranking. */
 export type Classes = Map<number, readonly Pack[]>;
-
-/** All jobs that could run, first first: as scheduling ranks them, else who runs, and then who waits. */
-export function ranking(view: ClusterView, decision: Decision): readonly JobView[] {
-  if (decision.order !== undefined) return decision.order.map((id) => view.job(id));
-  const started = new Set(decision.start.map(({ job }) => view.job(job)));
-  const stopped = new Set(decision.stop.map((id) => view.job(id)));
-  const goingOn = [...view.running].filter((job) => !started.has(job) && !stopped.has(job));
-  const rest = [...view.waiting, ...view.running].filter((job) => !started.has(job) && !goingOn.includes(job));
-  return [...goingOn, ...started, ...rest];
-}
 
 /** For every gang that fits into an empty cluster by rank, the next `perGang` jobs of its size. */
 export function candidates(view: ClusterView, ranked: readonly JobView[], perGang: number): Classes {
