@@ -46,7 +46,10 @@ export default scheduling({
     return {
       decide(view) {
         turns.see(view);
-        if (view.waitingCount === 0) return migrate > 0 && view.ended.length > 0 ? tidy(view) : nobodyWaits(view);
+        if (view.waitingCount === 0) {
+          // Who is given another size now moves already.
+          return migrate > 0 && view.ended.length > 0 && !view.sized ? tidy(view) : nobodyWaits(view);
+        }
         const order = turns.order(view);
         const chosen = firstThatFit(view, order);
         for (const [job] of chosen) turns.grant(job!, view.now);
