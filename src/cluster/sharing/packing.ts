@@ -50,7 +50,7 @@ export default sharing({
     better: "lower",
     than: "exclusive",
     on: "low-utilisation",
-    factor: 1.15,
+    factor: 1.12,
     where: "sim",
   },
 
