@@ -17,6 +17,7 @@ import { JobList } from "./job-list.ts";
 import { type Group, JobRecord, type Moment } from "./job-record.ts";
 import type { ClusterEvent, Launcher } from "./launcher.ts";
 import type { LogLine, StartLine } from "./log.ts";
+import { isNews } from "./news.ts";
 import type { NodeSpec, Share } from "./node.ts";
 import { Nodes } from "./nodes.ts";
 import { Occupancy } from "./occupancy.ts";
@@ -124,7 +125,7 @@ export class ClusterEngine {
     for (const event of this.#inbox) {
       const now = this.#parts.clock.now();
       this.#moment.now = now;
-      if (!this.#isNews(event)) continue;
+      if (!isNews(event, this.#jobs, this.#nodes)) continue;
       this.#parts.log({ at: now, kind: "event", event });
       const held = this.#parts.leaseSeconds !== undefined && event.kind !== "round" && this.#running.size > 0;
       if (this.#apply(event, Math.min(event.at, now)) && !held && !this.#settling) this.#timetable.ask(now);
@@ -139,20 +140,6 @@ export class ClusterEngine {
     if (orders.length === 0) return;
     this.#orders = [];
     for (const order of orders) order();
-  }
-
-  #isNews(event: ClusterEvent): boolean {
-    if (event.kind === "submitted") return !this.#jobs.has(event.job.id);
-    if (event.kind === "round") return true;
-    if (event.kind === "node-lost") return this.#nodes.usable(event.node);
-    if (event.kind === "node-back") return !this.#nodes.usable(event.node);
-    const job = this.#jobs.get(event.job);
-    if (job === undefined) return false;
-    if (event.kind === "cancelled") return job.outcome === undefined;
-    // The end of a run is news while the run is there; and a job that has finished in any of its runs has finished.
-    const current = job.run?.attempt === event.attempt;
-    if (event.kind === "started") return current && !job.run!.started;
-    return current || (event.kind === "finished" && job.outcome === undefined && event.attempt < job.launches);
   }
 
   /** Whether there is something new to decide about: a run that left as it was asked to changes nothing in the plan. */
