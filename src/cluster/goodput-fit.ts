@@ -21,6 +21,12 @@ const least = 1e-8;
 /** Order of the vector: compute fixed, per example; between nodes fixed, per GPU; within a node fixed, per GPU; overlap. */
 const start: readonly number[] = [1e-1, 1e-2, 1e-1, 1e-2, 1e-1, 1e-2, 1 + 1e-3];
 
+/** An observation with the logarithms of its seconds, which every step of the fit needs. */
+interface Logged extends Observation {
+  readonly logStep: number;
+  readonly logCompute: number;
+}
+
 export function fitThroughput(seen: readonly Observation[]): ThroughputParameters {
   const from = [...start];
   const low = [least, least, least, least, least, least, 1];
@@ -39,7 +45,8 @@ export function fitThroughput(seen: readonly Observation[]): ThroughputParameter
   if (!manyNodes || !wide) fix(3, least);
   if (!oneNode) fix(4, least);
   if (!oneNode || !wide) fix(5, least);
-  const problem: BoundedProblem = { from, low, high, valueAt: (x, gradient) => misfit(seen, x, gradient) };
+  const logged = seen.map((o) => ({ ...o, logStep: Math.log(o.step), logCompute: Math.log(o.compute) }));
+  const problem: BoundedProblem = { from, low, high, valueAt: (x, gradient) => misfit(logged, x, gradient) };
   const x = minimiseBounded(problem);
   // Synchronising between nodes is believed to be slower than within one.
   if (!manyNodes) {
@@ -60,23 +67,26 @@ const parametersOf = (x: ArrayLike<number>): ThroughputParameters => ({
 });
 
 /** The objective at `x`; its gradient is written into `gradient`. */
-function misfit(seen: readonly Observation[], x: ArrayLike<number>, gradient: Float64Array): number {
+function misfit(seen: readonly Logged[], x: ArrayLike<number>, gradient: Float64Array): number {
   const p = parametersOf(x);
   const g = p.overlap;
   const computeError = new Float64Array(7);
   const stepError = new Float64Array(7);
   let computeSquares = 0;
   let stepSquares = 0;
-  for (const { nodes, gpus, localBatch, step, compute } of seen) {
+  for (const { nodes, gpus, localBatch, logStep, logCompute } of seen) {
     const c = p.computeFixed + p.computePerExample * localBatch;
     const s = syncSeconds(p, nodes, gpus);
-    const off = Math.log(c) - Math.log(compute);
+    const logC = Math.log(c);
+    const off = logC - logCompute;
     computeSquares += off * off;
     computeError[0]! += off / c;
     computeError[1]! += (off / c) * localBatch;
-    const [cg, sg] = [c ** g, s ** g];
+    const cg = c ** g;
+    const sg = s ** g;
     const sum = cg + sg;
-    const miss = Math.log(sum) / g - Math.log(step);
+    const logSum = Math.log(sum);
+    const miss = logSum / g - logStep;
     stepSquares += miss * miss;
     const byCompute = (miss * cg) / c / sum;
     stepError[0]! += byCompute;
@@ -87,7 +97,7 @@ function misfit(seen: readonly Observation[], x: ArrayLike<number>, gradient: Fl
       stepError[at]! += bySync;
       stepError[at + 1]! += bySync * Math.max(gpus - 2, least);
     }
-    stepError[6]! += miss * ((cg * Math.log(c) + sg * Math.log(s)) / sum / g - Math.log(sum) / (g * g));
+    stepError[6]! += miss * ((cg * logC + sg * Math.log(s)) / sum / g - logSum / (g * g));
   }
   const computeRoot = Math.sqrt(computeSquares / seen.length);
   const stepRoot = Math.sqrt(stepSquares / seen.length);

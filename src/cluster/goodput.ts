@@ -33,12 +33,15 @@ export interface BatchLimits {
   readonly localBatchMax: number;
 }
 
-export interface BatchPlan {
-  /** Useful examples a second. */
-  readonly goodput: number;
+interface Split {
   readonly localBatch: number;
   /** Passes a step before the one that synchronises. */
   readonly accumulation: number;
+}
+
+export interface BatchPlan extends Split {
+  /** Useful examples a second. */
+  readonly goodput: number;
 }
 
 /** Floors and ceilings of quotients tolerate rounding by this much. */
@@ -71,14 +74,20 @@ export function bestBatch(
   const sync = syncSeconds(p, nodes, gpus);
   const least = Math.max(limits.batchFirst, limits.localBatchMin * gpus);
   const ratio = Math.log(limits.batchMax / least);
+  const synced = sync ** p.overlap;
   let best: BatchPlan = { goodput: 0, ...split(least / gpus, gpus, limits) };
+  let before: Split | undefined;
   for (let i = 0; i < samples; i++) {
     const batch = i === samples - 1 ? limits.batchMax : least * Math.exp((ratio * i) / (samples - 1));
-    const { localBatch, accumulation } = split(batch / gpus, gpus, limits);
+    const now = split(batch / gpus, gpus, limits);
+    const { localBatch, accumulation } = now;
+    // Small batches are the same whole numbers several times over.
+    if (localBatch === before?.localBatch && accumulation === before.accumulation) continue;
+    before = now;
     if (localBatch < limits.localBatchMin || localBatch > limits.localBatchMax) continue;
     const whole = gpus * localBatch * (accumulation + 1);
     const compute = computeSeconds(p, localBatch);
-    const step = (compute ** p.overlap + sync ** p.overlap) ** (1 / p.overlap) + accumulation * compute;
+    const step = (compute ** p.overlap + synced) ** (1 / p.overlap) + accumulation * compute;
     const goodput = (whole / step) * efficiency(noise, whole / limits.batchFirst);
     if (goodput > best.goodput) best = { goodput, localBatch, accumulation };
   }
@@ -89,18 +98,14 @@ export function bestBatch(
  * Passes that a GPU needs for its part of a batch. One GPU alone accumulates at least once beyond the first batch size: a
  * gradient's noise cannot be told from a single pass.
  */
-function split(local: number, gpus: number, limits: BatchLimits): { localBatch: number; accumulation: number } {
+function split(local: number, gpus: number, limits: BatchLimits): Split {
   let accumulation = Math.ceil(local / limits.localBatchMax - slack) - 1;
   if (gpus === 1 && local > limits.batchFirst + slack) accumulation = Math.max(1, accumulation);
   return { accumulation, localBatch: Math.ceil(local / (accumulation + 1) - slack) };
 }
 
 /** The same for a batch size that is given: never more examples than `batchMax`. */
-export function splitBatch(
-  batch: number,
-  gpus: number,
-  limits: BatchLimits,
-): { readonly localBatch: number; readonly accumulation: number } {
+export function splitBatch(batch: number, gpus: number, limits: BatchLimits): Split {
   const local = Math.ceil(batch / gpus - slack);
   let accumulation = Math.ceil(local / limits.localBatchMax - slack) - 1;
   if (gpus === 1 && batch > limits.batchFirst) accumulation = Math.max(1, accumulation);

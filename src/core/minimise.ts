@@ -40,7 +40,7 @@ export function minimiseBounded(problem: BoundedProblem): Float64Array {
     const hessian = hessianOf(pairs, n);
     const target = cauchyPoint(problem, x, gradient, hessian);
     if (pairs.length > 0) subspaceMinimum(problem, x, gradient, hessian, target);
-    const direction = target.point.map((at, i) => at - x[i]!);
+    const direction = difference(target.point, x);
     const found = searchLine(problem, x, gradient, value, direction, step === 0);
     if (found === undefined) {
       // What was remembered misled: once more along the gradient, unless it was that already.
@@ -51,7 +51,7 @@ export function minimiseBounded(problem: BoundedProblem): Float64Array {
     step++;
     const gained = value - found.value;
     const moved = direction.map((d) => d * found.length);
-    const changed = found.gradient.map((at, i) => at - gradient[i]!);
+    const changed = difference(found.gradient, gradient);
     const promised = -dot(gradient, moved);
     const scale = Math.max(Math.abs(value), Math.abs(found.value), 1);
     ({ x, gradient, value } = found);
@@ -63,10 +63,12 @@ export function minimiseBounded(problem: BoundedProblem): Float64Array {
 
 /** The largest part of the gradient that bounds leave to descend. */
 function steepest({ low, high }: BoundedProblem, x: Float64Array, gradient: Float64Array): number {
-  return gradient.reduce((most, g, i) => {
-    const left = g < 0 ? Math.max(x[i]! - high[i]!, g) : Math.min(x[i]! - low[i]!, g);
-    return Math.max(most, Math.abs(left));
-  }, 0);
+  let most = 0;
+  for (let i = 0; i < x.length; i++) {
+    const g = gradient[i]!;
+    most = Math.max(most, Math.abs(g < 0 ? Math.max(x[i]! - high[i]!, g) : Math.min(x[i]! - low[i]!, g)));
+  }
+  return most;
 }
 
 interface Found {
@@ -94,7 +96,9 @@ function searchLine(
   }
   let last: Found | undefined;
   const at = (length: number): Found => {
-    const next = x.map((from, i) => Math.min(high[i]!, Math.max(low[i]!, from + length * direction[i]!)));
+    const next = new Float64Array(x.length);
+    for (let i = 0; i < next.length; i++)
+      next[i] = Math.min(high[i]!, Math.max(low[i]!, x[i]! + length * direction[i]!));
     const nextGradient = new Float64Array(x.length);
     last = { x: next, gradient: nextGradient, value: valueAt(next, nextGradient), length };
     return last;
@@ -123,27 +127,24 @@ function cauchyPoint(
   hessian: readonly Float64Array[],
 ): Target {
   const point = x.slice();
-  const held = Array.from(x, (at, i) => {
+  const path = new Float64Array(x.length);
+  const breaks: { readonly i: number; readonly bound: number; readonly at: number }[] = [];
+  const free: number[] = [];
+  for (let i = 0; i < x.length; i++) {
     const g = gradient[i]!;
-    return low[i] === high[i] || (g >= 0 && at <= low[i]!) || (g <= 0 && at >= high[i]!);
-  });
-  const path = gradient.map((g, i) => (held[i]! ? 0 : -g));
-  const breaks = Array.from(path.keys())
-    .filter((i) => path[i]! !== 0)
-    .map((i) => ({ i, bound: path[i]! < 0 ? low[i]! : high[i]! }))
-    .map(({ i, bound }) => ({ i, bound, at: (bound - x[i]!) / path[i]! }))
-    .filter(({ at }) => Number.isFinite(at))
-    .sort((a, b) => a.at - b.at);
+    if (low[i] === high[i] || (g >= 0 && x[i]! <= low[i]!) || (g <= 0 && x[i]! >= high[i]!)) continue;
+    free.push(i);
+    path[i] = -g;
+    const bound = g > 0 ? low[i]! : high[i]!;
+    const at = (bound - x[i]!) / -g;
+    if (Number.isFinite(at)) breaks.push({ i, bound, at });
+  }
+  breaks.sort((one, other) => one.at - other.at);
   let passed = 0;
   let bendFirst: number | undefined;
   for (let next = 0; ; next++) {
     const mapped = product(hessian, path);
-    const slope =
-      dot(gradient, path) +
-      dot(
-        mapped,
-        point.map((at, i) => at - x[i]!),
-      );
+    const slope = dot(gradient, path) + dot(mapped, difference(point, x));
     bendFirst ??= dot(path, mapped);
     const bend = Math.max(dot(path, mapped), Number.EPSILON * bendFirst);
     const further = slope < 0 ? -slope / bend : 0;
@@ -156,10 +157,10 @@ function cauchyPoint(
     passed = stop.at;
     point[stop.i] = stop.bound;
     path[stop.i] = 0;
-    held[stop.i] = true;
+    free.splice(free.indexOf(stop.i), 1);
     if (path.every((d) => d === 0)) break;
   }
-  return { point, free: Array.from(x.keys()).filter((i) => !held[i]!) };
+  return { point, free };
 }
 
 /** Moves the target to the quadratic model's bottom over what is free, pulled back between the bounds. */
@@ -171,23 +172,19 @@ function subspaceMinimum(
   { point, free }: Target,
 ): void {
   if (free.length === 0) return;
-  const slope = product(
-    hessian,
-    point.map((at, i) => at - x[i]!),
-  ).map((m, i) => m + gradient[i]!);
-  const move = solve(
-    free.map((i) => Float64Array.from(free, (j) => hessian[i]![j]!)),
-    Float64Array.from(free, (i) => -slope[i]!),
-  );
+  const slope = product(hessian, difference(point, x));
+  const right = new Float64Array(free.length);
+  const matrix = free.map((i, k) => {
+    right[k] = -(slope[i]! + gradient[i]!);
+    const row = new Float64Array(free.length);
+    for (let j = 0; j < row.length; j++) row[j] = hessian[i]![free[j]!]!;
+    return row;
+  });
+  const move = solve(matrix, right);
   const from = point.slice();
   for (const [k, i] of free.entries()) point[i] = Math.min(high[i]!, Math.max(low[i]!, from[i]! + move[k]!));
   const cut = free.some((i, k) => point[i] !== from[i]! + move[k]!);
-  const descends =
-    dot(
-      gradient,
-      point.map((at, i) => at - x[i]!),
-    ) <= 0;
-  if (!cut || descends) return;
+  if (!cut || dot(gradient, difference(point, x)) <= 0) return;
   // Pulled back one by one it would climb: instead as far as the first bound.
   let length = 1;
   for (const [k, i] of free.entries()) {
@@ -201,7 +198,12 @@ function subspaceMinimum(
 function hessianOf(pairs: readonly Pair[], n: number): Float64Array[] {
   const last = pairs.at(-1);
   const scale = last === undefined ? 1 : dot(last.changed, last.changed) / dot(last.moved, last.changed);
-  const matrix = Array.from({ length: n }, (_, i) => Float64Array.from({ length: n }, (_, j) => (i === j ? scale : 0)));
+  const matrix: Float64Array[] = [];
+  for (let i = 0; i < n; i++) {
+    const row = new Float64Array(n);
+    row[i] = scale;
+    matrix.push(row);
+  }
   for (const { moved, changed } of pairs) {
     const mapped = product(matrix, moved);
     const before = dot(moved, mapped);
@@ -221,8 +223,17 @@ function dot(a: Float64Array, b: Float64Array): number {
   return sum;
 }
 
-const product = (matrix: readonly Float64Array[], vector: Float64Array): Float64Array =>
-  Float64Array.from(matrix, (row) => dot(row, vector));
+function product(matrix: readonly Float64Array[], vector: Float64Array): Float64Array {
+  const found = new Float64Array(vector.length);
+  for (let i = 0; i < found.length; i++) found[i] = dot(matrix[i]!, vector);
+  return found;
+}
+
+function difference(a: Float64Array, b: Float64Array): Float64Array {
+  const found = new Float64Array(a.length);
+  for (let i = 0; i < found.length; i++) found[i] = a[i]! - b[i]!;
+  return found;
+}
 
 /** Of a symmetric positive definite system, in place. */
 function solve(matrix: readonly Float64Array[], right: Float64Array): Float64Array {

@@ -4,7 +4,7 @@ import type { ClusterView } from "../decision.ts";
 import type { JobId, JobView } from "../job.ts";
 import type { Share } from "../node.ts";
 import { type Size, scaling } from "../scaling.ts";
-import { AllocationProblem } from "./pollux/allocation.ts";
+import { AllocationProblem, type Outcome } from "./pollux/allocation.ts";
 import { search } from "./pollux/genetic.ts";
 
 export default scaling({
@@ -19,7 +19,8 @@ export default scaling({
   differs: [
     "The fair share that a speed-up is measured against is on one node, as in the published simulator.",
     "Utility, on which the paper's autoscaling of the cluster rests, is the search's second objective as in the published code, and the cluster is not scaled.",
-    "Children that exist already are drawn anew three times, not a hundred; of jobs over several nodes that meet on a node, only these are taken apart, where the published code clears single-node jobs behind them too.",
+    "A front is carried over to the next decision by the order of its jobs' service, not by job, and where jobs over several nodes meet on a node, single-node jobs behind them lose it too: the published code's rules, not the paper's.",
+    "Children that exist already are drawn anew three times, not a hundred.",
     "The search ends when its best has not improved for `patience` generations; the published code always takes all.",
     "Jobs that tell no goodput (a trace's) are believed their measured rate, or to scale linearly.",
   ],
@@ -42,21 +43,17 @@ export default scaling({
   create({ population, generations, patience, restart, power, crowd, seed }) {
     const random = quickStream(0x9011, seed);
     const options = { restartSeconds: restart, power, avoidInterference: crowd === 0 };
-    /** Places in each matrix of the last front. */
-    let fronts: readonly ReadonlyMap<JobId, readonly Share[]>[] = [];
+    let last: Outcome | undefined;
     return {
       adaptsBatch: true,
       sizes(view) {
         const jobs = byService(view);
         if (jobs.length === 0) return new Map<JobId, Size>();
         const problem = new AllocationProblem(view, jobs, options);
-        const before = fronts.map((front) => problem.matrix((job) => front.get(job.spec.id) ?? []));
-        const found = search(problem, [problem.base.slice(), ...before], random, { population, generations, patience });
-        fronts = found.map(
-          (matrix) => new Map(jobs.map(({ spec }, row) => [spec.id, problem.placesOf(matrix, row)] as const)),
-        );
-        const best = fronts[0]!;
-        return new Map([...best].map(([id, on]) => [id, sized(on)]));
+        const from = last === undefined ? [problem.base.slice()] : problem.adopt(last);
+        const front = search(problem, from, random, { population, generations, patience });
+        last = { jobs: jobs.map(({ spec }) => spec.id), nodes: problem.nodes, front };
+        return new Map(jobs.map(({ spec }, row) => [spec.id, sized(problem.placesOf(front[0]!, row))]));
       },
     };
   },

@@ -1,11 +1,11 @@
 /**
  * What Pollux's genetic search looks for: a matrix of GPUs by job and node, and how good it is (OSDI 2021, §4.2).
  *
- * Rows are jobs, those with least service first, columns usable nodes; a matrix is one array, row by row.
+ * Rows are jobs, those with least service first, columns usable nodes; a matrix is part of one array of many, row by row.
  */
-import type { Random } from "../../../core/random.ts";
+import { quickStream, type Random } from "../../../core/random.ts";
 import type { ClusterView } from "../../decision.ts";
-import type { JobView } from "../../job.ts";
+import type { JobId, JobView } from "../../job.ts";
 import type { Share } from "../../node.ts";
 import { type JobTerms, speedupOf, termsOf } from "./job-terms.ts";
 
@@ -18,41 +18,84 @@ export interface AllocationOptions {
 }
 
 export interface Quality {
-  readonly fitness: number;
-  readonly utility: number;
+  fitness: number;
+  utility: number;
+}
+
+/** What a search found, by the rows and columns of its matrices. */
+export interface Outcome {
+  readonly jobs: readonly JobId[];
+  readonly nodes: readonly number[];
+  readonly front: readonly Uint8Array[];
 }
 
 export class AllocationProblem {
   readonly jobs: readonly JobView[];
   readonly nodes: readonly number[];
+  /** Cells of a matrix. */
+  readonly size: number;
   readonly base: Uint8Array;
   readonly #capacity: Uint8Array;
   readonly #terms: readonly JobTerms[];
   readonly #options: AllocationOptions;
   /** Turns a speed-up over the fair share into one over a node's GPUs. */
   readonly #scale: number;
+  /** Tells matrices apart: a number by cell, of which a matrix's hash is the sum over its GPUs. */
+  readonly #keys: Int32Array;
+  /** By column, of the matrix that is being changed: GPUs left, jobs over several nodes. */
+  readonly #left: Uint8Array;
+  readonly #spread: Uint16Array;
+  readonly #nodesOfBase: Uint16Array;
+  /** What `settle` knows of the row that it is at, and the hash so far. */
+  readonly #row = { nodes: 0, gpus: 0, last: 0, moved: false, hash: 0 };
 
   constructor(view: ClusterView, jobs: readonly JobView[], options: AllocationOptions) {
     this.jobs = jobs;
     this.#options = options;
     this.nodes = view.nodes.specs.flatMap((_, node) => (view.nodes.usable(node) ? [node] : []));
+    this.size = jobs.length * this.nodes.length;
     this.#capacity = Uint8Array.from(this.nodes, (node) => view.nodes.specs[node]!.gpus);
     this.#scale = this.nodes.length / view.nodes.total();
     this.#terms = jobs.map((job) => termsOf(job, view, jobs.length, options.restartSeconds));
-    this.base = this.matrix((job) => job.places);
-  }
-
-  /** The matrix of so many GPUs of each job on each node. */
-  matrix(places: (job: JobView) => readonly Share[]): Uint8Array {
+    this.#keys = new Int32Array(this.size);
+    const key = quickStream(0x9011);
+    for (let i = 0; i < this.size; i++) this.#keys[i] = key() * 0x1_0000_0000;
+    this.#left = new Uint8Array(this.nodes.length);
+    this.#spread = new Uint16Array(this.nodes.length);
+    this.base = new Uint8Array(this.size);
+    this.#nodesOfBase = new Uint16Array(jobs.length);
     const column = new Map(this.nodes.map((node, i) => [node, i]));
-    const matrix = new Uint8Array(this.jobs.length * this.nodes.length);
-    for (const [row, job] of this.jobs.entries()) {
-      for (const { node, gpus } of places(job)) {
+    for (const [row, { places }] of jobs.entries()) {
+      for (const { node, gpus } of places) {
         const at = column.get(node);
-        if (at !== undefined) matrix[row * this.nodes.length + at] = gpus;
+        if (at === undefined) continue;
+        this.base[row * this.nodes.length + at] = gpus;
+        this.#nodesOfBase[row]!++;
       }
     }
-    return matrix;
+  }
+
+  /**
+   * What a search begins with that follows another: its front, with the rows of jobs that are still there in the order in which they
+   * are there now. As in the published code rows are not matched by job: a job that has had more service than another since the
+   * last decision changes places with it.
+   */
+  adopt({ jobs, nodes, front }: Outcome): Uint8Array[] {
+    const width = this.nodes.length;
+    const here = new Set(this.jobs.map(({ spec }) => spec.id));
+    const before = new Set(jobs);
+    const from = jobs.flatMap((id, row) => (here.has(id) ? [row] : []));
+    const to = this.jobs.flatMap(({ spec }, row) => (before.has(spec.id) ? [row] : []));
+    const columns = this.nodes.map((node) => nodes.indexOf(node));
+    return front.map((matrix) => {
+      const adopted = new Uint8Array(this.size);
+      for (let k = 0; k < to.length; k++) {
+        for (let i = 0; i < width; i++) {
+          if (columns[i] !== -1) adopted[to[k]! * width + i] = matrix[from[k]! * nodes.length + columns[i]!]!;
+        }
+      }
+      return adopted;
+    });
   }
 
   placesOf(matrix: Uint8Array, row: number): Share[] {
@@ -63,112 +106,144 @@ export class AllocationProblem {
     });
   }
 
-  evaluate(matrix: Uint8Array): Quality {
-    const width = this.nodes.length;
-    const { power } = this.#options;
-    let sum = 0;
-    let speedups = 0;
-    let used = 0;
-    let nodesUsed = 0;
-    for (const [row, terms] of this.#terms.entries()) {
-      let nodes = 0;
-      let gpus = 0;
-      let moved = false;
-      const start = row * width;
-      for (let i = 0; i < width; i++) {
-        const here = matrix[start + i]!;
-        if (here !== this.base[start + i]) moved = true;
-        if (here === 0) continue;
-        nodes++;
-        gpus += here;
-        nodesUsed |= 1 << i;
-      }
-      const speedup = gpus === 0 ? 0 : speedupOf(terms, nodes, gpus);
-      speedups += speedup;
-      used += gpus;
-      const value = speedup * this.#scale * (moved ? terms.restartFactor : 1) + 1e-3;
-      sum += power === -1 ? 1 / value : value ** power;
-    }
-    const active = width <= 31 ? this.#active(nodesUsed) : Math.max(used, 1);
-    return { fitness: (sum / this.jobs.length) ** (1 / power), utility: active === 0 ? 0 : speedups / active };
-  }
-
-  #active(mask: number): number {
-    let gpus = 0;
-    for (let i = 0; i < this.#capacity.length; i++) if ((mask & (1 << i)) !== 0) gpus += this.#capacity[i]!;
-    return gpus;
-  }
-
-  /** In place: rows back to what they are, GPUs taken away, and free GPUs given to jobs, more of them to those that are on the node. */
-  mutate(matrix: Uint8Array, random: Random): void {
+  /**
+   * In place, of the matrix that begins at `from`: rows back to what they are, GPUs taken away, and free GPUs given to jobs, more of
+   * them to those that are on the node.
+   */
+  mutate(cells: Uint8Array, from: number, random: Random): void {
     const width = this.nodes.length;
     const rows = this.jobs.length;
+    const { base } = this;
     for (let row = 0; row < rows; row++) {
-      const start = row * width;
-      if (random() < 0.1) matrix.set(this.base.subarray(start, start + width), start);
+      const start = from + row * width;
+      if (random() < 0.1) for (let i = 0; i < width; i++) cells[start + i] = base[row * width + i]!;
       const robbed = random() < 0.1;
-      for (let i = start; robbed && i < start + width; i++) if (random() < 0.1) matrix[i] = 0;
+      for (let i = start; robbed && i < start + width; i++) if (random() < 0.1) cells[i] = 0;
     }
+    const end = from + this.size;
+    const any = 1 / rows;
     for (let column = 0; column < width; column++) {
       let used = 0;
       let here = 0;
-      for (let i = column; i < matrix.length; i += width) {
-        used += matrix[i]!;
-        if (matrix[i]! > 0) here++;
+      for (let i = from + column; i < end; i += width) {
+        const gpus = cells[i]!;
+        used += gpus;
+        if (gpus > 0) here++;
       }
       const most = this.#capacity[column]!;
       if (used >= most) continue;
-      const any = 1 / rows;
-      const more = any + 1 / Math.max(here, 1) - any / Math.max(here, 1);
-      for (let i = column; i < matrix.length; i += width) {
-        const now = matrix[i]!;
-        if (random() < (now > 0 ? more : any)) matrix[i] = now + Math.floor(random() * (most + 1 - now));
+      const more = any + (1 - any) / Math.max(here, 1);
+      for (let i = from + column; i < end; i += width) {
+        const now = cells[i]!;
+        if (random() < (now > 0 ? more : any)) cells[i] = now + Math.floor(random() * (most + 1 - now));
       }
     }
   }
 
-  /** In place: a matrix that can be carried out. Earlier rows keep what later ones lose. */
-  repair(matrix: Uint8Array, random: Random): void {
+  /**
+   * Makes the matrix that begins at `from` one that can be carried out, in place, and says how good it is. Earlier rows keep what
+   * later ones lose. Its hash is returned.
+   */
+  settle(cells: Uint8Array, from: number, random: Random, quality: Quality): number {
+    const { power } = this.#options;
     const width = this.nodes.length;
-    if (this.#options.avoidInterference) this.#separate(matrix);
-    for (const [row, { gpusMax }] of this.#terms.entries()) {
-      const start = row * width;
-      let sum = 0;
-      for (let i = start; i < start + width; i++) sum += matrix[i]!;
-      // What is too much goes from nodes in any order.
-      while (sum > gpusMax) {
-        const i = start + Math.floor(random() * width);
-        const cut = Math.min(matrix[i]!, sum - gpusMax);
-        matrix[i]! -= cut;
-        sum -= cut;
-      }
-    }
-    for (let column = 0; column < width; column++) {
-      let left = this.#capacity[column]!;
-      for (let i = column; i < matrix.length; i += width) {
-        if (matrix[i]! > left) matrix[i] = left;
-        left -= matrix[i]!;
-      }
-    }
-    for (const [row, { gpusMin }] of this.#terms.entries()) {
-      if (gpusMin <= 1) continue;
-      const places = matrix.subarray(row * width, (row + 1) * width);
-      if (places.reduce((n, gpus) => n + gpus, 0) < gpusMin) places.fill(0);
-    }
-  }
-
-  #separate(matrix: Uint8Array): void {
-    const width = this.nodes.length;
-    const taken = new Uint8Array(width);
-    for (let start = 0; start < matrix.length; start += width) {
-      let nodes = 0;
-      for (let i = 0; i < width; i++) if (matrix[start + i]! > 0) nodes++;
-      if (nodes < 2) continue;
+    const row = this.#row;
+    this.#left.set(this.#capacity);
+    this.#spread.fill(0);
+    row.hash = 0;
+    let sum = 0;
+    let speedups = 0;
+    for (let index = 0; index < this.#terms.length; index++) {
+      const terms = this.#terms[index]!;
+      const start = from + index * width;
+      row.nodes = row.gpus = 0;
       for (let i = 0; i < width; i++) {
-        if (matrix[start + i] === 0) continue;
-        if (taken[i] === 1) matrix[start + i] = 0;
-        taken[i] = 1;
+        const here = cells[start + i]!;
+        if (here === 0) continue;
+        row.nodes++;
+        row.gpus += here;
+        row.last = i;
       }
+      row.moved = this.#nodesOfBase[index]! > 0;
+      if (row.nodes === 1) this.#settleOne(cells, start, index, terms);
+      else if (row.nodes > 1) this.#settleMany(cells, start, index, terms, random);
+      const speedup = row.gpus === 0 ? 0 : speedupOf(terms, row.nodes, row.gpus);
+      speedups += speedup;
+      const value = speedup * this.#scale * (row.moved ? terms.restartFactor : 1) + 1e-3;
+      sum += power === -1 ? 1 / value : value ** power;
+    }
+    const active = this.#active();
+    quality.fitness = (sum / this.jobs.length) ** (1 / power);
+    quality.utility = active === 0 ? 0 : speedups / active;
+    return row.hash;
+  }
+
+  /** A row with GPUs on one node, which nearly all have. */
+  #settleOne(cells: Uint8Array, start: number, index: number, { gpusMax, gpusMin }: JobTerms): void {
+    const row = this.#row;
+    const { last } = row;
+    const key = index * this.nodes.length + last;
+    let here = Math.min(row.gpus, gpusMax, this.#left[last]!);
+    if (this.#spread[last]! > 1 || here < gpusMin) here = 0;
+    cells[start + last] = here;
+    this.#left[last]! -= here;
+    row.hash = (row.hash + Math.imul(this.#keys[key]!, here)) | 0;
+    row.gpus = here;
+    if (here > 0) row.moved = this.#nodesOfBase[index] !== 1 || this.base[key] !== here;
+  }
+
+  #settleMany(cells: Uint8Array, start: number, index: number, terms: JobTerms, random: Random): void {
+    const width = this.nodes.length;
+    const row = this.#row;
+    const left = this.#left;
+    if (this.#options.avoidInterference) this.#separate(cells, start);
+    this.#limit(cells, start, terms, random);
+    row.nodes = row.gpus = 0;
+    for (let i = 0; i < width; i++) {
+      const here = Math.min(cells[start + i]!, left[i]!);
+      cells[start + i] = here;
+      row.gpus += here;
+    }
+    if (row.gpus < terms.gpusMin) {
+      row.gpus = 0;
+      cells.fill(0, start, start + width);
+    }
+    const key = index * width;
+    row.moved = false;
+    for (let i = 0; i < width; i++) {
+      const here = cells[start + i]!;
+      if (here !== this.base[key + i]) row.moved = true;
+      if (here === 0) continue;
+      row.nodes++;
+      left[i]! -= here;
+      row.hash = (row.hash + Math.imul(this.#keys[key + i]!, here)) | 0;
+    }
+  }
+
+  /** GPUs of nodes that are not empty. */
+  #active(): number {
+    let gpus = 0;
+    for (let i = 0; i < this.#capacity.length; i++) if (this.#left[i] !== this.#capacity[i]) gpus += this.#capacity[i]!;
+    return gpus;
+  }
+
+  /** On a node that an earlier job over several nodes has and another wants, nothing is left for that one, nor for who follows. */
+  #separate(cells: Uint8Array, start: number): void {
+    for (let i = 0; i < this.nodes.length; i++) {
+      if (cells[start + i]! > 0 && ++this.#spread[i]! > 1) cells[start + i] = 0;
+    }
+  }
+
+  /** What is more than the job may have goes from nodes in any order. */
+  #limit(cells: Uint8Array, start: number, { gpusMax }: JobTerms, random: Random): void {
+    const width = this.nodes.length;
+    let sum = 0;
+    for (let i = start; i < start + width; i++) sum += cells[i]!;
+    while (sum > gpusMax) {
+      const i = start + Math.floor(random() * width);
+      const cut = Math.min(cells[i]!, sum - gpusMax);
+      cells[i]! -= cut;
+      sum -= cut;
     }
   }
 }

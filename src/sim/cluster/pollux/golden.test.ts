@@ -47,12 +47,15 @@ test("workload 6: the averages that the published README names", here, async () 
   assert.equal(mean(Object.values(await replay(policies.optimus, "workloads", "workload-6"))), 5301.875);
 });
 
-test(
-  "Pollux itself, a random search: a workload's mean is within the spread of its published repeats",
-  here,
-  async () => {
-    const theirs = mean(Object.values(published("pollux-0.5")["workload-1"]!))!;
-    const ours = mean(Object.values(await replay("pollux+narrowest+least-allocated", "workloads-0.5", "workload-1")))!;
-    assert.ok(Math.abs(ours / theirs - 1) < 0.06, `${ours} s against ${theirs} s`);
-  },
-);
+// Published once for each workload; its authors call 5 % a reasonable difference between two runs, and ours differ by 1.3 % from seed
+// to seed (one standard deviation of the mean of a workload). All conditions that were published: `npm run bench -- pollux`.
+test("Pollux itself, a random search: means of workloads, and of them all, are within the spread", here, async () => {
+  const found: number[] = [];
+  for (const workload of ["workload-1", "workload-3", "workload-6"]) {
+    const theirs = mean(Object.values(published("pollux-0.5")[workload]!))!;
+    const ours = mean(Object.values(await replay("pollux+narrowest+least-allocated", "workloads-0.5", workload)))!;
+    assert.ok(Math.abs(ours / theirs - 1) < 0.05, `${workload}: ${ours} s against ${theirs} s`);
+    found.push(ours / theirs);
+  }
+  assert.ok(Math.abs(mean(found)! - 1) < 0.02, `${found}`);
+});
