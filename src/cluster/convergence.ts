@@ -18,7 +18,7 @@ export interface LossCurve {
   readonly floor: number;
 }
 
-const floors = 48;
+const floors = 24;
 
 /** Undefined until three points that fall are there. */
 export function fitLoss(points: readonly LossPoint[]): LossCurve | undefined {

@@ -89,6 +89,15 @@ export interface Outlook {
   readonly lease?: Seconds;
   /** Absent where the batch size does not change, or nobody profiled what it changes to. */
   readonly regimes?: Regimes;
+  /** Absent where the job reports none. */
+  readonly loss?: TrainingLoss | undefined;
+}
+
+export interface TrainingLoss {
+  /** As the job last reported it. */
+  readonly value: number;
+  /** The decrease a unit of work below which its owner calls it converged (Optimus). */
+  readonly slope: number;
 }
 
 /** A job whose batch size changes while it trains, as it was profiled: one entry an epoch, in order. */

@@ -3,7 +3,7 @@
  * shares its GPUs. A launch takes time before the job computes, a restart takes more, and leaving takes a checkpoint.
  */
 
-import type { JobId, JobSpec, Outlook } from "../../cluster/job.ts";
+import type { JobId, JobSpec, Outlook, TrainingLoss } from "../../cluster/job.ts";
 import type { ClusterEvent, Launcher, Run } from "../../cluster/launcher.ts";
 import type { NodeSpec } from "../../cluster/node.ts";
 import { UserError } from "../../core/errors.ts";
@@ -22,6 +22,8 @@ export interface SteadyOptions {
   readonly restartSeconds?: Seconds;
   /** From the order to stop until the job has left. It makes no progress then. */
   readonly stopSeconds?: Seconds;
+  /** What a job reports after so much of its duration; nothing unless given. */
+  readonly loss?: (job: JobSpec, done: Seconds) => TrainingLoss;
   /** Called once for each outcome that the model predicts; a replay takes what the log says instead. */
   readonly report: (event: ClusterEvent) => void;
 }
@@ -112,6 +114,10 @@ export class SteadyLauncher implements Launcher {
     return progress === undefined ? 0 : this.#doneBy(progress, this.#clock.now());
   }
 
+  loss(spec: JobSpec): TrainingLoss | undefined {
+    return this.#options.loss?.(spec, this.done(spec));
+  }
+
   rate(spec: JobSpec, gpus: number, nodes: number, type: string): number {
     return this.#speed(spec, gpus, nodes, type, []);
   }
@@ -188,6 +194,10 @@ class SteadyOutlook implements Outlook {
 
   get utilisation(): number | undefined {
     return this.done > 0 ? this.#spec.utilisation : undefined;
+  }
+
+  get loss(): TrainingLoss | undefined {
+    return this.#launcher.loss(this.#spec);
   }
 
   rate(gpus: number, nodes: number, type: string): number {

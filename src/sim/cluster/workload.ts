@@ -11,14 +11,16 @@ import { UserError } from "../../core/errors.ts";
 import { type Random, stream } from "../../core/random.ts";
 import { fittedUtilisation } from "./contention.ts";
 import { dynamicJobs } from "./gavel/dynamic-jobs.ts";
+import { modelledLoss } from "./loss.ts";
 import { muriPhases, muriSimulator } from "./muri-testbed.ts";
 import type { ClusterSetup } from "./simulate.ts";
-import { linearSpeed, type Speed } from "./steady-launcher.ts";
+import { linearSpeed, type Speed, type SteadyOptions } from "./steady-launcher.ts";
 
 export interface ClusterWorkload {
   readonly nodes: readonly NodeSpec[];
   readonly jobs: readonly JobSpec[];
   readonly speed: Speed;
+  readonly loss?: NonNullable<SteadyOptions["loss"]>;
   readonly launchSeconds: number;
   readonly restartSeconds: number;
   readonly stopSeconds: number;
@@ -148,7 +150,10 @@ const mix: Mix = { jobs: 240, gap: 80, shorten: 10, tenants: [0.6, 0.3, 0.1] };
 
 const workloads: Readonly<Record<string, (seed: number) => ClusterWorkload>> = {
   /** Alike nodes, nearly always too few. */
-  "philly-like": (seed) => ({ nodes: nodesOf(16, 4), jobs: generateJobs(mix, seed), speed: modelledSpeed, ...costs }),
+  "philly-like": (seed) => ({
+    ...{ nodes: nodesOf(16, 4), jobs: generateJobs(mix, seed) },
+    ...{ speed: modelledSpeed, loss: modelledLoss, ...costs },
+  }),
   /** Half of the nodes have GPUs that are slower, for some classes much slower than for others. */
   heterogeneous: (seed) => ({
     nodes: [...nodesOf(12, 4), ...nodesOf(12, 4, "k80", 12)],
