@@ -4,8 +4,9 @@ import type { ClusterView } from "../decision.ts";
 import type { JobId, JobView } from "../job.ts";
 import type { Share } from "../node.ts";
 import { type Size, scaling } from "../scaling.ts";
-import { AllocationProblem, type Outcome } from "./pollux/allocation.ts";
+import { AllocationProblem } from "./pollux/allocation.ts";
 import { search } from "./pollux/genetic.ts";
+import { adopt, type Outcome } from "./pollux/outcome.ts";
 
 export default scaling({
   title: "Pollux",
@@ -50,7 +51,7 @@ export default scaling({
         const jobs = byService(view);
         if (jobs.length === 0) return new Map<JobId, Size>();
         const problem = new AllocationProblem(view, jobs, options);
-        const from = last === undefined ? [problem.base.slice()] : problem.adopt(last);
+        const from = last === undefined ? [problem.base.slice()] : adopt(problem, last);
         const front = search(problem, from, random, { population, generations, patience });
         last = { jobs: jobs.map(({ spec }) => spec.id), nodes: problem.nodes, front };
         return new Map(jobs.map(({ spec }, row) => [spec.id, sized(problem.placesOf(front[0]!, row))]));

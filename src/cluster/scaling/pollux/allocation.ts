@@ -5,9 +5,10 @@
  */
 import { quickStream, type Random } from "../../../core/random.ts";
 import type { ClusterView } from "../../decision.ts";
-import type { JobId, JobView } from "../../job.ts";
+import type { JobView } from "../../job.ts";
 import type { Share } from "../../node.ts";
 import { type JobTerms, speedupOf, termsOf } from "./job-terms.ts";
+import { limit, separate } from "./repair.ts";
 
 export interface AllocationOptions {
   readonly restartSeconds: number;
@@ -20,13 +21,6 @@ export interface AllocationOptions {
 export interface Quality {
   fitness: number;
   utility: number;
-}
-
-/** What a search found, by the rows and columns of its matrices. */
-export interface Outcome {
-  readonly jobs: readonly JobId[];
-  readonly nodes: readonly number[];
-  readonly front: readonly Uint8Array[];
 }
 
 export class AllocationProblem {
@@ -73,29 +67,6 @@ export class AllocationProblem {
         this.#nodesOfBase[row]!++;
       }
     }
-  }
-
-  /**
-   * What a search begins with that follows another: its front, with the rows of jobs that are still there in the order in which they
-   * are there now. As in the published code rows are not matched by job: a job that has had more service than another since the
-   * last decision changes places with it.
-   */
-  adopt({ jobs, nodes, front }: Outcome): Uint8Array[] {
-    const width = this.nodes.length;
-    const here = new Set(this.jobs.map(({ spec }) => spec.id));
-    const before = new Set(jobs);
-    const from = jobs.flatMap((id, row) => (here.has(id) ? [row] : []));
-    const to = this.jobs.flatMap(({ spec }, row) => (before.has(spec.id) ? [row] : []));
-    const columns = this.nodes.map((node) => nodes.indexOf(node));
-    return front.map((matrix) => {
-      const adopted = new Uint8Array(this.size);
-      for (let k = 0; k < to.length; k++) {
-        for (let i = 0; i < width; i++) {
-          if (columns[i] !== -1) adopted[to[k]! * width + i] = matrix[from[k]! * nodes.length + columns[i]!]!;
-        }
-      }
-      return adopted;
-    });
   }
 
   placesOf(matrix: Uint8Array, row: number): Share[] {
@@ -196,8 +167,8 @@ export class AllocationProblem {
     const width = this.nodes.length;
     const row = this.#row;
     const left = this.#left;
-    if (this.#options.avoidInterference) this.#separate(cells, start);
-    this.#limit(cells, start, terms, random);
+    if (this.#options.avoidInterference) separate(cells, start, this.#spread);
+    limit(cells, start, width, terms.gpusMax, random);
     row.nodes = row.gpus = 0;
     for (let i = 0; i < width; i++) {
       const here = Math.min(cells[start + i]!, left[i]!);
@@ -225,25 +196,5 @@ export class AllocationProblem {
     let gpus = 0;
     for (let i = 0; i < this.#capacity.length; i++) if (this.#left[i] !== this.#capacity[i]) gpus += this.#capacity[i]!;
     return gpus;
-  }
-
-  /** On a node that an earlier job over several nodes has and another wants, nothing is left for that one, nor for who follows. */
-  #separate(cells: Uint8Array, start: number): void {
-    for (let i = 0; i < this.nodes.length; i++) {
-      if (cells[start + i]! > 0 && ++this.#spread[i]! > 1) cells[start + i] = 0;
-    }
-  }
-
-  /** What is more than the job may have goes from nodes in any order. */
-  #limit(cells: Uint8Array, start: number, { gpusMax }: JobTerms, random: Random): void {
-    const width = this.nodes.length;
-    let sum = 0;
-    for (let i = start; i < start + width; i++) sum += cells[i]!;
-    while (sum > gpusMax) {
-      const i = start + Math.floor(random() * width);
-      const cut = Math.min(cells[i]!, sum - gpusMax);
-      cells[i]! -= cut;
-      sum -= cut;
-    }
   }
 }

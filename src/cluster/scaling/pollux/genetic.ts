@@ -1,6 +1,8 @@
 /** NSGA-II over allocation matrices: parents by tournament, children by crossover and mutation, the best fronts survive. */
 import type { Random } from "../../../core/random.ts";
 import type { AllocationProblem, Quality } from "./allocation.ts";
+import { Fronts, shuffle } from "./fronts.ts";
+import { HashSet } from "./hash-set.ts";
 
 export interface SearchOptions {
   readonly population: number;
@@ -40,9 +42,6 @@ class Population {
   readonly #most: number;
   readonly #size: number;
   readonly #cells: Uint8Array;
-  readonly #fitness: Float64Array;
-  readonly #utility: Float64Array;
-  readonly #crowding: Float64Array;
   readonly #hashes: Int32Array;
   /** Slots, those of survivors first, then those of children, then free ones. */
   readonly #slots: Uint16Array;
@@ -50,12 +49,7 @@ class Population {
   #born = 0;
   readonly #quality: Quality = { fitness: 0, utility: 0 };
   readonly #seen: HashSet;
-  /** Room of `#byFront`: slots in order twice, ends of fronts, their last members, and fronts by slot. */
-  readonly #sorted: Uint16Array;
-  readonly #order: Uint16Array;
-  readonly #ends: Uint16Array;
-  readonly #lasts: Uint16Array;
-  readonly #fronts: Uint16Array;
+  readonly #fronts: Fronts;
   /** Slots that take part in tournaments, in a random order; and how many of them have. */
   readonly #contestants: Uint16Array;
   #contested = 0;
@@ -67,16 +61,9 @@ class Population {
     this.#most = most;
     this.#size = problem.size;
     this.#cells = new Uint8Array(room * problem.size);
-    this.#fitness = new Float64Array(room);
-    this.#utility = new Float64Array(room);
-    this.#crowding = new Float64Array(room);
     this.#hashes = new Int32Array(room);
     this.#slots = Uint16Array.from({ length: room }, (_, i) => i);
-    this.#sorted = new Uint16Array(room);
-    this.#order = new Uint16Array(room);
-    this.#ends = new Uint16Array(room);
-    this.#lasts = new Uint16Array(room);
-    this.#fronts = new Uint16Array(room);
+    this.#fronts = new Fronts(room);
     this.#contestants = new Uint16Array(room);
     this.#seen = new HashSet(room);
   }
@@ -91,7 +78,7 @@ class Population {
 
   fittest(): number {
     let most = 0;
-    for (let i = 0; i < this.#alive; i++) most = Math.max(most, this.#fitness[this.#slots[i]!]!);
+    for (let i = 0; i < this.#alive; i++) most = Math.max(most, this.#fronts.fitness[this.#slots[i]!]!);
     return most;
   }
 
@@ -129,8 +116,8 @@ class Population {
     const hash = this.#problem.settle(this.#cells, slot * this.#size, this.#random, this.#quality);
     if (!this.#seen.add(hash)) return;
     this.#hashes[slot] = hash;
-    this.#fitness[slot] = this.#quality.fitness;
-    this.#utility[slot] = this.#quality.utility;
+    this.#fronts.fitness[slot] = this.#quality.fitness;
+    this.#fronts.utility[slot] = this.#quality.utility;
     this.#born++;
   }
 
@@ -138,9 +125,9 @@ class Population {
   #tournament(): number {
     const a = this.#contestant();
     const b = this.#contestant();
-    if (this.#dominates(a, b)) return a;
-    if (this.#dominates(b, a)) return b;
-    const [lonelyA, lonelyB] = [this.#crowding[a]!, this.#crowding[b]!];
+    if (this.#fronts.dominates(a, b)) return a;
+    if (this.#fronts.dominates(b, a)) return b;
+    const [lonelyA, lonelyB] = [this.#fronts.crowding[a]!, this.#fronts.crowding[b]!];
     if (lonelyA === lonelyB) return this.#random() < 0.5 ? a : b;
     return lonelyA > lonelyB ? a : b;
   }
@@ -154,19 +141,14 @@ class Population {
     return this.#contestants[this.#contested++]!;
   }
 
-  #dominates(a: number, b: number): boolean {
-    const [f, g, u, v] = [this.#fitness[a]!, this.#fitness[b]!, this.#utility[a]!, this.#utility[b]!];
-    return f >= g && u >= v && (f > g || u > v);
-  }
-
   /** Keeps the best fronts, and of the last that fits in part those that are lonely. */
   select(): void {
     const all = this.#alive + this.#born;
-    const order = this.#byFront(all);
+    const order = this.#fronts.order(this.#slots, all);
     let kept = 0;
     for (let front = 0; kept < Math.min(all, this.#most); front++) {
-      const end = this.#ends[front]!;
-      this.#measureCrowding(order, kept, end);
+      const end = this.#fronts.ends[front]!;
+      this.#fronts.measureCrowding(order, kept, end);
       if (end > this.#most) this.#lonelyFirst(order.subarray(kept, end));
       kept = Math.min(end, this.#most);
     }
@@ -177,113 +159,18 @@ class Population {
     for (let i = 0; i < kept; i++) this.#seen.add(this.#hashes[this.#slots[i]!]!);
   }
 
-  /**
-   * Slots front by front; within one by falling fitness and so by rising utility, of equals the older first. In this order each joins
-   * the first front whose last member does not dominate it: that has the highest utility there.
-   */
-  #byFront(all: number): Uint16Array {
-    const sorted = this.#sorted.subarray(0, all);
-    sorted.set(this.#slots.subarray(0, all));
-    const [fitness, utility] = [this.#fitness, this.#utility];
-    sorted.sort((a, b) => fitness[b]! - fitness[a]! || utility[b]! - utility[a]!);
-    let fronts = 0;
-    for (const slot of sorted) {
-      let low = 0;
-      let high = fronts;
-      while (low < high) {
-        const middle = (low + high) >> 1;
-        if (this.#dominates(this.#lasts[middle]!, slot)) low = middle + 1;
-        else high = middle;
-      }
-      if (low === fronts) this.#ends[fronts++] = 0;
-      this.#lasts[low] = slot;
-      this.#ends[low]!++;
-      this.#fronts[slot] = low;
-    }
-    let from = 0;
-    for (let front = 0; front < fronts; front++) {
-      const members = this.#ends[front]!;
-      this.#ends[front] = from;
-      from += members;
-    }
-    const order = this.#order.subarray(0, all);
-    for (const slot of sorted) order[this.#ends[this.#fronts[slot]!]!++] = slot;
-    return order;
-  }
-
-  /** How far a member's neighbours on its front are. Whoever is as good as one before it is not lonely at all. */
-  #measureCrowding(order: Uint16Array, from: number, end: number): void {
-    const [fitness, utility, crowding] = [this.#fitness, this.#utility, this.#crowding];
-    const [first, last] = [order[from]!, order[end - 1]!];
-    const fitnessRange = fitness[first]! - fitness[last]!;
-    const utilityRange = utility[last]! - utility[first]!;
-    const same = (a: number, b: number): boolean => fitness[a] === fitness[b] && utility[a] === utility[b];
-    for (let i = from; i < end; i++) crowding[order[i]!] = end - from <= 2 ? Number.POSITIVE_INFINITY : 0;
-    if (end - from <= 2 || same(first, last)) return;
-    let before: number | undefined;
-    for (let i = from; i < end; ) {
-      const slot = order[i]!;
-      do i++;
-      while (i < end && same(slot, order[i]!));
-      const after = i < end ? order[i]! : undefined;
-      crowding[slot] =
-        before === undefined || after === undefined
-          ? Number.POSITIVE_INFINITY
-          : (fitness[before]! - fitness[after]!) / fitnessRange + (utility[after]! - utility[before]!) / utilityRange;
-      before = slot;
-    }
-  }
-
   #lonelyFirst(front: Uint16Array): void {
     shuffle(front, this.#random);
-    const crowding = this.#crowding;
+    const crowding = this.#fronts.crowding;
     // Two that are infinitely lonely are equals.
     front.sort((a, b) => (crowding[a] === crowding[b] ? 0 : crowding[b]! - crowding[a]!));
   }
 
   /** Copies of the matrices of the first front, the fittest first. */
   front(): Uint8Array[] {
-    const order = this.#byFront(this.#alive);
-    return Array.from(order.subarray(0, this.#ends[0]!), (slot) =>
+    const order = this.#fronts.order(this.#slots, this.#alive);
+    return Array.from(order.subarray(0, this.#fronts.ends[0]!), (slot) =>
       this.#cells.slice(slot * this.#size, (slot + 1) * this.#size),
     );
-  }
-}
-
-function shuffle(items: Uint16Array, random: Random): void {
-  for (let i = items.length - 1; i > 0; i--) {
-    const other = Math.floor(random() * (i + 1));
-    const item = items[i]!;
-    items[i] = items[other]!;
-    items[other] = item;
-  }
-}
-
-/** Whole numbers of 32 bits, at most `most` of them. */
-class HashSet {
-  readonly #values: Int32Array;
-  /** A place is taken if it was since the set was last cleared. */
-  readonly #since: Int32Array;
-  readonly #mask: number;
-  #now = 1;
-
-  constructor(most: number) {
-    const places = 2 ** Math.ceil(Math.log2(2 * most + 2));
-    this.#values = new Int32Array(places);
-    this.#since = new Int32Array(places);
-    this.#mask = places - 1;
-  }
-
-  clear(): void {
-    this.#now++;
-  }
-
-  /** False where it was there already. */
-  add(value: number): boolean {
-    let at = (value ^ (value >>> 15)) & this.#mask;
-    for (; this.#since[at] === this.#now; at = (at + 1) & this.#mask) if (this.#values[at] === value) return false;
-    this.#since[at] = this.#now;
-    this.#values[at] = value;
-    return true;
   }
 }
