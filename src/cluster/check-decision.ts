@@ -1,7 +1,7 @@
 /** A decision, checked before anything of it is done. Every error names the policy and the job: it is the policy's bug. */
 import { assert } from "../core/errors.ts";
 import type { Seconds } from "../time/clock.ts";
-import type { Decision, Start } from "./decision.ts";
+import type { Decision, Offered, Start } from "./decision.ts";
 import type { JobId } from "./job.ts";
 import type { JobRecord } from "./job-record.ts";
 import type { NodesView, Share } from "./node.ts";
@@ -56,6 +56,16 @@ function checkStart(
   if (beside === undefined) return;
   const runs = started.has(beside) || (jobs.get(beside)?.group !== undefined && !stopped.has(beside));
   assert(runs && beside !== id, () => `${policy} started job ${id} beside ${beside}, which does not run`);
+}
+
+/** Starts in their order: those that were decided, then those that are offered one by one, while `outcome` tells how the last went. */
+export function* wishes(parts: DecisionParts, decision: Decision, outcome: () => Offered): Iterable<Start> {
+  yield* decision.start;
+  const nobody = new Set<JobId>();
+  for (let wish = decision.offer?.(undefined); wish !== undefined; wish = decision.offer?.(outcome())) {
+    checkStart(parts, wish, nobody, nobody, new Set());
+    yield wish;
+  }
 }
 
 function alive({ policy, jobs }: DecisionParts, what: string, id: JobId): JobRecord {

@@ -52,7 +52,9 @@ export function consult({ scaling, scheduling, sharing }: ClusterPolicy, situati
   const scheduled = scheduling.decide(view);
   const gone = new Set(rejected);
   const decision = resized(scheduled, situation.job, sizes, gone);
-  return { decision: sharing.share(view, decision), rejected, chosen: scheduled.start };
+  const shared = sharing.share(view, decision);
+  const { offer: _, ...rest } = shared;
+  return { decision: shared === decision ? decision : rest, rejected, chosen: scheduled.start };
 }
 
 function viewOf(situation: Situation, sizes: ReadonlyMap<JobId, Size>): ClusterView {

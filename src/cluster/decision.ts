@@ -47,6 +47,9 @@ export interface Start {
   readonly beside?: JobId;
 }
 
+/** What became of an offer: who got its GPUs may have made others leave theirs. */
+export type Offered = "placed" | "evicted" | "unplaced";
+
 /**
  * Changes to what runs: whoever is in neither list goes on as before. A job in both is moved: it stops, and starts again elsewhere or
  * with another size. Starts are carried out in order, after all stops; one that cannot be placed goes on waiting, and so, with
@@ -60,6 +63,11 @@ export interface Decision {
   readonly strict?: boolean;
   /** All jobs that could run, first first, by a policy that ranks them: sharing may take others than those that fit. */
   readonly order?: readonly JobId[];
+  /**
+   * Asked for one more start after all others, until it has none, and told what became of the last: for policies that leave it to
+   * placement who fits, and need not offer what is sure to fail. Not asked where sharing answers otherwise than scheduling did.
+   */
+  offer?(last: Offered | undefined): Start | undefined;
   /** Decide again at this time, though nothing may have happened by then. */
   readonly wake?: Seconds;
 }

@@ -9,9 +9,9 @@
  */
 import { assert } from "../core/errors.ts";
 import type { Clock, Seconds } from "../time/clock.ts";
-import { checkDecision, checkPlaces, type DecisionParts } from "./check-decision.ts";
+import { checkDecision, checkPlaces, type DecisionParts, wishes } from "./check-decision.ts";
 import { asRequested, consult, type Situation } from "./consult.ts";
-import type { Decision, Start } from "./decision.ts";
+import type { Decision, Offered, Start } from "./decision.ts";
 import type { JobId, JobSpec, JobView } from "./job.ts";
 import { JobList } from "./job-list.ts";
 import { type Group, JobRecord, type Moment } from "./job-record.ts";
@@ -254,8 +254,10 @@ export class ClusterEngine {
     const start: StartLine[] = [];
     const unplaced: JobId[] = [];
     let held = false;
-    for (const wish of decision.start) {
+    let outcome: Offered = "unplaced";
+    for (const wish of wishes(parts, decision, () => outcome)) {
       const job = this.job(wish.job);
+      const stops = stop.length;
       // It may have finished before it heard that it was to move.
       if (job.outcome !== undefined) continue;
       const line = held ? undefined : this.#start(wish, job, parts, stop);
@@ -263,6 +265,7 @@ export class ClusterEngine {
         unplaced.push(wish.job);
         held ||= decision.strict ?? false;
       } else start.push(line);
+      outcome = line === undefined ? "unplaced" : stop.length > stops ? "evicted" : "placed";
     }
     log({
       at: now,

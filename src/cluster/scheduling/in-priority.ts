@@ -1,18 +1,33 @@
 /** Every waiting job is offered a place, by priority: whether it fits is for placement to say, which may make others leave. */
 import type { JobView } from "../job.ts";
+import { Offers } from "../offers.ts";
 import { scheduling } from "../scheduling.ts";
 
 export default scheduling({
   title: "In priority, none held back",
   rows: [],
-  idea: "Offer every waiting job to placement, highest priority first, then oldest; one that has no place holds back nobody.",
+  idea: "Offer every waiting job to placement, highest priority first, then oldest; one that has no place holds back nobody but those like it.",
   differs: [],
   options: {},
   claim: "baseline",
 
-  create: () => ({
-    decide: ({ waiting }) => ({ stop: [], start: [...waiting].sort(byPriority).map(({ spec }) => ({ job: spec.id })) }),
-  }),
+  create() {
+    const offers = new Offers(({ spec }) => -spec.priority);
+    return {
+      decide(view) {
+        offers.sync(view);
+        // Jobs that are alike may have got different sizes.
+        if (view.sized)
+          return { stop: [], start: [...view.waiting].sort(byPriority).map(({ spec }) => ({ job: spec.id })) };
+        return {
+          ...{ stop: [], start: [], offer: offers.begin() },
+          get order() {
+            return [...view.running, ...offers.all()].map(({ spec }) => spec.id);
+          },
+        };
+      },
+    };
+  },
 });
 
 const byPriority = (a: JobView, b: JobView): number =>
