@@ -53,9 +53,10 @@ export function consult({ scaling, scheduling, sharing }: ClusterPolicy, situati
   const gone = new Set(rejected);
   const decision = resized(scheduled, situation.job, sizes, gone);
   const shared = sharing.share(view, decision);
-  const { offer: _, ...rest } = shared;
-  return { decision: shared === decision ? decision : rest, rejected, chosen: scheduled.start };
+  return { decision: shared === decision ? decision : withoutOffer(shared), rejected, chosen: scheduled.start };
 }
+
+const withoutOffer = ({ offer: _, ...rest }: Decision): Decision => rest;
 
 function viewOf(situation: Situation, sizes: ReadonlyMap<JobId, Size>): ClusterView {
   const { nodes, moment, news, round, job } = situation;

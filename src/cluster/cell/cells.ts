@@ -11,7 +11,7 @@
 import { UserError } from "../../core/errors.ts";
 import type { CellConfig } from "./config.ts";
 import { bestLeaves } from "./nearest.ts";
-import { buildPhysical, carve, giveCell, leavesOf, type Physical, type PhysicalCell, takeCell } from "./physical.ts";
+import { buildPhysical, carve, giveCell, type Physical, type PhysicalCell, takeCell } from "./physical.ts";
 import { buildVirtual, machinesOf, type VirtualCell } from "./virtual.ts";
 
 export interface CellRequest {
@@ -47,16 +47,16 @@ interface Held {
 }
 
 export class Cells {
-  readonly #config: CellConfig;
   readonly #options: CellOptions;
   readonly #physical: Physical;
   readonly #virtual: ReadonlyMap<string, readonly VirtualCell[]>;
   readonly #byNode = new Map<string, PhysicalCell[]>();
+  readonly #nodes: readonly (readonly PhysicalCell[])[];
+  readonly #machines = new Map<VirtualCell, readonly VirtualCell[]>();
   readonly #held = new Map<string, Held>();
 
   /** Throws a `UserError` where the tenants together own more than there is. */
   constructor(config: CellConfig, options: CellOptions) {
-    this.#config = config;
     this.#options = options;
     this.#physical = buildPhysical(config);
     for (const leaf of this.#physical.leaves) {
@@ -66,6 +66,10 @@ export class Cells {
       else same.push(leaf);
     }
     this.#virtual = buildVirtual(config, this.#physical.pinned);
+    this.#nodes = [...this.#byNode.values()].map((leaves) => leaves.toReversed()).reverse();
+    for (const root of [...this.#virtual.values()].flat()) {
+      this.#machines.set(root, [...machinesOf(root, config.types)]);
+    }
     this.#checkQuotas();
     for (const roots of this.#virtual.values())
       for (const root of roots) if (root.pinned !== undefined) this.#pin(root);
@@ -151,7 +155,7 @@ export class Cells {
   /** Of the cells that tenants own and do not use, one that there would be no room for; `undefined` where all fit at once. */
   #lacking(): VirtualCell | undefined {
     const idle = [...this.#virtual.values()].flat().filter(({ bound, pinned }) => bound === undefined && !pinned);
-    const size = (root: VirtualCell): number => [...leavesOf(root)].length;
+    const size = (root: VirtualCell): number => root.leaves.length;
     const taken: PhysicalCell[] = [];
     let lacking: VirtualCell | undefined;
     // The largest first: what a large cell leaves can be split, and what small ones leave cannot be joined.
@@ -179,10 +183,10 @@ export class Cells {
       for (const chain of chains) {
         const machines = roots
           .filter((root) => root.chain === chain && this.#isWanted(root, request))
-          .flatMap((root) => [...machinesOf(root, this.#config.types)]);
+          .flatMap((root) => this.#machines.get(root)!);
         const idle = ({ user, bound }: VirtualCell): boolean =>
           (user === undefined || user.priority < least) && (bound === undefined || this.#works(bound));
-        const leaves = bestLeaves(machines, tasks, idle);
+        const leaves = this.#mayFit(machines, tasks, least) ? bestLeaves(machines, tasks, idle) : undefined;
         const grant = leaves && this.#bindAll(request, leaves);
         if (grant !== undefined) return grant;
       }
@@ -190,8 +194,20 @@ export class Cells {
     return undefined;
   }
 
+  /** Whether there are so many leaves without a user, or with one of lower priority. */
+  #mayFit(machines: readonly VirtualCell[], tasks: readonly number[], least: number): boolean {
+    let lacking = tasks.reduce((sum, gpus) => sum + gpus, 0);
+    for (const { leaves } of machines) {
+      for (let i = 0; i < leaves.length; i++) {
+        const { user } = leaves[i]!;
+        if ((user === undefined || user.priority < least) && --lacking === 0) return true;
+      }
+    }
+    return false;
+  }
+
   #isWanted(root: VirtualCell, { types }: CellRequest): boolean {
-    return types === undefined || types.includes(leavesOf(root).next().value!.type);
+    return types === undefined || types.includes(root.leaves[0]!.type);
   }
 
   #works({ node }: PhysicalCell): boolean {
@@ -276,7 +292,7 @@ export class Cells {
   #price(cell: PhysicalCell): number | undefined {
     let guests = 0;
     let works = false;
-    for (const leaf of leavesOf(cell)) {
+    for (const leaf of cell.leaves) {
       works ||= this.#works(leaf);
       if (leaf.user !== undefined) guests++;
     }
@@ -332,22 +348,27 @@ export class Cells {
 
   /** Idle GPUs of any tenant, from the last machine on, tasks packed: guaranteed jobs are bound from the first. */
   #opportunistic(request: CellRequest): CellGrant | undefined {
-    const machines = new Map<string, PhysicalCell[]>();
-    for (const leaf of this.leaves.toReversed()) {
-      if (leaf.user !== undefined || !this.#works(leaf)) continue;
-      if (request.types !== undefined && !request.types.includes(leaf.type)) continue;
-      const idle = machines.get(leaf.node!);
-      if (idle === undefined) machines.set(leaf.node!, [leaf]);
-      else idle.push(leaf);
-    }
+    const { types } = request;
+    const taken = new Set<PhysicalCell>();
+    const isIdle = (leaf: PhysicalCell): boolean =>
+      leaf.user === undefined && !taken.has(leaf) && (types === undefined || types.includes(leaf.type));
     const physical: PhysicalCell[] = [];
     for (const gpus of request.tasks.toSorted((a, b) => b - a)) {
-      const room = [...machines.values()].find((idle) => idle.length >= gpus);
+      const room = this.#nodes.find((leaves) => hasIdle(leaves, gpus, isIdle) && this.#works(leaves[0]!));
       if (room === undefined) return undefined;
-      physical.push(...room.splice(0, gpus));
+      for (const leaf of room.filter(isIdle).slice(0, gpus)) {
+        taken.add(leaf);
+        physical.push(leaf);
+      }
     }
     for (const leaf of physical) leaf.user = { job: request.job, guaranteed: false };
     this.#held.set(request.job, { request, physical, virtual: [] });
     return { leaves: physical, evict: [] };
   }
+}
+
+function hasIdle(leaves: readonly PhysicalCell[], gpus: number, isIdle: (leaf: PhysicalCell) => boolean): boolean {
+  let lacking = gpus;
+  for (let i = 0; i < leaves.length && lacking > 0; i++) if (isIdle(leaves[i]!)) lacking--;
+  return lacking === 0;
 }

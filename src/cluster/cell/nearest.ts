@@ -1,5 +1,4 @@
 /** Leaves for the tasks of one job that are close to one another (HiveD, §4.1): fewest machines first, then the smallest cells. */
-import { leavesOf } from "./physical.ts";
 import type { VirtualCell } from "./virtual.ts";
 
 type IsIdle = (leaf: VirtualCell) => boolean;
@@ -33,7 +32,11 @@ export function bestLeaves(
   return chosen;
 }
 
-const countOf = (cell: VirtualCell, idle: IsIdle): number => [...leavesOf(cell)].filter(idle).length;
+function countOf({ leaves }: VirtualCell, idle: IsIdle): number {
+  let count = 0;
+  for (let i = 0; i < leaves.length; i++) if (idle(leaves[i]!)) count++;
+  return count;
+}
 
 /** From the smallest cell that has enough; of several, the one that is left with the fewest. */
 function leavesWithin(cell: VirtualCell, gpus: number, idle: IsIdle): VirtualCell[] {
@@ -43,5 +46,5 @@ function leavesWithin(cell: VirtualCell, gpus: number, idle: IsIdle): VirtualCel
     if (free >= gpus && (best === undefined || free < best.free)) best = { child, free };
   }
   if (best !== undefined && best.child.children.length > 0) return leavesWithin(best.child, gpus, idle);
-  return [...leavesOf(best?.child ?? cell)].filter(idle).slice(0, gpus);
+  return (best?.child ?? cell).leaves.filter(idle).slice(0, gpus);
 }

@@ -12,6 +12,8 @@ export interface PhysicalCell {
   readonly chain: string;
   readonly parent: PhysicalCell | undefined;
   readonly children: readonly PhysicalCell[];
+  /** GPUs that it has; itself, where it is one. */
+  readonly leaves: readonly PhysicalCell[];
   /** Of a node, and of what is inside one. */
   readonly node: string | undefined;
   /** Of a leaf: which GPU of its node. */
@@ -48,6 +50,7 @@ export function buildPhysical({ types, physical }: CellConfig): Physical {
     const name = type.isNode ? spec.cellAddress : node;
     if (type.isNode && name === undefined) throw new UserError(`A cell of the type ${typeName} has no cellAddress.`);
     const children: PhysicalCell[] = [];
+    const below: PhysicalCell[] = [];
     const isLeaf = type.child === undefined;
     let device: number | undefined;
     if (isLeaf) {
@@ -57,17 +60,20 @@ export function buildPhysical({ types, physical }: CellConfig): Physical {
       device = spec.cellAddress === undefined ? next : Number(spec.cellAddress);
     }
     const cell: PhysicalCell = {
-      ...{ type: typeName, chain, parent, children, node: name, device, pinned: spec.pinnedCellId },
+      ...{ type: typeName, chain, parent, children, leaves: below, node: name, device, pinned: spec.pinnedCellId },
       ...{ bound: undefined, free: false, user: undefined },
     };
     if (spec.pinnedCellId !== undefined) pinned.set(spec.pinnedCellId, cell);
-    if (isLeaf) leaves.push(cell);
-    else {
+    if (isLeaf) {
+      leaves.push(cell);
+      below.push(cell);
+    } else {
       const given = spec.cellChildren ?? [];
       if (given.length > 0 && given.length !== type.children) {
         throw new UserError(`A ${typeName} has ${given.length} children; its type says ${type.children}.`);
       }
       for (let i = 0; i < type.children; i++) children.push(build(given[i] ?? {}, type.child!, cell, chain, name));
+      for (const child of children) below.push(...child.leaves);
     }
     return cell;
   }
@@ -75,11 +81,6 @@ export function buildPhysical({ types, physical }: CellConfig): Physical {
   const tops = physical.map((spec) => build(spec, spec.cellType ?? "", undefined, spec.cellType ?? "", undefined));
   for (const top of tops) top.free = true;
   return { tops, leaves, pinned };
-}
-
-export function* leavesOf<C extends { readonly children: readonly C[] }>(cell: C): Generator<C> {
-  if (cell.children.length === 0) yield cell;
-  for (const child of cell.children) yield* leavesOf(child);
 }
 
 function* within(cell: PhysicalCell): Generator<PhysicalCell> {

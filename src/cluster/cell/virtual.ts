@@ -9,6 +9,8 @@ export interface VirtualCell {
   readonly chain: string;
   readonly parent: VirtualCell | undefined;
   readonly children: readonly VirtualCell[];
+  /** GPUs that it has; itself, where it is one. */
+  readonly leaves: readonly VirtualCell[];
   /** It is this physical cell, always. */
   readonly pinned: string | undefined;
   bound: PhysicalCell | undefined;
@@ -25,13 +27,16 @@ function build(
   parent?: VirtualCell,
 ): VirtualCell {
   const children: VirtualCell[] = [];
+  const leaves: VirtualCell[] = [];
   const cell: VirtualCell = {
-    ...{ tenant, type: type.name, chain, parent, children, pinned },
+    ...{ tenant, type: type.name, chain, parent, children, leaves, pinned },
     ...{ bound: undefined, user: undefined },
   };
   for (let i = 0; i < type.children; i++) {
     children.push(build(types, types.get(type.child!)!, tenant, chain, pinned, cell));
   }
+  if (children.length === 0) leaves.push(cell);
+  for (const child of children) leaves.push(...child.leaves);
   return cell;
 }
 
