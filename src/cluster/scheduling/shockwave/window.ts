@@ -54,7 +54,6 @@ export function rounds(
 ): readonly number[] | undefined {
   const program = new LinearProgram("maximise");
   const longest = program.variable({ cost: -window.tail });
-  const heaviest = weights.reduce((a, b) => Math.max(a, b), 1);
   const counts: number[] = [];
   const capacity: Term[] = [];
   for (const [i, bidder] of bidders.entries()) {
@@ -67,7 +66,7 @@ export function rounds(
       [progress, epochSeconds],
       [count, -window.roundSeconds],
     ]);
-    const scale = weights[i]! / heaviest / (bidders.length * window.rounds);
+    const scale = weights[i]! / (bidders.length * window.rounds);
     const parts = logarithms.map((log) => program.variable({ cost: scale * log }));
     program.equal(
       1,
@@ -83,7 +82,6 @@ export function rounds(
     if (slack < 0) return undefined;
     program.atLeast(remaining - slack, [[progress, epochSeconds]]);
   }
-  program.costs[longest]! /= heaviest;
   program.atMost(window.gpus * window.rounds, capacity);
   const solution = solve(program, limits);
   return solution === undefined ? undefined : counts.map((count) => Math.round(solution.values[count]!) + 0);

@@ -13,6 +13,9 @@ export interface Measured {
 /** A profile that is off by less than this is believed. */
 const believed = 0.4;
 
+/** The stretch depends on itself, by the epoch that is not over; it settles in a few passes, or swings between two values. */
+const passes = 4;
+
 export class Calibration {
   readonly #profiled: readonly Seconds[];
   readonly #examples: number;
@@ -20,6 +23,7 @@ export class Calibration {
   #seconds: readonly Seconds[];
   #trained = 0;
   #last = 0;
+  #fresh = false;
 
   /** Epochs count in whole seconds, of 1 s at least, as Shockwave plans with them; `examples` are those of one. */
   constructor(seconds: readonly Seconds[], examples: number, roundSeconds: Seconds) {
@@ -29,8 +33,10 @@ export class Calibration {
     this.#roundSeconds = roundSeconds;
   }
 
-  /** Seconds by epoch, as they were last corrected. */
+  /** Seconds by epoch. They are corrected when they are asked for: what was measured between two plans counts once, with the last. */
   get seconds(): readonly Seconds[] {
+    for (let pass = 0; this.#fresh && pass < passes; pass++) this.#correct();
+    this.#fresh = false;
     return this.#seconds;
   }
 
@@ -38,7 +44,11 @@ export class Calibration {
   measure({ round, rate, batch }: Measured): void {
     this.#trained += batch * rate * this.#roundSeconds * (round - this.#last);
     this.#last = round;
-    const foreseen = this.#foreseen(this.#roundSeconds * round);
+    this.#fresh = true;
+  }
+
+  #correct(): void {
+    const foreseen = this.#foreseen(this.#roundSeconds * this.#last);
     if (this.#trained <= 0 || foreseen <= 0 || Math.abs(this.#trained - foreseen) / foreseen <= believed) return;
     const stretch = foreseen / this.#trained;
     this.#seconds = this.#profiled.map((s) => s * stretch);

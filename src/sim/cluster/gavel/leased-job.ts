@@ -95,6 +95,7 @@ export class LeasedJob {
     together: (type: string, other: JobId, gpus: number) => number,
   ): Outlook {
     const { batches } = this.#profile;
+    const epochs = this.#epochs;
     return {
       done: this.#done,
       total: this.#total,
@@ -105,7 +106,9 @@ export class LeasedJob {
       regimes: {
         done: Math.floor(this.#done / stepsPerEpoch(this.#type)),
         batches,
-        seconds: this.#epochs.seconds,
+        get seconds() {
+          return epochs.seconds;
+        },
       },
     };
   }

@@ -81,6 +81,12 @@ test(
   },
 );
 
+test("shockwave: all three figures within 1 % of the published run", skipWithout(table), async () => {
+  const [times, worst] = away(await run("shockwave", {}), goldenOf("shockwave"));
+  assert.ok(times < 0.01, `makespan and JCT are ${times} away`);
+  assert.ok(worst < 0.01, `worst fairness is ${worst} away`);
+});
+
 interface Ran {
   readonly makespan: number;
   readonly average: number;
