@@ -57,7 +57,7 @@ interface Member {
   computed: Seconds;
   /** Units of two that it is in, by their keys. */
   pairs: Set<string> | undefined;
-  /** What it runs in, by the last decision, and has not been made to leave since. */
+  /** What it runs in, by the last decision. */
   runsIn: Unit | undefined;
   /** The last decision that gave it GPUs. */
   chosen: number;
@@ -77,6 +77,10 @@ interface Unit extends Standing {
   /** Where it runs, by the last decision; and by the one that is being made. */
   type: number | undefined;
   next: number | undefined;
+  /** One of it was made to leave since then. */
+  evicted: boolean;
+  /** Nothing changes for it in the decision that is being made. */
+  stays: boolean;
 }
 
 export class TimeShares {
@@ -181,20 +185,25 @@ export class TimeShares {
   /** A job that was moved waited, and has places again. */
   #evict({ spec, places }: JobView): void {
     const member = this.#members.get(spec.id);
-    if (member !== undefined && places.length === 0) member.runsIn = undefined;
+    if (places.length === 0 && member?.runsIn !== undefined) member.runsIn.evicted = true;
   }
 
   #unit(members: readonly Member[], gpus: number, rates: readonly number[]): Unit {
-    const zeros = this.#types.map(() => 0);
     const unit: Unit = {
-      ...{ key: keyOf(members), members, gpus, rates, order: this.#made++, stands: [], gone: false },
-      ...{
-        received: zeros.map(() => this.#half),
-        deficits: zeros,
-        shares: undefined,
-        type: undefined,
-        next: undefined,
-      },
+      key: keyOf(members),
+      members,
+      gpus,
+      rates,
+      order: this.#made++,
+      received: this.#types.map(() => this.#half),
+      deficits: this.#types.map(() => 0),
+      stands: [],
+      gone: false,
+      shares: undefined,
+      type: undefined,
+      next: undefined,
+      evicted: false,
+      stays: false,
     };
     this.#units.set(unit.key, unit);
     return unit;
@@ -211,26 +220,28 @@ export class TimeShares {
         this.#workerTime[k]! += half;
       }
     }
-    const jobs: Claimant[] = [];
-    for (const unit of this.#units.values()) {
-      if (unit.members.length === 1) jobs.push(claimant(view.job(unit.key), view));
-    }
+    const singles: Unit[] = [];
+    for (const unit of this.#units.values()) if (unit.members.length === 1) singles.push(unit);
+    const jobs = singles.map(({ key }) => claimant(view.job(key), view));
     const request: ShareRequest = { now: view.now, types: this.#types, workers: this.#workers, jobs };
     for (const unit of this.#units.values()) unit.shares = undefined;
-    for (const share of allocate(request)) this.#grant(request, share);
+    for (const [i, unit] of singles.entries()) unit.rates = jobs[i]!.rates;
+    for (const { members, shares } of allocate(request)) {
+      const unit = members.length === 1 ? singles[members[0]!]! : this.#pair(members.map((i) => singles[i]!));
+      unit.shares = shares.every((share) => share >= 0 && share <= 1) ? shares : shares.map(asPart);
+    }
     this.#line();
     this.#lastReset = view.now;
     this.#stale = false;
   }
 
-  #grant({ jobs }: ShareRequest, { members: indexes, shares }: Share): void {
-    const members = indexes.map((i) => this.#members.get(jobs[i]!.view.spec.id)!);
-    const { gpus, rates } = jobs[indexes[0]!]!;
+  /** The unit of two jobs. */
+  #pair(singles: readonly Unit[]): Unit {
+    const members = singles.flatMap((unit) => unit.members);
+    const { gpus, rates } = singles[0]!;
     const unit = this.#units.get(keyOf(members)) ?? this.#unit(members, gpus, rates);
-    // What a job has become since it arrived (a larger batch) is what counts from now on.
-    if (members.length === 1) unit.rates = rates;
-    unit.shares = shares.map((share) => Math.min(1, Math.max(0, share)));
-    if (members.length > 1) for (const member of members) (member.pairs ??= new Set()).add(unit.key);
+    for (const member of members) (member.pairs ??= new Set()).add(unit.key);
+    return unit;
   }
 
   #line(): void {
@@ -268,16 +279,16 @@ export class TimeShares {
 
   /** Those that ran on this type go on where they are; the largest of the others are placed first. */
   #run(view: ClusterView, chosen: Unit[]): Decision {
-    const goesOn = (unit: Unit): boolean => {
-      if (unit.type === undefined || unit.type !== unit.next) return false;
-      for (const member of unit.members) if (member.runsIn !== unit) return false;
-      return true;
-    };
-    const moved = chosen.filter((unit) => !goesOn(unit));
+    const moved: Unit[] = [];
+    for (const unit of chosen) {
+      unit.stays = unit.type === unit.next && !unit.evicted;
+      if (!unit.stays) moved.push(unit);
+    }
     const stop: JobId[] = [];
     for (const unit of this.#running) {
-      if (goesOn(unit)) continue;
+      if (unit.next !== undefined && unit.stays) continue;
       unit.type = undefined;
+      unit.evicted = false;
       for (const member of unit.members) {
         member.runsIn = undefined;
         // Who has ended has left; whose mate has ended is still there.
@@ -301,12 +312,14 @@ export class TimeShares {
 const keyOf = (members: readonly Member[]): string =>
   members.length === 1 ? members[0]!.id : members.map(({ id }) => id).join(" ");
 
-const ratesOf = (job: JobView, view: ClusterView): readonly number[] =>
+const asPart = (share: number): number => Math.min(1, Math.max(0, share));
+
+const ratesOf = (job: JobView, view: ClusterView, outlook = job.outlook): readonly number[] =>
   view.nodes.types.map((type) => {
     const { types } = job.spec;
     if (types !== undefined && !types.includes(type)) return 0;
     const nodes = Math.ceil(job.gpus / Math.max(1, view.nodes.gpusMax));
-    return job.outlook?.rate(job.gpus, nodes, type) ?? 1;
+    return outlook?.rate(job.gpus, nodes, type) ?? 1;
   });
 
 function claimant(view: JobView, cluster: ClusterView): Claimant {
@@ -314,7 +327,7 @@ function claimant(view: JobView, cluster: ClusterView): Claimant {
   return {
     view,
     gpus: view.gpus,
-    rates: ratesOf(view, cluster),
+    rates: ratesOf(view, cluster, outlook),
     remaining: outlook === undefined ? undefined : outlook.total - outlook.done,
     age: cluster.now - spec.submit,
   };
