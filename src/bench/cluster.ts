@@ -10,7 +10,8 @@ import { loadTrace } from "../cluster/trace/load.ts";
 import { readNodes } from "../cluster/trace/nodes.ts";
 import { ClusterReading } from "../sim/cluster/metrics.ts";
 import { streamCluster } from "../sim/cluster/simulate.ts";
-import { generateJobs, nodesOf } from "../sim/cluster/workload.ts";
+import type { Speed } from "../sim/cluster/steady-launcher.ts";
+import { generateJobs, modelledSpeed, nodesOf } from "../sim/cluster/workload.ts";
 import { loadCombination } from "../system/combination.ts";
 import { sharedData } from "../test/shared-data.ts";
 import type { Bench, Terms } from "./terms.ts";
@@ -30,7 +31,8 @@ export async function run(bench: Bench): Promise<void> {
     const entries = schedulings.ids().filter((id) => !solvers.includes(id));
     for (const id of bench.quick ? ["fifo", "srtf"] : entries) await replay(bench, trace, id);
   }
-  for (const policy of ["fifo", "tiresias"]) await grow(bench, policy);
+  for (const policy of ["fifo", "tiresias", "gavel"]) await grow(bench, policy, ["v100"]);
+  await grow(bench, "gavel", ["v100", "k80"]);
 }
 
 async function replay(bench: Bench, { name, jobs, nodes }: Case, policy: string): Promise<void> {
@@ -45,34 +47,37 @@ async function replay(bench: Bench, { name, jobs, nodes }: Case, policy: string)
   });
 }
 
-/** Time by the number of jobs, the load and the nodes being the same. */
-async function grow(bench: Bench, policy: string): Promise<void> {
-  const nodes = nodesOf(bench.quick ? 100 : 10_000, 8);
+/** Time by the number of jobs, the load and the nodes being the same. Types have equally many nodes. */
+async function grow(bench: Bench, policy: string, types: readonly string[]): Promise<void> {
+  const count = bench.quick ? 100 : 10_000;
+  const nodes = types.flatMap((type, k) => nodesOf(count / types.length, 8, type, (k * count) / types.length));
+  const name = types.length === 1 ? policy : `${policy} on ${types.join(" and ")}`;
+  // Seconds on one GPU of a job of this generator, on average: nine tenths of the GPUs are in use, or of what slower ones are worth.
+  const worth = types.length === 1 ? 0.9 : 0.6;
+  const gap = 11_500 / (worth * 8 * nodes.length);
   const times: { readonly jobs: number; readonly seconds: number }[] = [];
-  for (const count of bench.quick ? [1000, 4000] : [62_500, 250_000, 1_000_000]) {
-    // Seconds on one GPU of a job of this generator, on average: nine tenths of the GPUs are in use.
-    const gap = 11_500 / (0.9 * 8 * nodes.length);
-    const jobs = generateJobs({ jobs: count, gap, shorten: 10, tenants: [0.6, 0.3, 0.1] }, 1);
-    const [seconds, terms] = await simulate(policy, jobs, nodes);
-    times.push({ jobs: count, seconds });
-    bench.row({
-      name: `${count} jobs under ${policy}`,
-      unit: "s",
-      ours: seconds,
-      terms: { nodes: nodes.length, ...terms },
-    });
+  for (const jobs of bench.quick ? [1000, 4000] : [62_500, 250_000, 1_000_000]) {
+    const trace = generateJobs({ jobs, gap, shorten: 10, tenants: [0.6, 0.3, 0.1] }, 1);
+    const [seconds, terms] = await simulate(policy, trace, nodes, types.length > 1 ? modelledSpeed : undefined);
+    times.push({ jobs, seconds });
+    bench.row({ name: `${jobs} jobs under ${name}`, unit: "s", ours: seconds, terms: { nodes: count, ...terms } });
   }
   const [first, last] = [times[0]!, times.at(-1)!];
   const exponent = Math.log(last.seconds / first.seconds) / Math.log(last.jobs / first.jobs);
-  bench.note({ name: `growth under ${policy}`, law: `seconds ~ jobs^${exponent.toFixed(2)}`, exponent });
+  bench.note({ name: `growth under ${name}`, law: `seconds ~ jobs^${exponent.toFixed(2)}`, exponent });
 }
 
-async function simulate(name: string, jobs: readonly JobSpec[], nodes: readonly NodeSpec[]): Promise<[number, Terms]> {
+async function simulate(
+  name: string,
+  jobs: readonly JobSpec[],
+  nodes: readonly NodeSpec[],
+  speed?: Speed,
+): Promise<[number, Terms]> {
   const policy = await policyOf(name, {}, loadCombination);
   const reading = new ClusterReading(nodes);
   let decisions = 0;
   const began = performance.now();
-  streamCluster({ jobs, nodes, policy }, (line) => {
+  streamCluster({ jobs, nodes, policy, ...(speed && { steady: { speed } }) }, (line) => {
     reading.add(line);
     if (line.kind === "decided") decisions++;
   });
