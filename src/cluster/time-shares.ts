@@ -49,6 +49,8 @@ export interface TimeShareOptions {
   /** The allocation is left as it is for so long, whatever happens. */
   readonly resetSeconds: Seconds;
   readonly allocate: (request: ShareRequest) => readonly Share[];
+  /** Types in the order in which a round fills them, asked for every round; that of the nodes where it is absent. */
+  readonly order?: (types: number) => readonly number[];
 }
 
 interface Member {
@@ -261,9 +263,9 @@ export class TimeShares {
     const decision = ++this.#decisions;
     const chosen: Unit[] = [];
     for (const unit of this.#running) unit.next = undefined;
-    for (const [type, lines] of this.#lines.entries()) {
+    for (const type of this.#options.order?.(this.#lines.length) ?? this.#lines.keys()) {
       let free = this.#workers[type]!;
-      lines.walk(this.#workerTime[type]!, (unit) => {
+      this.#lines[type]!.walk(this.#workerTime[type]!, (unit) => {
         const { members, gpus } = unit;
         if (free === 0 || gpus > free) return false;
         for (const member of members) if (member.chosen === decision) return true;

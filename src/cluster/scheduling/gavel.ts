@@ -1,6 +1,7 @@
 /** Gavel: heterogeneity as a matrix. Every policy is a linear program over X[job, type], and rounds make its shares true. */
 
 import { UserError } from "../../core/errors.ts";
+import { type Random, stream } from "../../core/random.ts";
 import { scheduling } from "../scheduling.ts";
 import { loadSolver } from "../solver.ts";
 import { type Claimant, type Share, type ShareRequest, TimeShares } from "../time-shares.ts";
@@ -39,9 +40,9 @@ export default scheduling({
     "Finish-time fairness is a search over the ratio with linear programs, where the published code has one cone program; of all shares with the best ratio those in the analytic centre of that cone program are taken. The published run was solved by Gurobi, which stops near it, at a point that depends on its version: the makespan is 0.3 % longer, the average JCT 0.4 %, the worst ratio 5 % lower.",
     "Bottlenecks of water filling are found by a linear program in place of one with integers.",
     "Throughputs come from the launcher (a table or the job's own reports); the estimator that completes a matrix of few measurements is not here.",
-    "Objectives that know no hardware see types in the order of the nodes; the published simulator shuffles them each round.",
+    "Objectives that know no hardware fill types in an order drawn anew each round, as the published simulator does and the paper does not say.",
     "A job that the program gives nothing is passed over in a round; in the published simulator it still holds back capacity there.",
-    "The half round that every job is credited with, and the 1,000 s between allocations, are its simulator's and not the paper's.",
+    "The half round that every job is credited with, and the time between allocations (1,000 s in Shockwave's copy of its simulator, 1,920 s in its own), are not the paper's.",
   ],
   options: {
     objective: {
@@ -79,10 +80,25 @@ export default scheduling({
         agnostic > 0 ? { ...request, jobs: request.jobs.map((job) => withoutTypes(job, objective)) } : request;
       return optimise(seen, combine(seen)) ?? [];
     };
-    const shares = new TimeShares({ roundSeconds: round, resetSeconds: reset, allocate });
+    // Whoever does not know types meets them by chance.
+    const order = agnostic > 0 ? shuffles(stream(0x9a7e1)) : undefined;
+    const times = { roundSeconds: round, resetSeconds: reset };
+    const shares = new TimeShares({ ...times, allocate, ...(order && { order }) });
     return { decide: (view) => shares.decide(view) };
   },
 });
+
+/** Another order each time, drawn from a seeded stream. */
+const shuffles =
+  (random: Random) =>
+  (types: number): readonly number[] => {
+    const order = Array.from({ length: types }, (_, k) => k);
+    for (let k = types - 1; k > 0; k--) {
+      const other = Math.floor(random() * (k + 1));
+      [order[k], order[other]] = [order[other]!, order[k]!];
+    }
+    return order;
+  };
 
 /** LAS knows time alone; the others know how fast the job is on the first type. */
 const withoutTypes = (job: Claimant, objective: number): Claimant => ({
