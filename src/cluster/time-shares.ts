@@ -51,6 +51,8 @@ export interface TimeShareOptions {
   readonly allocate: (request: ShareRequest) => readonly Share[];
   /** Types in the order in which a round fills them, asked for every round; that of the nodes where it is absent. */
   readonly order?: (types: number) => readonly number[];
+  /** Whether what is left over stays idle: only who has a share of a type runs there. */
+  readonly strict?: boolean;
 }
 
 interface Member {
@@ -247,12 +249,13 @@ export class TimeShares {
   }
 
   #line(): void {
+    const { strict = false } = this.#options;
     this.#lines = this.#types.map((_, k) => new ShareLines<Unit>(k));
     for (const unit of this.#units.values()) {
       unit.stands.length = 0;
       for (const [k, lines] of this.#lines.entries()) {
         const share = unit.shares?.[k];
-        if (share !== undefined && unit.rates[k]! > 0) lines.add(unit, share);
+        if (share !== undefined && unit.rates[k]! > 0 && !(strict && share === 0)) lines.add(unit, share);
       }
     }
     for (const lines of this.#lines) lines.sort();

@@ -7,20 +7,29 @@ import { loadSolver } from "../solver.ts";
 import { type Claimant, type Share, type ShareRequest, TimeShares } from "../time-shares.ts";
 import { type Alike, byDeadline, byTenantAndWeight, byWeight, byWork, inClasses } from "./gavel/classes.ts";
 import { finishTimeFairness } from "./gavel/finish-time.ts";
-import { cost, firstComeFirstServed, makespan, maxMinFairness, totalThroughput } from "./gavel/objectives.ts";
+import {
+  cost,
+  firstComeAnywhere,
+  firstComeFirstServed,
+  makespan,
+  maxMinFairness,
+  totalThroughput,
+} from "./gavel/objectives.ts";
 import { alone, together } from "./gavel/pairs.ts";
 import type { Objective } from "./gavel/program.ts";
 import { byJob, byTenant, byTenantInOrder, waterFilling } from "./gavel/water-filling.ts";
 
+const fifo = 6;
+
 /** Without `alike`, an objective tells all jobs apart. */
-const objectives: readonly (readonly [name: string, create: () => Objective, alike?: Alike])[] = [
+const objectives: readonly (readonly [name: string, create: (blind: boolean) => Objective, alike?: Alike])[] = [
   ["max-min fairness (LAS)", () => maxMinFairness, byWeight],
   ["finish-time fairness", finishTimeFairness],
   ["makespan", () => makespan, byWork],
   ["total throughput", () => totalThroughput, () => ""],
   ["throughput by dollar", () => cost(false), () => ""],
   ["throughput by dollar, with deadlines", () => cost(true), byDeadline],
-  ["FIFO", () => firstComeFirstServed],
+  ["FIFO", (blind) => (blind ? firstComeAnywhere(stream(0xf1f0)) : firstComeFirstServed)],
   ["water filling", () => waterFilling(byJob), byWeight],
   ["tenants, fairness among their jobs", () => waterFilling(byTenant), byTenantAndWeight],
   ["tenants, FIFO among their jobs", () => waterFilling(byTenantInOrder)],
@@ -74,7 +83,8 @@ export default scheduling({
     }
     const [, make, alike] = chosen;
     const combine = pairs > 0 ? together : alone;
-    const optimise = alike === undefined || pairs > 0 ? make() : inClasses(make(), alike);
+    const whole = make(agnostic > 0);
+    const optimise = alike === undefined || pairs > 0 ? whole : inClasses(whole, alike);
     const allocate = (request: ShareRequest): readonly Share[] => {
       const seen =
         agnostic > 0 ? { ...request, jobs: request.jobs.map((job) => withoutTypes(job, objective)) } : request;
@@ -82,7 +92,7 @@ export default scheduling({
     };
     // Whoever does not know types meets them by chance.
     const order = agnostic > 0 ? shuffles(stream(0x9a7e1)) : undefined;
-    const times = { roundSeconds: round, resetSeconds: reset };
+    const times = { roundSeconds: round, resetSeconds: reset, strict: objective === fifo };
     const shares = new TimeShares({ ...times, allocate, ...(order && { order }) });
     return { decide: (view) => shares.decide(view) };
   },

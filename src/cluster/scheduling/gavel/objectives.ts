@@ -1,4 +1,6 @@
 /** The objectives of Gavel's Table 1, each a linear program over shares of time, or a few of them (OSDI 2020, §4). */
+import type { Random } from "../../../core/random.ts";
+import type { JobId } from "../../job.ts";
 import type { Claimant, Share, ShareRequest } from "../../time-shares.ts";
 import {
   type Combination,
@@ -89,7 +91,7 @@ export function within(
 /** In the order of arrival, each job on the type that is fastest for it among those with GPUs left; the first that finds none ends it. */
 export const firstComeFirstServed: Objective = ({ jobs, workers, types }) => {
   const free = [...workers];
-  const shares = jobs.map((_, i) => ({ members: [i], shares: types.map(() => 0) }));
+  const granted: Share[] = [];
   for (const [i, { gpus, rates }] of jobs.entries()) {
     let best: number | undefined;
     for (let k = 0; k < types.length; k++) {
@@ -97,7 +99,40 @@ export const firstComeFirstServed: Objective = ({ jobs, workers, types }) => {
     }
     if (best === undefined) break;
     free[best]! -= gpus;
-    shares[i]!.shares[best] = 1;
+    granted.push(wholly(i, best, types.length));
   }
-  return shares;
+  return granted;
 };
+
+/** The same where types are not known: each job on any that has GPUs left, where it stays until it ends. */
+export function firstComeAnywhere(random: Random): Objective {
+  let held = new Map<JobId, number>();
+  return ({ jobs, workers, types }) => {
+    const free = [...workers];
+    const now = new Map<JobId, number>();
+    const hold = ({ view, gpus }: Claimant, type: number): void => {
+      now.set(view.spec.id, type);
+      free[type]! -= gpus;
+    };
+    for (const job of jobs) {
+      const type = held.get(job.view.spec.id);
+      if (type !== undefined) hold(job, type);
+    }
+    for (const job of jobs) {
+      if (now.has(job.view.spec.id)) continue;
+      const able = [...types.keys()].filter((k) => free[k]! >= job.gpus && job.rates[k]! > 0);
+      if (able.length === 0) break;
+      hold(job, able[Math.floor(random() * able.length)]!);
+    }
+    held = now;
+    return jobs.flatMap(({ view }, i) => {
+      const type = now.get(view.spec.id);
+      return type === undefined ? [] : [wholly(i, type, types.length)];
+    });
+  };
+}
+
+const wholly = (job: number, type: number, types: number): Share => ({
+  members: [job],
+  shares: Array.from({ length: types }, (_, k) => (k === type ? 1 : 0)),
+});
