@@ -34,6 +34,7 @@ const benches: Readonly<Record<string, () => Promise<{ run(bench: Bench): Promis
   throughput: () => import("./throughput.ts"),
   pollux: () => import("./pollux.ts"),
   cluster: () => import("./cluster.ts"),
+  gavel: () => import("./gavel.ts"),
 };
 /** What another bench covers. */
 const aliases = ["throughput"];
