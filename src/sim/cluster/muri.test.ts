@@ -75,6 +75,7 @@ const onTestbed: readonly OnTestbed[] = [
   ["SRTF", "srsf", srtf],
   ["SRSF", "srsf", {}],
   ["tiresias", "tiresias", tiresias, limits],
+  ["themis", "themis", { themis: { program: 2 } }],
   ["Muri-S", "srsf+muri", plain],
   ["Muri-L", "las-2d+muri", plain],
 ];

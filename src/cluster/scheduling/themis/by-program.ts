@@ -1,0 +1,126 @@
+/**
+ * What the artifacts of ElasticFlow and Muri run under the name of Themis: no auction, but the shares of time that make the worst
+ * finish-time fairness best, as a convex program whose middle is taken; who has the largest share goes first.
+ */
+
+import type { Seconds } from "../../../time/clock.ts";
+import { analyticCentre } from "../../analytic-centre.ts";
+import type { ClusterView, Decision } from "../../decision.ts";
+import type { JobId, JobView } from "../../job.ts";
+import { LinearProgram } from "../../linear-program.ts";
+import { refill, regroup } from "../../regroup.ts";
+import type { Scheduling } from "../../scheduling.ts";
+
+interface Claim {
+  readonly job: JobView;
+  readonly remaining: number;
+  /** Work a second, with all its time. */
+  readonly rate: number;
+  /** Part of its time that an even share of the GPUs is: it stands for a speed, whatever the job's own unit of work. */
+  readonly even: number;
+  /** Work done over the even share of its time, since the job came. */
+  readonly spent: number;
+  readonly age: Seconds;
+}
+
+/** `byLaunches`: a share counts less by the launches a job has had, and gangs have to fit in the order of shares (Muri). */
+export function byProgram(byLaunches: boolean): Scheduling {
+  const order: JobId[] = [];
+  const before = new Map<JobId, Claim>();
+  const launches = new Map<JobId, number>();
+  let news: Seconds = 0;
+  return {
+    decide(view) {
+      if (view.arrived.length + view.ended.length > 0) news = view.now;
+      else if (byLaunches) return { stop: [], start: [] };
+      const present = keepOrder(order, view);
+      const claims = present.map((job) => claimOf(job, present.length, view, news, before.get(job.spec.id)));
+      before.clear();
+      for (const claim of claims) before.set(claim.job.spec.id, claim);
+      const shares = fairest(claims, view.nodes.total());
+      const worth = claims.map(({ job: { spec } }, i) => {
+        const had = byLaunches ? (launches.get(spec.id) ?? 0) : 0;
+        return { id: spec.id, value: had === 0 ? shares[i]! * 1e9 : shares[i]! / had };
+      });
+      worth.sort((a, b) => b.value - a.value);
+      order.splice(0, order.length, ...worth.map(({ id }) => id));
+      const ranked = order.map((id) => view.job(id));
+      const decision = byLaunches ? refill(view, ranked) : regroup(view, whatFits(view, ranked));
+      if (byLaunches) for (const id of runningAfter(view, decision)) launches.set(id, (launches.get(id) ?? 0) + 1);
+      return decision;
+    },
+  };
+}
+
+/** Drops who is gone, and appends who is new; equal shares are served in the order of the last decision. */
+function keepOrder(order: JobId[], view: ClusterView): readonly JobView[] {
+  const present = new Map([...view.running, ...view.waiting].map((job) => [job.spec.id, job]));
+  const known = new Set(order);
+  const fresh = [...present.values()]
+    .filter(({ spec }) => !known.has(spec.id))
+    .sort((a, b) => a.spec.submit - b.spec.submit);
+  const kept = order.flatMap((id) => present.get(id) ?? []);
+  return [...kept, ...fresh];
+}
+
+function claimOf(job: JobView, jobs: number, { nodes }: ClusterView, news: Seconds, before: Claim | undefined): Claim {
+  const { outlook, spec, gpus, ran } = job;
+  const remaining =
+    outlook === undefined ? Math.max(1, (spec.duration ?? 2 * ran) - ran) : outlook.total - outlook.done;
+  return {
+    ...{ job, remaining, age: news - spec.submit },
+    rate: outlook?.rate(gpus, 1, spec.types?.[0] ?? "") || 1,
+    even: Math.min(1, Math.ceil(nodes.total() / jobs) / Math.max(1, gpus)),
+    spent: before === undefined ? 0 : before.spent + (before.remaining - remaining) / before.even,
+  };
+}
+
+/** Shares of time, 0 to 1, with the best worst fairness; the middle of all those, where they are many. */
+function fairest(claims: readonly Claim[], gpus: number): readonly number[] {
+  // Where all run, it makes no difference who is before whom.
+  if (claims.reduce((sum, { job }) => sum + job.gpus, 0) <= gpus) return claims.map(() => 1);
+  const needs = (rho: number): number[] =>
+    claims.map(({ spent, remaining, rate, even, age }) => {
+      const left = rho * (spent + remaining / even) - age;
+      return remaining <= 0 ? 0 : left > 0 ? remaining / (rate * left) : Number.POSITIVE_INFINITY;
+    });
+  const fits = (rho: number): boolean => {
+    const need = needs(rho);
+    return need.every((x) => x <= 1) && need.reduce((sum, x, i) => sum + x * claims[i]!.job.gpus, 0) <= gpus;
+  };
+  let [bad, good] = [0, 1e-9];
+  while (!fits(good)) [bad, good] = [good, 2 * good];
+  while (good - bad > 1e-9 * good) {
+    const middle = (bad + good) / 2;
+    if (fits(middle)) good = middle;
+    else bad = middle;
+  }
+  const program = new LinearProgram("minimise");
+  const shares = claims.map(() => program.variable({ max: 1 }));
+  program.atMost(
+    gpus,
+    claims.map(({ job }, i) => [shares[i]!, job.gpus]),
+  );
+  // A hair above the optimum there is room between the walls.
+  const need = needs(good * (1 + 1e-6));
+  for (const [i, variable] of shares.entries()) program.atLeast(need[i]!, [[variable, 1]]);
+  const found = analyticCentre(program, new Set(shares.map((_, i) => i + 1)));
+  return shares.map((variable) => found?.[variable] ?? need[variable]!);
+}
+
+/** The first whose GPUs there are, counted over all nodes; they are placed largest first. */
+function whatFits(view: ClusterView, ranked: readonly JobView[]): readonly (readonly JobView[])[] {
+  let free = view.nodes.total();
+  return ranked.flatMap((job) => {
+    if (job.gpus > free) return [];
+    free -= job.gpus;
+    return [[job]];
+  });
+}
+
+function runningAfter(view: ClusterView, { stop, start }: Decision): ReadonlySet<JobId> {
+  const runs = new Set([...view.running].map(({ spec }) => spec.id));
+  for (const id of stop) runs.delete(id);
+  for (const { job } of start) runs.add(job);
+  return runs;
+}
