@@ -1,6 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { measureCluster } from "../../sim/rig/cluster.ts";
+import { clusterView, jobView, nodeSpecs } from "../../test/cluster-view.ts";
+import { schedulings } from "../scheduling.ts";
 
 test("the worst finish-time fairness is far below that of attained service, and not by chance of a seed", async () => {
   for (const seed of [1, 2]) {
@@ -29,4 +31,23 @@ test("without the auction's order, leases to whoever came first, it is less fair
     await measureCluster("fifo", "philly-like", {}, 3),
   ];
   assert.ok(themis.fairnessWorst! < fifo.fairnessWorst!, `${themis.fairnessWorst}, ${fifo.fairnessWorst}`);
+});
+
+test("by a program, the largest share goes first, and launches had count against it", async () => {
+  const job = (id: string, submit: number, left: number) =>
+    jobView(id, { gpus: 4, submit }, { outlook: { done: 0, total: left, rate: () => 1 } });
+  const first = async (program: number): Promise<string[]> => {
+    const themis = await schedulings.create("themis", { program });
+    const begun: string[] = [];
+    let jobs = [job("old", 0, 300), job("new", 900, 300)];
+    for (const now of [1000, 1360, 1720]) {
+      const third = job(`late ${now}`, now, 1e6);
+      jobs = [...jobs, third];
+      const view = clusterView(jobs, nodeSpecs(1, 4), { now, arrived: now === 1000 ? jobs : [third] });
+      begun.push(themis.decide(view).start[0]!.job);
+    }
+    return begun;
+  };
+  assert.deepEqual((await first(1)).slice(0, 2), ["old", "old"]);
+  assert.equal(new Set(await first(2)).size, 3);
 });

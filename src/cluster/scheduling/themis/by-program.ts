@@ -4,10 +4,8 @@
  */
 
 import type { Seconds } from "../../../time/clock.ts";
-import { analyticCentre } from "../../analytic-centre.ts";
 import type { ClusterView, Decision } from "../../decision.ts";
 import type { JobId, JobView } from "../../job.ts";
-import { LinearProgram } from "../../linear-program.ts";
 import { refill, regroup } from "../../regroup.ts";
 import type { Scheduling } from "../../scheduling.ts";
 
@@ -95,17 +93,31 @@ function fairest(claims: readonly Claim[], gpus: number): readonly number[] {
     if (fits(middle)) good = middle;
     else bad = middle;
   }
-  const program = new LinearProgram("minimise");
-  const shares = claims.map(() => program.variable({ max: 1 }));
-  program.atMost(
-    gpus,
-    claims.map(({ job }, i) => [shares[i]!, job.gpus]),
-  );
   // A hair above the optimum there is room between the walls.
-  const need = needs(good * (1 + 1e-6));
-  for (const [i, variable] of shares.entries()) program.atLeast(need[i]!, [[variable, 1]]);
-  const found = analyticCentre(program, new Set(shares.map((_, i) => i + 1)));
-  return shares.map((variable) => found?.[variable] ?? need[variable]!);
+  return middle(needs(good * (1 + 1e-6)), claims, gpus);
+}
+
+/**
+ * The point farthest from all walls, by the barrier of interior-point methods: of x between `need` and 1, where the wall at `need` is
+ * one of the time 1/x, and of all GPUs. A price of GPUs leaves a quadratic equation for each share, and more than one is too dear.
+ */
+function middle(need: readonly number[], claims: readonly Claim[], gpus: number): readonly number[] {
+  const at = (price: number): readonly number[] =>
+    need.map((least, i) => {
+      const [room, cost] = [1 - least, price * claims[i]!.job.gpus];
+      const b = cost * room + 3;
+      // The root with the larger divisor: no difference of near numbers.
+      return least + (4 * room) / (b + Math.sqrt(b * b - 8 * cost * room));
+    });
+  const left = (price: number): number =>
+    gpus - 1 / price - at(price).reduce((sum, x, i) => sum + x * claims[i]!.job.gpus, 0);
+  let [low, high] = [1e-12, 1e12];
+  for (let step = 0; step < 100; step++) {
+    const half = Math.sqrt(low * high);
+    if (left(half) < 0) low = half;
+    else high = half;
+  }
+  return at(high);
 }
 
 /** The first whose GPUs there are, counted over all nodes; they are placed largest first. */
