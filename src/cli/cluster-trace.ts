@@ -79,9 +79,23 @@ export async function openTrace(path: string, given: TraceArguments): Promise<Op
     ...(kept.length < trace.jobs.length ? [`${kept.length} of ${trace.jobs.length} jobs were asked for`] : []),
     ...(note === undefined ? [] : [note]),
     ...(tables === undefined || given.tables !== undefined ? [] : [`no --tables: ${tables}`]),
+    ...ownersInWords(jobs, nodes),
     ...(untyped > 0 ? [`${untyped} jobs ask for types of GPU that no node has: they run on any`] : []),
   ];
   return { trace, jobs, nodes, model, tables, notes };
+}
+
+/** Where nodes come with virtual clusters: whose jobs have none. */
+function ownersInWords(jobs: readonly JobSpec[], nodes: readonly NodeSpec[]): string[] {
+  const owners = nodes[0]?.cells?.virtualClusters;
+  const others = owners === undefined ? [] : jobs.filter(({ tenant }) => !Object.hasOwn(owners, tenant));
+  if (owners === undefined || others.length === 0) return [];
+  const names = [...new Set(others.map(({ tenant }) => tenant))];
+  const some = names.slice(0, linesMost).join(", ") + (names.length > linesMost ? ", …" : "");
+  const known = Object.keys(owners).join(", ");
+  return [
+    `${others.length} jobs are of tenants that own no cells (${some}; ${known} do): they run as opportunistic ones`,
+  ];
 }
 
 const linesMost = 5;

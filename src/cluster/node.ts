@@ -1,5 +1,7 @@
 /** Nodes: what a cluster is made of, and an index of what is free, which stays fast with 10,000 of them. */
 
+import type { CellFile } from "./cell/config.ts";
+
 export interface NodeSpec {
   readonly id: string;
   /** For example "v100". All GPUs of a node are of one type. */
@@ -9,6 +11,8 @@ export interface NodeSpec {
   readonly memoryBytes?: number;
   /** From the outside in, for example ["pod0", "rack3"]: nodes with a longer common prefix are closer. */
   readonly topology?: readonly string[];
+  /** Set on the first node, and said of all: how their GPUs are divided into cells, and who owns these (HiveD), as a file has it. */
+  readonly cells?: CellFile;
 }
 
 /** So many GPUs of the node with that index. */

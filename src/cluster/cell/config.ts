@@ -53,7 +53,7 @@ const physicalCell: z.ZodType<PhysicalCellSpec> = z.lazy(() =>
   }),
 );
 
-const fileSchema = z.object({
+const cellFile = z.object({
   physicalCluster: z.object({
     cellTypes: z.record(
       z.string(),
@@ -74,20 +74,28 @@ const fileSchema = z.object({
   ),
 });
 
+/** What such a file says, as plain data. */
+export type CellFile = z.infer<typeof cellFile>;
+
 /** Reads HiveD's YAML. Throws a `UserError` that names the place of what is wrong. */
-export function readCellConfig(text: string, name: string): CellConfig {
+export const readCellConfig = (text: string, name: string): CellConfig => configOf(readCellFile(text, name));
+
+export function readCellFile(text: string, name: string): CellFile {
   let data: unknown;
   try {
     data = parse(text);
   } catch (error) {
     throw new UserError(`${name} is not YAML: ${(error as Error).message.split("\n")[0]}`);
   }
-  const read = fileSchema.safeParse(data);
+  const read = cellFile.safeParse(data);
   if (!read.success) {
     const { path, message } = read.error.issues[0]!;
     throw new UserError(`${name}: ${path.join(".")}: ${message}.`, "It has physicalCluster and virtualClusters.");
   }
-  const { physicalCluster, virtualClusters } = read.data;
+  return read.data;
+}
+
+export function configOf({ physicalCluster, virtualClusters }: CellFile): CellConfig {
   const types = new Map<string, CellType>();
   for (const [type, { childCellType, childCellNumber, isNodeLevel }] of Object.entries(physicalCluster.cellTypes)) {
     types.set(type, { name: type, child: childCellType, children: childCellNumber, isNode: isNodeLevel });
@@ -95,6 +103,7 @@ export function readCellConfig(text: string, name: string): CellConfig {
   for (const { child } of [...types.values()]) {
     if (!types.has(child!)) types.set(child!, { name: child!, children: 0, isNode: false });
   }
+  for (const { name } of types.values()) checkDepth(types, name);
   const virtual = new Map<string, VirtualCluster>();
   for (const [tenant, { virtualCells, pinnedCells }] of Object.entries(virtualClusters)) {
     const quotas = (virtualCells ?? []).map(({ cellType, cellNumber }) => ({
@@ -104,4 +113,13 @@ export function readCellConfig(text: string, name: string): CellConfig {
     virtual.set(tenant, { quotas, pinned: (pinnedCells ?? []).map(({ pinnedCellId }) => pinnedCellId) });
   }
   return { types, physical: physicalCluster.physicalCells, virtual };
+}
+
+/** Types form trees: from each one comes to a GPU. */
+function checkDepth(types: ReadonlyMap<string, CellType>, from: string): void {
+  let name: string | undefined = from;
+  for (let depth = 0; name !== undefined; depth++) {
+    if (depth > types.size) throw new UserError(`The cell type ${from} is among the cells below itself.`);
+    name = types.get(name)?.child;
+  }
 }

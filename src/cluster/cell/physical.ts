@@ -2,7 +2,7 @@
  * Physical cells: trees of a machine's or a rack's GPUs, and buddy allocation over them. A free cell is the largest one that
  * is wholly free; a smaller one is made by splitting it, and buddies that are all free again become one.
  */
-import { assert, UserError } from "../../core/errors.ts";
+import { UserError } from "../../core/errors.ts";
 import type { CellConfig, PhysicalCellSpec } from "./config.ts";
 import type { VirtualCell } from "./virtual.ts";
 
@@ -54,7 +54,12 @@ export function buildPhysical({ types, physical }: CellConfig): Physical {
     const isLeaf = type.child === undefined;
     let device: number | undefined;
     if (isLeaf) {
-      assert(name !== undefined, () => `a GPU of the type ${typeName} is in no node`);
+      if (name === undefined) {
+        throw new UserError(
+          `A GPU of the type ${typeName}, of a ${chain}, is in no node.`,
+          "One type of cell above it says isNodeLevel: true.",
+        );
+      }
       const next = devices.get(name) ?? 0;
       devices.set(name, next + 1);
       device = spec.cellAddress === undefined ? next : Number(spec.cellAddress);

@@ -1,6 +1,12 @@
 /** HiveD's cells as a placement: whole tasks in the tenant's own cells, idle GPUs of others for opportunistic jobs. */
 import { type CellRequest, Cells } from "../cell/cells.ts";
-import type { CellConfig, CellType, PhysicalCellSpec, VirtualCluster } from "../cell/config.ts";
+import {
+  type CellConfig,
+  type CellType,
+  configOf,
+  type PhysicalCellSpec,
+  type VirtualCluster,
+} from "../cell/config.ts";
 import type { PhysicalCell } from "../cell/physical.ts";
 import type { JobSpec } from "../job.ts";
 import type { NodeSpec, NodesView, Share } from "../node.ts";
@@ -19,7 +25,7 @@ export default placement({
     "bound to physical ones by buddy allocation, so what others run never splits what a tenant was promised; jobs of " +
     "negative priority use whatever is idle, and leave when its owner comes.",
   differs: [
-    "Nodes are split evenly among the first tenants that come, unless cells are configured (`hivedPlacement`); a node's GPUs are " +
+    "Nodes are split evenly among the first tenants that come, unless `--nodes` names a configuration of HiveD's with virtual clusters; a node's GPUs are " +
       "halved down to one where they are a power of two, else they are its children directly.",
     "Of machines that are alike the first is taken; which one the authors' scheduler takes depends on the order in which nodes were seen.",
     "A job whose tenant owns nothing runs as an opportunistic one instead of being refused.",
@@ -43,29 +49,28 @@ export default placement({
     where: "sim",
   },
 
-  create: ({ tenants, lazyPreemption }) =>
-    hivedPlacement((nodes) => evenCells(nodes.specs, tenants), lazyPreemption === 1, "in order"),
+  create: ({ tenants, lazyPreemption }) => hivedPlacement(tenants, lazyPreemption === 1),
 });
 
-/** With cells of an administrator's own; `"by name"`: tenants are its virtual clusters. */
-export function hivedPlacement(
-  configOf: (nodes: NodesView) => CellConfig,
-  lazyPreemption: boolean,
-  tenants: "by name" | "in order" = "by name",
-): Placement {
+/** Cells are those that come with the nodes, if any do; tenants are then the virtual clusters of that name. */
+function hivedPlacement(tenants: number, lazyPreemption: boolean): Placement {
   let cells: Cells | undefined;
   let view: NodesView | undefined;
+  let byName = false;
   const seen: string[] = [];
   const indexes = new Map<string, number>();
 
   function start(nodes: NodesView): Cells {
     for (const [i, { id }] of nodes.specs.entries()) indexes.set(id, i);
     const usable = (node: string): boolean => indexes.has(node) && view!.usable(indexes.get(node)!);
-    return new Cells(configOf(nodes), { lazyPreemption, usable });
+    const file = nodes.specs[0]!.cells;
+    byName = file !== undefined;
+    const config = file === undefined ? evenCells(nodes.specs, tenants) : configOf(file);
+    return new Cells(config, { lazyPreemption, usable });
   }
 
   function nameOf(tenant: string): string {
-    if (tenants === "by name") return tenant;
+    if (byName) return tenant;
     if (!seen.includes(tenant)) seen.push(tenant);
     return String(seen.indexOf(tenant));
   }

@@ -19,6 +19,8 @@ const job = z.strictObject({
   id: z.string().min(1),
   submit: seconds.default(0),
   gpus: z.int().nonnegative(),
+  taskGpus: z.int().positive().optional(),
+  cell: z.string().optional(),
   range: z.strictObject({ min: z.int().positive(), max: z.int().positive() }).optional(),
   duration: z.number().positive().optional(),
   iterations: z.number().positive().optional(),

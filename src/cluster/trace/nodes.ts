@@ -1,12 +1,14 @@
 /**
  * Nodes as people write them: `16x4:v100,8x8:a100`, or a file: a list in JSON or YAML, Tiresias's and Muri's cluster files, the node
- * lists of Alibaba 2023 and Philly, `sinfo` of Slurm.
+ * lists of Alibaba 2023 and Philly, `sinfo` of Slurm, HiveD's configuration with its cells and virtual clusters.
  */
 import { readFileSync } from "node:fs";
 import { parse as parseCsv } from "csv-parse/sync";
 import { parse as parseYaml } from "yaml";
 import { z } from "zod";
 import { UserError } from "../../core/errors.ts";
+import { readCellFile } from "../cell/config.ts";
+import { nodesOfCells } from "../cell/nodes.ts";
 import type { NodeSpec } from "../node.ts";
 import { BadRow, given, Row } from "./row.ts";
 
@@ -142,6 +144,9 @@ function nodesOfDocument(content: string, path: string): NodeSpec[] {
     document = parseYaml(content);
   } catch (error) {
     throw new UserError(`${path} is no file of nodes: ${(error as Error).message}`, forms);
+  }
+  if (document !== null && typeof document === "object" && "physicalCluster" in document) {
+    return nodesOfCells(readCellFile(content, path), path);
   }
   const list = Array.isArray(document) ? document : (document as { nodes?: unknown } | null)?.nodes;
   const parsed = z.array(nodeSchema).safeParse(list);
