@@ -5,7 +5,8 @@ import { UserError } from "../../core/errors.ts";
 import { stream } from "../../core/random.ts";
 import { evenCells } from "../placement/hived.ts";
 import { Cells } from "./cells.ts";
-import { type CellConfig, readCellConfig } from "./config.ts";
+import type { CellConfig } from "./config.ts";
+import { readCellConfig } from "./file.ts";
 import type { PhysicalCell } from "./physical.ts";
 
 const nodes = Array.from({ length: 6 }, (_, i) => ({ id: `n${i}`, type: "gpu", gpus: 8 }));

@@ -2,8 +2,6 @@
  * Cells as an administrator writes them (HiveD, §3): a hierarchy of cell types down to one GPU, the physical cells that there are,
  * and for each virtual cluster how many cells of which level it owns. The file has the form of HiveD's own.
  */
-import { parse } from "yaml";
-import { z } from "zod";
 import { UserError } from "../../core/errors.ts";
 
 export interface CellType {
@@ -40,61 +38,32 @@ export interface CellConfig {
   readonly virtual: ReadonlyMap<string, VirtualCluster>;
 }
 
-const address = z.union([z.string(), z.number()]).transform(String);
-const physicalCell: z.ZodType<PhysicalCellSpec> = z.lazy(() =>
-  z.object({
-    cellType: z.string().optional(),
-    cellAddress: address.optional(),
-    pinnedCellId: z.string().optional(),
-    cellChildren: z
-      .array(physicalCell)
-      .nullish()
-      .transform((list) => list ?? undefined),
-  }),
-);
-
-const cellFile = z.object({
-  physicalCluster: z.object({
-    cellTypes: z.record(
-      z.string(),
-      z.object({
-        childCellType: z.string(),
-        childCellNumber: z.number().int().min(1),
-        isNodeLevel: z.boolean().default(false),
-      }),
-    ),
-    physicalCells: z.array(physicalCell),
-  }),
-  virtualClusters: z.record(
-    z.string(),
-    z.object({
-      virtualCells: z.array(z.object({ cellType: z.string(), cellNumber: z.number().int().min(0) })).nullish(),
-      pinnedCells: z.array(z.object({ pinnedCellId: z.string() })).nullish(),
-    }),
-  ),
-});
-
-/** What such a file says, as plain data. */
-export type CellFile = z.infer<typeof cellFile>;
-
-/** Reads HiveD's YAML. Throws a `UserError` that names the place of what is wrong. */
-export const readCellConfig = (text: string, name: string): CellConfig => configOf(readCellFile(text, name));
-
-export function readCellFile(text: string, name: string): CellFile {
-  let data: unknown;
-  try {
-    data = parse(text);
-  } catch (error) {
-    throw new UserError(`${name} is not YAML: ${(error as Error).message.split("\n")[0]}`);
-  }
-  const read = cellFile.safeParse(data);
-  if (!read.success) {
-    const { path, message } = read.error.issues[0]!;
-    throw new UserError(`${name}: ${path.join(".")}: ${message}.`, "It has physicalCluster and virtualClusters.");
-  }
-  return read.data;
+/** What a file of HiveD's says, as plain data. */
+export interface CellFile {
+  readonly physicalCluster: {
+    readonly cellTypes: Readonly<
+      Record<
+        string,
+        { readonly childCellType: string; readonly childCellNumber: number; readonly isNodeLevel: boolean }
+      >
+    >;
+    readonly physicalCells: readonly PhysicalCellSpec[];
+  };
+  readonly virtualClusters: Readonly<
+    Record<
+      string,
+      {
+        readonly virtualCells?:
+          | readonly { readonly cellType: string; readonly cellNumber: number }[]
+          | null
+          | undefined;
+        readonly pinnedCells?: readonly { readonly pinnedCellId: string }[] | null | undefined;
+      }
+    >
+  >;
 }
 
+/** Throws a `UserError` where a type of cell is below itself. */
 export function configOf({ physicalCluster, virtualClusters }: CellFile): CellConfig {
   const types = new Map<string, CellType>();
   for (const [type, { childCellType, childCellNumber, isNodeLevel }] of Object.entries(physicalCluster.cellTypes)) {

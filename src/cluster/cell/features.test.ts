@@ -5,7 +5,7 @@ import { test } from "node:test";
 import { parse } from "yaml";
 import { sharedData, skipWithout } from "../../test/shared-data.ts";
 import { type CellRequest, Cells } from "./cells.ts";
-import { readCellConfig } from "./config.ts";
+import { readCellConfig } from "./file.ts";
 
 const files = "hived/example/feature/file";
 const read = (name: string): string => readFileSync(`${sharedData(files)}/${name}.yaml`, "utf8");

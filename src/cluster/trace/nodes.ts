@@ -7,7 +7,7 @@ import { parse as parseCsv } from "csv-parse/sync";
 import { parse as parseYaml } from "yaml";
 import { z } from "zod";
 import { UserError } from "../../core/errors.ts";
-import { readCellFile } from "../cell/config.ts";
+import { readCellFile } from "../cell/file.ts";
 import { nodesOfCells } from "../cell/nodes.ts";
 import type { NodeSpec } from "../node.ts";
 import { BadRow, given, Row } from "./row.ts";
