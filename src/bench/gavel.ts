@@ -24,9 +24,9 @@ interface Sweep {
 }
 
 const sweeps: readonly Sweep[] = [
-  { name: "LAS, single GPUs", objective: 0, multiple: false, loads: [2, 3, 4, 5, 6, 7] },
-  { name: "LAS, gangs too", objective: 0, multiple: true, loads: [1, 1.5, 2, 2.5, 3] },
-  { name: "finish-time fairness, gangs too", objective: 1, multiple: true, loads: [1, 1.5, 2, 2.5] },
+  { name: "LAS, single GPUs", objective: 0, multiple: false, loads: [3, 5, 6, 7, 8, 9] },
+  { name: "LAS, gangs too", objective: 0, multiple: true, loads: [1, 2, 2.5, 3, 3.5] },
+  { name: "finish-time fairness, gangs too", objective: 1, multiple: true, loads: [1, 2, 2.5] },
 ];
 
 /** A load is sustained while the mean JCT is below so many hours: three times the mean duration on a V100. */
@@ -57,7 +57,7 @@ async function simulate(
 }
 
 async function against(bench: Bench, { name, objective, multiple, loads }: Sweep, throughputs: Throughputs) {
-  const [each, count] = bench.quick ? [12, 60] : [36, 450];
+  const [each, count] = bench.quick ? [12, 60] : [36, 900];
   const most = new Map<string, number>();
   for (const load of loads) {
     const hourly = (load * each) / 36;

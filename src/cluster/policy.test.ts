@@ -26,6 +26,7 @@ test("what is wrong with a name is said", async () => {
   await assert.rejects(namePolicy("fifo+cluster/scheduling/fifo"), /fifo and fifo are both cluster\/scheduling/);
   await assert.rejects(namePolicy("fifo", { srtf: { x: 1 } }), /has no part "srtf"/);
   await assert.rejects(policyOf("fifo", { fifo: { x: 1 } }), /fifo has no option "x"/);
+  await assert.rejects(policyOf("gavel", { gavel: { pairs: 1 } }), /puts 2 jobs .* allows 1.\n {2}.*gavel\+as-decided/);
 });
 
 test("ids are unique over the four slots", () => {

@@ -81,6 +81,13 @@ export async function createPolicy(names: PolicyNames): Promise<ClusterPolicy> {
     create(sharings),
     create(placements),
   ]);
+  const { together = 1 } = scheduling;
+  if (together > sharing.jobsMax) {
+    throw new UserError(
+      `--policy ${names.name}: its scheduling puts ${together} jobs on the same GPUs, and its sharing allows ${sharing.jobsMax}.`,
+      `Name a sharing entry that allows them: --policy ${names.name}+as-decided.`,
+    );
+  }
   return { names, scheduling, scaling, sharing, placement };
 }
 

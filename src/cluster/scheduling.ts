@@ -6,6 +6,8 @@ import type { JobView } from "./job.ts";
 import { schedulingIndex } from "./scheduling.index.ts";
 
 export interface Scheduling {
+  /** Jobs that it puts on the same GPUs, where those are more than one: sharing has to allow as many. */
+  readonly together?: number;
   decide(view: ClusterView): Decision;
 }
 

@@ -103,7 +103,7 @@ export default scheduling({
     const order = agnostic > 0 ? shuffles(stream(0x9a7e1)) : undefined;
     const times = { roundSeconds: round, resetSeconds: reset, strict: objective === fifo };
     const shares = new TimeShares({ ...times, allocate, ...(order && { order }) });
-    return { decide: (view) => shares.decide(view) };
+    return { together: pairs > 0 ? 2 : 1, decide: (view) => shares.decide(view) };
   },
 });
 
