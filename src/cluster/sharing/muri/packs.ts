@@ -77,7 +77,9 @@ export class Prices {
 /** One round: a matching of the packs of one size; a pair is merged while `wanted` says that it must be. */
 export function merge(packs: readonly Pack[], prices: Prices, jobsMax: number, wanted: () => boolean): Pack[] {
   const n = packs.length;
-  const mates = maximumWeightMatching(weightsOf(packs, prices, jobsMax), n);
+  const weights = weightsOf(packs, prices, jobsMax);
+  if (weights === undefined) return [...packs];
+  const mates = maximumWeightMatching(weights, n);
   const merged: Pack[] = [];
   for (const [i, pack] of packs.entries()) {
     const mate = mates[i]!;
@@ -88,8 +90,8 @@ export function merge(packs: readonly Pack[], prices: Prices, jobsMax: number, w
   return merged;
 }
 
-/** Packs of the same phases have the same weights: each kind is weighed with each other kind once. */
-function weightsOf(packs: readonly Pack[], prices: Prices, jobsMax: number): Float64Array {
+/** Packs of the same phases have the same weights: each kind is weighed with each other kind once. Undefined where none is above 0. */
+function weightsOf(packs: readonly Pack[], prices: Prices, jobsMax: number): Float64Array | undefined {
   const n = packs.length;
   const kinds = new Map<string, number>();
   const examples: Pack[] = [];
@@ -101,6 +103,8 @@ function weightsOf(packs: readonly Pack[], prices: Prices, jobsMax: number): Flo
     return examples.push(pack) - 1;
   });
   const table = examples.map((a) => examples.map((b) => prices.weight(a, b, jobsMax)));
+  // Jobs that nobody profiled, and packs that are full: on an overloaded cluster, a matrix of all pairs would be made in vain.
+  if (table.every((row) => row.every((weight) => weight <= 0))) return undefined;
   const weights = new Float64Array(n * n);
   for (let i = 0; i < n; i++) {
     const row = table[kindOf[i]!]!;
