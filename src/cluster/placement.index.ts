@@ -9,4 +9,5 @@ export const placementIndex: Index<Placement> = {
   "first-fit": () => import("./placement/first-fit.ts"),
   hived: () => import("./placement/hived.ts"),
   "least-allocated": () => import("./placement/least-allocated.ts"),
+  "skew-aware": () => import("./placement/skew-aware.ts"),
 };

@@ -201,6 +201,16 @@ const workloads: Readonly<Record<string, (seed: number) => ClusterWorkload>> = {
     }),
     ...{ speed: modelledSpeed, ...costs, beside: "srtf" },
   }),
+  /** Gangs of two kinds among small jobs: those with one large tensor are slow across nodes, the others hardly. */
+  skewed: (seed) => ({
+    nodes: nodesOf(12, 4),
+    jobs: generateJobs({ ...mix, jobs: 200, gap: 180, gangs: [0.6, 0, 0.4, 0] }, seed).map((job, i) => {
+      const skewed = i % 2 === 0;
+      const { name, phases } = classes[skewed ? 3 : 2];
+      return { ...job, class: name, model: skewed ? "vgg16" : "resnet50", phases };
+    }),
+    ...{ speed: modelledSpeed, ...costs, beside: "srtf" },
+  }),
   /** Half of the GPUs idle, now and then too few. */
   idle: (seed) => ({
     nodes: nodesOf(8, 4),
