@@ -5,7 +5,7 @@ import type { JobId, JobView } from "./job.ts";
 import type { JobRecord, Moment } from "./job-record.ts";
 import type { NodesView } from "./node.ts";
 import type { ClusterPolicy } from "./policy.ts";
-import { type Counted, resized, without } from "./resize.ts";
+import { type Counted, emptied, resized, without } from "./resize.ts";
 import type { Size } from "./scaling.ts";
 
 /** What there is to decide about. */
@@ -53,7 +53,8 @@ export function consult({ scaling, scheduling, sharing }: ClusterPolicy, situati
   const gone = new Set(rejected);
   const decision = resized(scheduled, situation.job, sizes, gone);
   const shared = sharing.share(view, decision);
-  return { decision: shared === decision ? decision : withoutOffer(shared), rejected, chosen: scheduled.start };
+  const whole = shared === decision ? decision : emptied(withoutOffer(shared), situation.job, sizes, gone);
+  return { decision: whole, rejected, chosen: scheduled.start };
 }
 
 const withoutOffer = ({ offer: _, ...rest }: Decision): Decision => rest;

@@ -28,17 +28,42 @@ export function resized(
 ): Decision {
   if (sizes.size === 0) return decision;
   const named = new Set([...decision.stop, ...decision.start.map((start) => start.job)]);
+  // Scheduling that names places has left the others where they are for a reason.
+  const arranged = decision.start.some((wish) => wish.on !== undefined);
   const stop: JobId[] = [];
   const move: Start[] = [];
   for (const [id, { gpus, on }] of sizes) {
     const { places } = job(id);
     if (places.length === 0 || named.has(id) || rejected.has(id)) continue;
-    if (gpus === sum(places) && (on === undefined || samePlaces(on, places))) continue;
+    if (gpus === sum(places) && (on === undefined || arranged || samePlaces(on, places))) continue;
     stop.push(id);
     if (gpus > 0) move.push({ job: id });
   }
-  if (stop.length === 0) return decision;
-  return { ...decision, stop: [...decision.stop, ...stop], start: [...move, ...decision.start] };
+  // A policy that keeps an index of its own may choose jobs that the view leaves out.
+  const isGiven = (id: JobId): boolean => sizes.get(id)?.gpus !== 0;
+  const start = decision.start.filter((wish) => isGiven(wish.job));
+  const { order } = decision;
+  return {
+    ...decision,
+    stop: [...decision.stop, ...stop],
+    start: [...move, ...start],
+    ...(order !== undefined && { order: order.filter(isGiven) }),
+  };
+}
+
+/** The decision, with the running jobs stopped that get nothing: sharing, which answers for the jobs it sees, does not see these. */
+export function emptied(
+  decision: Decision,
+  job: (id: JobId) => JobView,
+  sizes: ReadonlyMap<JobId, Size>,
+  rejected: ReadonlySet<JobId>,
+): Decision {
+  const named = new Set(decision.stop);
+  const stop: JobId[] = [];
+  for (const [id, { gpus }] of sizes) {
+    if (gpus === 0 && job(id).places.length > 0 && !named.has(id) && !rejected.has(id)) stop.push(id);
+  }
+  return stop.length === 0 ? decision : { ...decision, stop: [...decision.stop, ...stop] };
 }
 
 export const sum = (places: readonly Share[]): number => places.reduce((n, share) => n + share.gpus, 0);
