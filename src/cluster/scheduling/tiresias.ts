@@ -37,7 +37,12 @@ const options = {
     min: 0,
     help: "1: the cluster, emptied, is given to the first that fit, who move for it; in the order of `startOrder`",
   },
-  gittins: { default: 0, unit: "0 or 1", min: 0, help: "1: order each queue by the Gittins index over finished jobs" },
+  gittins: {
+    default: 0,
+    unit: "0, 1 or 2",
+    min: 0,
+    help: "1: order each queue by the Gittins index over finished jobs; 2: by the published simulator's, over an older trace",
+  },
 } as const;
 
 type TiresiasOptions = Values<typeof options>;
@@ -55,7 +60,7 @@ export default scheduling({
     "By default a queue is ordered by entry and holds two levels split at 16 GPU-hours, as in Pollux's simulation of it; the paper orders by first start (`startOrder`).",
     "By default starving jobs are not promoted, as in both published simulators' defaults; `promote` is the paper's PROMOTEKNOB.",
     "`emptied` packs the cluster anew at each decision, as its own simulator and Muri's testbed do: jobs move where that makes room, and nobody is promoted.",
-    "With `gittins` the distribution is that of the jobs that have finished so far, and all jobs are ranked anew at each decision; the paper takes it from an older trace.",
+    "With `gittins` the distribution is that of the jobs that have finished so far, and all jobs are ranked anew at each decision; the paper takes it from an older trace. `gittins` 2 is the published simulator's: it counts services in whole, not what is left of them, at the next service of the older trace.",
     "The placement that consolidates only jobs with skewed models is the placement entry `skew-aware`.",
   ],
   options,
@@ -67,7 +72,7 @@ export default scheduling({
 /** `known`: GPU-seconds that jobs took in an older trace, for the Gittins index. */
 export function tiresias(values: TiresiasOptions, known?: readonly number[]): Scheduling {
   const limits = [values.demote1, values.demote2, values.demote3].filter((limit) => limit > 0);
-  if (values.gittins > 0) return byIndex(limits, known);
+  if (values.gittins > 0) return byIndex(limits, known, values.gittins > 1);
   if (values.emptied > 0) return emptied(limits);
   const policy = new Tiresias(limits, values);
   return { decide: (view) => policy.decide(view) };

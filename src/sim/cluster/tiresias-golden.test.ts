@@ -3,6 +3,7 @@ import { readFileSync } from "node:fs";
 import { test } from "node:test";
 import type { JobSpec } from "../../cluster/job.ts";
 import { policyOf } from "../../cluster/policy.ts";
+import { tiresias } from "../../cluster/scheduling/tiresias.ts";
 import { mean } from "../../core/statistics.ts";
 import { jobSpec, nodeSpecs } from "../../test/cluster-view.ts";
 import { sharedData, skipWithout } from "../../test/shared-data.ts";
@@ -53,3 +54,26 @@ for (const [schedule, [id, options]] of Object.entries(policies)) {
     }
   });
 }
+
+const older = "tiresias/yarn-gput1000.csv";
+
+test(
+  "2D-Gittins of Tiresias's simulator over its older trace: within 2 % on average, and nearly every job",
+  skipWithout(older),
+  async () => {
+    const known = readFileSync(sharedData(older)!, "utf8").trim().split(/\r?\n/).slice(1).map(Number);
+    for (const [nodes, results] of Object.entries(published)) {
+      const specs = nodeSpecs(Number(nodes), 4);
+      const parts = await policyOf("tiresias");
+      const values = { ...limits, demote3: 0, promote: 0, emptied: 0, gittins: 2 };
+      const policy = { ...parts, scheduling: tiresias(values, known) };
+      const log = simulateCluster({ jobs: jobs(), nodes: specs, policy, steady: { speed: () => 1 } });
+      const theirs = results["dlas-gpu-gittins"]!;
+      const ours = Object.fromEntries(clusterMetrics(log, specs).jobs.map((job) => [job.id, job.jct!]));
+      const [a, b] = [mean(Object.values(ours))!, mean(Object.values(theirs))!];
+      assert.ok(Math.abs(a / b - 1) < 0.02, `${nodes} nodes: mean ${a} s against ${b} s`);
+      const off = Object.keys(theirs).filter((job) => Math.abs(ours[job]! / theirs[job]! - 1) > 0.02);
+      assert.ok(off.length <= (nodes === "2" ? 3 : 0), `${nodes} nodes: ${off}`);
+    }
+  },
+);
