@@ -4,7 +4,7 @@ import { clusterView, jobView, nodeSpecs } from "../../test/cluster-view.ts";
 import type { Regimes } from "../job.ts";
 import { schedulings } from "../scheduling.ts";
 import { loadSolver } from "../solver.ts";
-import { ranked, wrapped } from "./shockwave/ranks.ts";
+import { inTurn, ranked } from "./shockwave/ranks.ts";
 import { remainingSeconds } from "./shockwave/remaining.ts";
 import { rounds } from "./shockwave/window.ts";
 
@@ -73,13 +73,13 @@ test("GPUs that the plan leaves idle go to who has most to do", async () => {
   assert.deepEqual(start.map(({ job }) => job).sort(), ["0", "1", "2"]);
 });
 
-test("rounds go around from the largest: no job is in a round twice", () => {
+test("in turn, who needs all rounds that are left comes first: everyone has its rounds, none twice", () => {
   const jobs = [
     { gpus: 1, count: 3, priority: 1 },
     { gpus: 2, count: 3, priority: 1 },
     { gpus: 1, count: 3, priority: 2 },
   ];
-  const plan = wrapped(jobs, 4, 4);
+  const plan = inTurn(jobs, 4, 4);
   assert.deepEqual(
     jobs.map((_, i) => plan.filter((round) => round.includes(i)).length),
     [3, 3, 3],
@@ -88,4 +88,19 @@ test("rounds go around from the largest: no job is in a round twice", () => {
     assert.equal(new Set(round).size, round.length);
     assert.ok(round.reduce((sum, i) => sum + jobs[i]!.gpus, 0) <= 4);
   }
+});
+
+test("where not all counts fit into rounds, one misses one", () => {
+  // Three rounds of four GPUs are enough for 12, but without the large job there are only three that could run at once.
+  const jobs = [
+    { gpus: 4, count: 2, priority: 1 },
+    { gpus: 1, count: 2, priority: 9 },
+    { gpus: 1, count: 1, priority: 5 },
+    { gpus: 1, count: 1, priority: 5 },
+  ];
+  const plan = ranked(jobs, 3, 4, limits);
+  assert.deepEqual(
+    jobs.map((_, i) => plan.filter((round) => round.includes(i)).length),
+    [2, 1, 1, 1],
+  );
 });

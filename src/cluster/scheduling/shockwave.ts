@@ -20,7 +20,7 @@ export default scheduling({
   rows: ["shockwave"],
   idea: "Predict each job's remaining time from a Dirichlet posterior over its batch sizes; give out the GPUs of the next rounds by a program that maximises the sum of logarithms of progress, jobs that would end late weighing the twelfth power of their lateness, less the longest time left.",
   differs: [
-    "The program counts the rounds of each job, where the published one has a variable for each job and round: the same optimum where sizes divide each other, and the rounds are then given out by priority always, where the published code does so only if deadlines had to be dropped.",
+    "The program counts the rounds of each job, where the published one has a variable for each job and round: the same optimum where sizes divide each other and jobs are many. Where counts do not fit into the rounds, some jobs miss some: 30 jobs on 8 GPUs end 1 % later than with the published code, 2 % earlier on average. The rounds are given out by priority always, where the published code does so only if deadlines had to be dropped.",
     "HiGHS proves a gap of 0.1 % or stops after so many nodes; the published runs stopped Gurobi at that gap or after 15 s. Four published runs differ among each other by 4 % of makespan, 1 % of average JCT and 34 % of the worst ratio for it; other gaps, cuts of weights and ways to write the program change what is here by 3 %, 1 % and 15 %.",
     "Weights are cut at 10⁵: the hundredth power that late jobs near their end weigh is beyond what a solver can tell apart.",
     "From the published code and not the paper: rounds that are left over go to those with most time left; and a new plan is made at each arrival or end and every eight rounds.",

@@ -19,7 +19,6 @@ export function ranked(jobs: readonly Ranked[], rounds: number, gpus: number, li
 function earliest(jobs: readonly Ranked[], rounds: number, gpus: number): number[][] | undefined {
   const plan: number[][] = Array.from({ length: rounds }, () => []);
   const free = plan.map(() => gpus);
-  const worth = ({ priority, count, gpus: size }: Ranked): number => priority / (count * size);
   const order = [...jobs.keys()].filter((i) => jobs[i]!.count > 0).sort((a, b) => worth(jobs[b]!) - worth(jobs[a]!));
   for (const i of order) {
     let { count } = jobs[i]!;
@@ -30,6 +29,39 @@ function earliest(jobs: readonly Ranked[], rounds: number, gpus: number): number
       count--;
     }
     if (count > 0) return undefined;
+  }
+  return plan;
+}
+
+const worth = ({ priority, count, gpus: size }: Ranked): number => priority / (count * size);
+
+/**
+ * Round by round: who needs all rounds that are left, then by priority; largest first where what remains would not fit otherwise.
+ * What finds no room is left out: counts that fit into the window as a whole may not fit into its rounds, where jobs are few.
+ */
+export function inTurn(jobs: readonly Ranked[], rounds: number, gpus: number): number[][] {
+  const left = jobs.map(({ count }) => count);
+  const order = [...jobs.keys()].sort((a, b) => worth(jobs[b]!) - worth(jobs[a]!));
+  const bySize = order.toSorted((a, b) => jobs[b]!.gpus - jobs[a]!.gpus);
+  const plan: number[][] = [];
+  for (let round = 0; round < rounds; round++) {
+    const due = (i: number): boolean => left[i]! >= rounds - round;
+    const filled = (by: readonly number[]): readonly [chosen: number[], free: number] => {
+      const waiting = by.filter((i) => left[i]! > 0);
+      const chosen: number[] = [];
+      let free = gpus;
+      for (const i of [...waiting.filter(due), ...waiting.filter((j) => !due(j))]) {
+        if (jobs[i]!.gpus > free) continue;
+        free -= jobs[i]!.gpus;
+        chosen.push(i);
+      }
+      return [chosen, free];
+    };
+    const work = left.reduce((sum, count, i) => sum + count * jobs[i]!.gpus, 0);
+    const [byWorth, free] = filled(order);
+    const chosen = work - gpus + free > gpus * (rounds - round - 1) ? filled(bySize)[0] : byWorth;
+    for (const i of chosen) left[i]!--;
+    plan.push(chosen);
   }
   return plan;
 }
@@ -54,26 +86,8 @@ function best(jobs: readonly Ranked[], rounds: number, gpus: number, limits: Lim
   });
   for (const terms of capacity) if (terms.length > 0) program.atMost(gpus, terms);
   const values = solve(program, limits)?.values;
-  if (values === undefined) return wrapped(jobs, rounds, gpus);
+  if (values === undefined) return inTurn(jobs, rounds, gpus);
   return capacity.map((_, round) =>
     cells.flatMap((row, i) => (row.length > 0 && values[row[round]!]! > 0.5 ? [i] : [])),
   );
-}
-
-/** McNaughton's rule: the largest first, each from where the one before it ended, and around. What does not fit is left out. */
-export function wrapped(jobs: readonly Ranked[], rounds: number, gpus: number): number[][] {
-  const plan: number[][] = Array.from({ length: rounds }, () => []);
-  const free = plan.map(() => gpus);
-  let at = 0;
-  const order = [...jobs.keys()].sort((a, b) => jobs[b]!.gpus - jobs[a]!.gpus || jobs[b]!.priority - jobs[a]!.priority);
-  for (const i of order) {
-    let { count } = jobs[i]!;
-    for (let tried = 0; tried < rounds && count > 0; tried++, at = (at + 1) % rounds) {
-      if (free[at]! < jobs[i]!.gpus) continue;
-      free[at]! -= jobs[i]!.gpus;
-      plan[at]!.push(i);
-      count--;
-    }
-  }
-  return plan;
 }
