@@ -52,7 +52,8 @@ export class Cells {
   readonly #virtual: ReadonlyMap<string, readonly VirtualCell[]>;
   readonly #byNode = new Map<string, PhysicalCell[]>();
   readonly #nodes: readonly (readonly PhysicalCell[])[];
-  readonly #machines = new Map<VirtualCell, readonly VirtualCell[]>();
+  readonly #types: CellConfig["types"];
+  readonly #machines = new Map<string, readonly (readonly VirtualCell[])[]>();
   readonly #held = new Map<string, Held>();
 
   /** Throws a `UserError` where the tenants together own more than there is. */
@@ -67,9 +68,7 @@ export class Cells {
     }
     this.#virtual = buildVirtual(config, this.#physical.pinned);
     this.#nodes = [...this.#byNode.values()].map((leaves) => leaves.toReversed()).reverse();
-    for (const root of [...this.#virtual.values()].flat()) {
-      this.#machines.set(root, [...machinesOf(root, config.types)]);
-    }
+    this.#types = config.types;
     this.#checkQuotas();
     for (const roots of this.#virtual.values())
       for (const root of roots) if (root.pinned !== undefined) this.#pin(root);
@@ -176,14 +175,11 @@ export class Cells {
 
   #guaranteed(request: CellRequest): CellGrant | undefined {
     const { tenant, priority, tasks } = request;
-    const roots = (this.#virtual.get(tenant) ?? []).filter(({ pinned }) => pinned === request.pinned);
-    const chains = [...new Set(roots.map(({ chain }) => chain))];
+    const chains = this.#machinesFor(tenant, request.pinned);
     // Without taking anything from anybody, on any chain, before with: a priority is not used where it is not needed.
     for (const least of [-1, priority]) {
-      for (const chain of chains) {
-        const machines = roots
-          .filter((root) => root.chain === chain && this.#isWanted(root, request))
-          .flatMap((root) => this.#machines.get(root)!);
+      for (const all of chains) {
+        const machines = request.types === undefined ? all : all.filter((machine) => isOf(machine, request.types!));
         const idle = ({ user, bound }: VirtualCell): boolean =>
           (user === undefined || user.priority < least) && (bound === undefined || this.#works(bound));
         const leaves = this.#mayFit(machines, tasks, least) ? bestLeaves(machines, tasks, idle) : undefined;
@@ -206,8 +202,19 @@ export class Cells {
     return false;
   }
 
-  #isWanted(root: VirtualCell, { types }: CellRequest): boolean {
-    return types === undefined || types.includes(root.leaves[0]!.type);
+  /** Machines of the tenant's cells outside of pinned ones, or in that one, by chain. */
+  #machinesFor(tenant: string, pinned: string | undefined): readonly (readonly VirtualCell[])[] {
+    const key = `${tenant} ${pinned}`;
+    const known = this.#machines.get(key);
+    if (known !== undefined) return known;
+    const chains = new Map<string, VirtualCell[]>();
+    for (const root of this.#virtual.get(tenant) ?? []) {
+      if (root.pinned !== pinned) continue;
+      chains.set(root.chain, [...(chains.get(root.chain) ?? []), ...machinesOf(root, this.#types)]);
+    }
+    const machines = [...chains.values()];
+    this.#machines.set(key, machines);
+    return machines;
   }
 
   #works({ node }: PhysicalCell): boolean {
@@ -372,3 +379,5 @@ function hasIdle(leaves: readonly PhysicalCell[], gpus: number, isIdle: (leaf: P
   for (let i = 0; i < leaves.length && lacking > 0; i++) if (isIdle(leaves[i]!)) lacking--;
   return lacking === 0;
 }
+
+const isOf = ({ leaves }: VirtualCell, types: readonly string[]): boolean => types.includes(leaves[0]!.type);

@@ -110,7 +110,8 @@ export function takeCell(
   let best: { readonly cell: PhysicalCell; readonly height: number; readonly cost: number } | undefined;
   for (const top of tops) {
     if (top.chain !== chain) continue;
-    for (const cell of within(top)) {
+    // A type is never below itself.
+    for (const cell of top.type === type ? [top] : within(top)) {
       if (cell.type !== type) continue;
       const height = heightOfFree(cell);
       if (height === undefined) continue;
