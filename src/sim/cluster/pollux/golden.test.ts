@@ -63,8 +63,8 @@ test(
   },
 );
 
-// Published once for each workload; its authors call 5 % a reasonable difference between two runs, and ours differ by 1.3 % from seed
-// to seed (one standard deviation of the mean of a workload). All conditions that were published: `npm run bench -- pollux`.
+// Published once for each workload; its authors call 5 % a reasonable difference between two runs, and ours differ by about 1.3 % from
+// run to run (seven runs of workload 1). All conditions that were published: `npm run bench -- pollux`.
 test("Pollux itself, a random search: means of workloads, and of them all, are within the spread", here, async () => {
   const found: number[] = [];
   for (const workload of ["workload-1", "workload-6"]) {
