@@ -3,7 +3,7 @@
  * ones, those of Gemma's layers, and an odd one; fp32, BF16, int8. The goals are those of the means.
  */
 import { interleave, secondsOf } from "./interleave.ts";
-import { limitsOn } from "./limits.ts";
+import { type LimitSide, limitSide } from "./limits.ts";
 import { ourMatmul } from "./our-matmul.ts";
 import { type Peer, pythonPeer } from "./peers.ts";
 import type { Bench } from "./terms.ts";
@@ -43,13 +43,12 @@ const goals = { fp32: { ratio: 1.05, share: 0.85 }, bf16: { ratio: 1, share: 0.7
 
 export async function run(bench: Bench): Promise<void> {
   for (const threads of bench.threads) {
-    const limits = limitsOn(bench.level, threads);
     const peer = pythonPeer("gemm.py", threads);
     try {
       for (const kind of ["fp32", "bf16", "int8"] as const) {
-        const { operationsPerSecond } = await limits();
-        const limit = operationsPerSecond[kind === "fp32" ? "f32" : kind] / 1e9;
+        const limit = await limitSide(bench.level, threads, kind === "fp32" ? "f32" : kind);
         await compare(bench, { kind, all: bench.quick ? quick : shapes[kind], threads, peer, limit });
+        await limit.close();
       }
     } finally {
       await peer?.close();
@@ -63,7 +62,7 @@ interface Case {
   readonly threads: number;
   readonly peer: Peer | undefined;
   /** In `unitOf`. */
-  readonly limit: number;
+  readonly limit: LimitSide;
 }
 
 /** What the peer made ready: which of its ways was fastest, in which version, and whether it keeps packed weights. */
@@ -76,20 +75,30 @@ interface Ready {
 /** Which of our two sides a library is held against. */
 const sideFor = ({ prepacked }: Ready): "prepacked" | "packing" => (prepacked ? "prepacked" : "packing");
 
-/** Rates of all shapes, by library: ours and theirs. */
-type Rates = Map<string, { readonly ours: number[]; readonly peer: number[] }>;
+/** Of all shapes, by library: our rates and theirs, and our shares of the limit. */
+type Rates = Map<string, { readonly ours: number[]; readonly peer: number[]; readonly share: number[] }>;
 
 async function compare(bench: Bench, one: Case): Promise<void> {
   const rates: Rates = new Map();
   for (const shape of one.all) await compareShape(bench, one, shape, rates);
-  const { kind, threads, limit } = one;
+  const { kind, threads } = one;
   const geometric = (all: readonly number[]): number =>
     Math.exp(all.reduce((sum, x) => sum + Math.log(x), 0) / all.length);
   for (const [library, both] of rates) {
-    const [ours, peer] = [geometric(both.ours), geometric(both.peer)];
+    const [ours, peer, share] = [geometric(both.ours), geometric(both.peer), geometric(both.share)];
     const terms = { peer: library, shapes: one.all.length, ours: "geometric means of the rows above" };
     const unit = unitOf(kind);
-    bench.row({ name: `gemm ${kind}, mean`, threads, unit, ours, peer, limit, goal: goals[kind], terms });
+    bench.row({
+      name: `gemm ${kind}, mean`,
+      threads,
+      unit,
+      ours,
+      peer,
+      limit: ours / share,
+      share,
+      goal: goals[kind],
+      terms,
+    });
   }
 }
 
@@ -103,13 +112,14 @@ async function compareShape(bench: Bench, one: Case, [m, n, k]: Shape, rates: Ra
   const sides: Record<string, () => Promise<number>> = {
     packing: async () => rate((await secondsOf(ours.packAndRun)) / ours.products),
     prepacked: async () => rate((await secondsOf(ours.run)) / ours.products),
+    limit: () => limit.measure(),
   };
   for (const library of peer === undefined ? [] : peersOf[kind]) {
     ready.set(library, await peer!.ask<Ready>({ prepare: { library, kind, m, n, k } }));
     sides[library] = async () => rate((await peer!.ask<{ readonly seconds: number }>({ time: library })).seconds);
   }
-  const { medians, terms } = await interleave(bench.repeat, sides);
-  const shared = { name: `gemm ${kind} ${m}×${n}×${k}`, threads, unit: unitOf(kind), limit };
+  const { medians, quotient, terms } = await interleave(bench.repeat, sides);
+  const shared = { name: `gemm ${kind} ${m}×${n}×${k}`, threads, unit: unitOf(kind), limit: medians.limit };
   const inside = {
     ...terms,
     oursPacking: medians.packing,
@@ -120,9 +130,10 @@ async function compareShape(bench: Bench, one: Case, [m, n, k]: Shape, rates: Ra
   if (ready.size === 0) bench.row({ ...shared, ours: medians.packing, terms: { ...inside, ours: "packing" } });
   for (const [library, its] of ready) {
     const [mine, theirs] = [medians[sideFor(its)]!, medians[library]!];
-    bench.row({ ...shared, ours: mine, peer: theirs, terms: { ...inside, ours: sideFor(its), ...its } });
-    const both = rates.get(library) ?? { ours: [], peer: [] };
-    rates.set(library, { ours: [...both.ours, mine], peer: [...both.peer, theirs] });
+    const share = quotient(sideFor(its), "limit")!;
+    bench.row({ ...shared, ours: mine, peer: theirs, share, terms: { ...inside, ours: sideFor(its), ...its } });
+    const both = rates.get(library) ?? { ours: [], peer: [], share: [] };
+    rates.set(library, { ours: [...both.ours, mine], peer: [...both.peer, theirs], share: [...both.share, share] });
   }
   await ours.close();
 }

@@ -8,6 +8,8 @@ export type Sides<S extends string> = Readonly<Record<S, () => Promise<number | 
 
 export interface Interleaved<S extends string> {
   readonly medians: Readonly<Record<S, number | undefined>>;
+  /** One side over another in the same repetition: the median. */
+  quotient(a: S, b: S): number | undefined;
   /** For the terms: repetitions, how far apart they lie, and what else the machine did. */
   readonly terms: Terms;
 }
@@ -30,6 +32,7 @@ export async function interleave<S extends string>(repeat: number, sides: Sides<
   const medians = Object.fromEntries(names.map((name) => [name, median(samples[name])]));
   return {
     medians: medians as Record<S, number | undefined>,
+    quotient: (a, b) => median(samples[a].flatMap((x, i) => (samples[b][i] === undefined ? [] : [x / samples[b][i]]))),
     terms: {
       repetitions: repeat,
       spread: Object.fromEntries(names.map((n) => [n, spread(samples[n])])),

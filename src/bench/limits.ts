@@ -1,7 +1,7 @@
 /** What the machine allows: arithmetic in registers and memory read as a stream, on each level, with one thread and with more. */
 import type { Arithmetic } from "../compile/work.ts";
 import type { Level } from "../device/device.ts";
-import { type Limits, measureLimits } from "../device/limits.ts";
+import { type Limits, limitMeter, measureLimits } from "../device/limits.ts";
 import { openDevice } from "../device/open.ts";
 import type { Bench } from "./terms.ts";
 
@@ -19,6 +19,28 @@ export function limitsOn(level: Level | undefined, threads: number): () => Promi
     } finally {
       await device.close();
     }
+  };
+}
+
+/** One limit, to be measured in turn with what is held against it: bytes or operations a second, in billions. */
+export interface LimitSide {
+  measure(): Promise<number>;
+  close(): Promise<void>;
+}
+
+export async function limitSide(
+  level: Level | undefined,
+  threads: number,
+  of: "memory" | Arithmetic,
+): Promise<LimitSide> {
+  const device = await openDevice(level, { threads, scratchBytes: 4096 });
+  const meter = limitMeter(device);
+  return {
+    measure: async () => (await (of === "memory" ? meter.bytesPerSecond() : meter.operationsPerSecond(of))) / 1e9,
+    async close() {
+      meter.close();
+      await device.close();
+    },
   };
 }
 

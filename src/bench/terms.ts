@@ -14,6 +14,8 @@ export interface Row {
   readonly peer?: number | undefined;
   /** What the machine allows, in `unit`, measured in the same run. */
   readonly limit?: number | undefined;
+  /** Of the limit, where both were measured in turn; else ours over the limit. */
+  readonly share?: number | undefined;
   /** What is asked for: a ratio to the peer, a share of the limit, or a most that ours may be. */
   readonly goal?: { readonly ratio?: number; readonly share?: number; readonly most?: number };
   readonly terms?: Terms;
@@ -49,7 +51,7 @@ export function judge(row: Row, terms: Terms): Judged {
   const times = (a: number | undefined, b: number | undefined): number | undefined =>
     a === undefined || b === undefined ? undefined : less ? b / a : a / b;
   const ratio = times(ours, peer);
-  const share = times(ours, limit);
+  const share = row.share ?? times(ours, limit);
   const reached = (found: number | undefined, wanted: number | undefined): (boolean | undefined)[] =>
     wanted === undefined ? [] : [found === undefined ? undefined : found >= wanted];
   const held = [...reached(ratio, goal?.ratio), ...reached(share, goal?.share)];

@@ -5,7 +5,7 @@
 import { loadRunner } from "../model/load.ts";
 import { blocksOf, decode, openGemma, prefill, tokensOf } from "./gemma-steps.ts";
 import { interleave, secondsOf } from "./interleave.ts";
-import { limitsOn } from "./limits.ts";
+import { type LimitSide, limitSide } from "./limits.ts";
 import { ourMatmul } from "./our-matmul.ts";
 import { nodePeer } from "./peers.ts";
 import type { Bench } from "./terms.ts";
@@ -21,10 +21,11 @@ const peersOf = (threads: number): readonly string[] => (threads === 1 ? ["tfjs"
 
 export async function run(bench: Bench): Promise<void> {
   for (const threads of bench.threads) {
-    const limits = limitsOn("wasm", threads);
+    const limit = await limitSide("wasm", threads, "f32");
     for (const shape of bench.quick ? shapes.slice(0, 1) : shapes) {
-      await product(bench, shape, threads, (await limits()).operationsPerSecond.f32 / 1e9);
+      await product(bench, shape, threads, limit);
     }
+    await limit.close();
   }
   await decoding(bench);
 }
@@ -33,7 +34,7 @@ async function product(
   bench: Bench,
   [m, n, k]: readonly [number, number, number],
   threads: number,
-  limit: number,
+  limit: LimitSide,
 ): Promise<void> {
   for (const library of peersOf(threads)) {
     const peer = nodePeer("wasm-gemm.mjs");
@@ -42,9 +43,10 @@ async function product(
     const ready = await peer?.ask<{ readonly peer: string; readonly prepacked: boolean }>({
       prepare: { library, m, n, k, threads },
     });
-    const { medians, terms } = await interleave(bench.repeat, {
-      ours: async () => rate((await secondsOf(ready?.prepacked === true ? ours.run : ours.packAndRun)) / ours.products),
+    const { medians, quotient, terms } = await interleave(bench.repeat, {
       peer: async () => peer && rate((await peer.ask<{ readonly seconds: number }>({ time: true })).seconds),
+      ours: async () => rate((await secondsOf(ready?.prepacked === true ? ours.run : ours.packAndRun)) / ours.products),
+      limit: () => limit.measure(),
     });
     await peer?.close();
     await ours.close();
@@ -53,7 +55,7 @@ async function product(
       threads,
       unit: "GF/s",
       ...medians,
-      limit,
+      share: quotient("ours", "limit"),
       goal: { ratio: 1.5, share: 0.8 },
       terms: { ...terms, ...ready },
     });

@@ -23,15 +23,42 @@ const repetitions = { read: 15, peak: 80 };
 
 /** Takes about a second. The reference level has no limits worth the name: it is a bug to ask. */
 export async function measureLimits(device: Device, bytes = defaultBytes): Promise<Limits> {
-  assert(device.level !== "reference", () => "limits of the reference level");
-  const { target } = device;
-  const peaks = arithmetics.map((arithmetic) => peak(target, arithmetic));
-  const [read, ...handles] = device.install([readKernel(target), ...peaks.map((p) => p.program)]);
-  const bytesPerSecond = await readRate(device, read!, bytes);
+  const meter = limitMeter(device, bytes);
+  const bytesPerSecond = await meter.bytesPerSecond();
   const rates: number[] = [];
-  for (const [i, handle] of handles.entries()) rates.push(await peakRate(device, handle, peaks[i]!.operations));
+  for (const arithmetic of arithmetics) rates.push(await meter.operationsPerSecond(arithmetic));
+  meter.close();
   const [f32, bf16, int8] = rates as [number, number, number];
   return { bytesPerSecond, operationsPerSecond: { f32, bf16, int8 } };
+}
+
+/** The limits one by one, and again: a machine that others share has others from one second to the next. */
+export interface LimitMeter {
+  bytesPerSecond(): Promise<number>;
+  operationsPerSecond(arithmetic: Arithmetic): Promise<number>;
+  close(): void;
+}
+
+export function limitMeter(device: Device, bytes = defaultBytes): LimitMeter {
+  assert(device.level !== "reference", () => "limits of the reference level");
+  const peaks = arithmetics.map((arithmetic) => peak(device.target, arithmetic));
+  const [read, ...handles] = device.install([readKernel(device.target), ...peaks.map(({ program }) => program)]);
+  let stream: Stream | undefined;
+  return {
+    async bytesPerSecond() {
+      stream ??= streamOf(device, bytes);
+      const { memory, out, items } = stream;
+      return (items * itemBytes) / (await best(device, read!, [memory, out], items, repetitions.read));
+    },
+    operationsPerSecond: (arithmetic) => {
+      const i = arithmetics.indexOf(arithmetic);
+      return peakRate(device, handles[i]!, peaks[i]!.operations);
+    },
+    close() {
+      for (const region of [stream?.memory, stream?.out]) if (region !== undefined) device.free(region);
+      stream = undefined;
+    },
+  };
 }
 
 /** Parameters: memory, out; an item is 256 KiB read. */
@@ -122,16 +149,18 @@ function int8Chains(b: TileBuilder, chains: number) {
   };
 }
 
-async function readRate(device: Device, kernel: number, bytes: number): Promise<number> {
+interface Stream {
+  readonly memory: Region;
+  readonly out: Region;
+  readonly items: number;
+}
+
+function streamOf(device: Device, bytes: number): Stream {
   const items = Math.floor(bytes / itemBytes);
   const memory = device.alloc(items * itemBytes + 4096);
   // Pages that nobody has written are all one page of zeros, which stays in the cache.
   new Uint8Array(memory.buffer, memory.offset, memory.bytes).fill(1);
-  const out = device.alloc(items * 64);
-  const seconds = await best(device, kernel, [memory, out], items, repetitions.read);
-  device.free(memory);
-  device.free(out);
-  return (items * itemBytes) / seconds;
+  return { memory, out: device.alloc(items * 64), items };
 }
 
 async function peakRate(device: Device, kernel: number, operations: number): Promise<number> {
