@@ -1,8 +1,9 @@
 /** What the machine allows: arithmetic in registers and memory read as a stream, on each level, with one thread and with more. */
 import type { Arithmetic } from "../compile/work.ts";
 import type { Level } from "../device/device.ts";
-import { type Limits, limitMeter, measureLimits } from "../device/limits.ts";
+import { type Limits, limitWork, measureLimits } from "../device/limits.ts";
 import { openDevice } from "../device/open.ts";
+import { secondsOf } from "./interleave.ts";
 import type { Bench } from "./terms.ts";
 
 /**
@@ -22,7 +23,10 @@ export function limitsOn(level: Level | undefined, threads: number): () => Promi
   };
 }
 
-/** One limit, to be measured in turn with what is held against it: bytes or operations a second, in billions. */
+/**
+ * One limit, to be measured in turn with what is held against it, and as that is: the mean of a while, and not the best moment. On a
+ * machine that others share it is another from one second to the next. Bytes or operations a second, in billions.
+ */
 export interface LimitSide {
   measure(): Promise<number>;
   close(): Promise<void>;
@@ -34,11 +38,11 @@ export async function limitSide(
   of: "memory" | Arithmetic,
 ): Promise<LimitSide> {
   const device = await openDevice(level, { threads, scratchBytes: 4096 });
-  const meter = limitMeter(device);
+  const work = limitWork(device, of);
   return {
-    measure: async () => (await (of === "memory" ? meter.bytesPerSecond() : meter.operationsPerSecond(of))) / 1e9,
+    measure: async () => work.amount / (await secondsOf(work.run)) / 1e9,
     async close() {
-      meter.close();
+      work.close();
       await device.close();
     },
   };

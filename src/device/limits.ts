@@ -23,42 +23,67 @@ const repetitions = { read: 15, peak: 80 };
 
 /** Takes about a second. The reference level has no limits worth the name: it is a bug to ask. */
 export async function measureLimits(device: Device, bytes = defaultBytes): Promise<Limits> {
-  const meter = limitMeter(device, bytes);
-  const bytesPerSecond = await meter.bytesPerSecond();
+  const best = async (work: LimitWork, repetitions: number): Promise<number> => {
+    let seconds = Number.POSITIVE_INFINITY;
+    for (let i = 0; i < repetitions; i++) {
+      const from = performance.now();
+      await work.run();
+      seconds = Math.min(seconds, (performance.now() - from) / 1000);
+    }
+    work.close();
+    return work.amount / seconds;
+  };
+  const bytesPerSecond = await best(limitWork(device, "memory", bytes), repetitions.read);
   const rates: number[] = [];
-  for (const arithmetic of arithmetics) rates.push(await meter.operationsPerSecond(arithmetic));
-  meter.close();
+  for (const arithmetic of arithmetics) rates.push(await best(limitWork(device, arithmetic), repetitions.peak));
   const [f32, bf16, int8] = rates as [number, number, number];
   return { bytesPerSecond, operationsPerSecond: { f32, bf16, int8 } };
 }
 
-/** The limits one by one, and again: a machine that others share has others from one second to the next. */
-export interface LimitMeter {
-  bytesPerSecond(): Promise<number>;
-  operationsPerSecond(arithmetic: Arithmetic): Promise<number>;
+/** What a limit is the rate of, to be timed as what is held against it. */
+export interface LimitWork {
+  /** Bytes or operations of a run. */
+  readonly amount: number;
+  run(): Promise<void>;
   close(): void;
 }
 
-export function limitMeter(device: Device, bytes = defaultBytes): LimitMeter {
+export function limitWork(device: Device, of: "memory" | Arithmetic, bytes = defaultBytes): LimitWork {
   assert(device.level !== "reference", () => "limits of the reference level");
-  const peaks = arithmetics.map((arithmetic) => peak(device.target, arithmetic));
-  const [read, ...handles] = device.install([readKernel(device.target), ...peaks.map(({ program }) => program)]);
-  let stream: Stream | undefined;
+  const work = of === "memory" ? reading(device, bytes) : computing(device, of);
+  const [kernel] = device.install([work.program]);
+  const args = work.regions.map(({ address }) => address);
+  const list = callList(device, [{ kernel: kernel!, args, items: work.items }]);
   return {
-    async bytesPerSecond() {
-      stream ??= streamOf(device, bytes);
-      const { memory, out, items } = stream;
-      return (items * itemBytes) / (await best(device, read!, [memory, out], items, repetitions.read));
-    },
-    operationsPerSecond: (arithmetic) => {
-      const i = arithmetics.indexOf(arithmetic);
-      return peakRate(device, handles[i]!, peaks[i]!.operations);
-    },
+    amount: work.amount,
+    run: () => list.run(),
     close() {
-      for (const region of [stream?.memory, stream?.out]) if (region !== undefined) device.free(region);
-      stream = undefined;
+      list.close();
+      for (const region of work.regions) device.free(region);
     },
   };
+}
+
+interface Work {
+  readonly program: TileProgram;
+  readonly regions: readonly Region[];
+  readonly items: number;
+  readonly amount: number;
+}
+
+function reading(device: Device, bytes: number): Work {
+  const items = Math.floor(bytes / itemBytes);
+  const memory = device.alloc(items * itemBytes + 4096);
+  // Pages that nobody has written are all one page of zeros, which stays in the cache.
+  new Uint8Array(memory.buffer, memory.offset, memory.bytes).fill(1);
+  const regions = [memory, device.alloc(items * 64)];
+  return { program: readKernel(device.target), regions, items, amount: items * itemBytes };
+}
+
+function computing(device: Device, arithmetic: Arithmetic): Work {
+  const { program, operations } = peak(device.target, arithmetic);
+  const items = 8 * device.threads;
+  return { program, regions: [device.alloc(items * 64)], items, amount: items * operations };
 }
 
 /** Parameters: memory, out; an item is 256 KiB read. */
@@ -147,45 +172,4 @@ function int8Chains(b: TileBuilder, chains: number) {
     },
     result: () => sums.reduce((p, q) => b.i32("add", p, q)),
   };
-}
-
-interface Stream {
-  readonly memory: Region;
-  readonly out: Region;
-  readonly items: number;
-}
-
-function streamOf(device: Device, bytes: number): Stream {
-  const items = Math.floor(bytes / itemBytes);
-  const memory = device.alloc(items * itemBytes + 4096);
-  // Pages that nobody has written are all one page of zeros, which stays in the cache.
-  new Uint8Array(memory.buffer, memory.offset, memory.bytes).fill(1);
-  return { memory, out: device.alloc(items * 64), items };
-}
-
-async function peakRate(device: Device, kernel: number, operations: number): Promise<number> {
-  const items = 8 * device.threads;
-  const out = device.alloc(items * 64);
-  const seconds = await best(device, kernel, [out], items, repetitions.peak);
-  device.free(out);
-  return (items * operations) / seconds;
-}
-
-/** The least seconds of `repetitions` runs over `items`. */
-async function best(
-  device: Device,
-  kernel: number,
-  args: readonly Region[],
-  items: number,
-  repetitions: number,
-): Promise<number> {
-  const list = callList(device, [{ kernel, args: args.map(({ address }) => address), items }]);
-  let seconds = Number.POSITIVE_INFINITY;
-  for (let i = 0; i < repetitions; i++) {
-    const from = performance.now();
-    await list.run();
-    seconds = Math.min(seconds, (performance.now() - from) / 1000);
-  }
-  list.close();
-  return seconds;
 }
