@@ -19,7 +19,7 @@ export interface Limits {
 const defaultBytes = 512 << 20;
 const itemBytes = 256 << 10;
 /** Best of this many: what disturbs a measurement only ever makes it slower. */
-const repetitions = { read: 15, peak: 80 };
+const repetitions = { read: 15, peak: 12 };
 
 /** Takes about a second. The reference level has no limits worth the name: it is a bug to ask. */
 export async function measureLimits(device: Device, bytes = defaultBytes): Promise<Limits> {
@@ -82,7 +82,7 @@ function reading(device: Device, bytes: number): Work {
 
 function computing(device: Device, arithmetic: Arithmetic): Work {
   const { program, operations } = peak(device.target, arithmetic);
-  const items = 8 * device.threads;
+  const items = 64 * device.threads;
   return { program, regions: [device.alloc(items * 64)], items, amount: items * operations };
 }
 
