@@ -183,8 +183,11 @@ async function compare(
   costs: Costs,
 ): Promise<Fidelity> {
   const names = await namePolicy(policy, options, loadCombination);
+  // A real scheduler opens its cluster first: what came before it was there comes then.
+  const ready = log[0]?.at ?? 0;
+  const submitted = jobs.map((job) => ({ ...job, submit: Math.max(job.submit, ready) }));
   const simulation = simulateCluster({
-    ...{ jobs, nodes, policy: await createPolicy(names) },
+    ...{ jobs: submitted, nodes, policy: await createPolicy(names) },
     steady: {
       launchSeconds: costs.launchSeconds * scale,
       restartSeconds: costs.restartSeconds * scale,

@@ -27,3 +27,10 @@ test("what others were promised is gone; what is free later is used later", () =
 test("the soonest end takes all that is free", () => {
   assert.deepEqual(new Forecast(5, 3).soonest({ work: 16, deadline: 6, sizes }), [{ from: 5, to: 15, gpus: 2 }]);
 });
+
+test("a job that should have ended already has its least size, whatever is left of it by rounding", () => {
+  for (const now of [0, 312.1, 1e6 + 1 / 3]) {
+    const pieces = new Forecast(now, 4).minimumShare({ work: 1e-9, deadline: now + 100, sizes });
+    assert.equal(pieces?.[0]?.gpus, 1, `${now}`);
+  }
+});

@@ -53,11 +53,11 @@ export class Forecast {
       const size = sizes.findLast(({ gpus }, at) => at <= largest && gpus <= this.#free[i]!);
       if (size === undefined) continue;
       const until = Math.min(this.#times[i + 1] ?? Number.POSITIVE_INFINITY, deadline);
-      const to = Math.min(until, from + left / size.rate);
-      pieces.push({ from, to, gpus: size.gpus });
+      const end = from + left / size.rate;
+      pieces.push({ from, to: Math.min(until, end), gpus: size.gpus });
       // What rounding leaves of the work is less than a second can hold.
-      left -= (to - from) * size.rate;
-      if (left <= 1e-9 * work) return pieces;
+      left -= (until - from) * size.rate;
+      if (end <= until || left <= 1e-9 * work) return pieces;
     }
     return undefined;
   }

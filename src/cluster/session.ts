@@ -95,6 +95,7 @@ async function begin(
   if (known !== undefined) checkSame(setup, known);
   const id = known?.id ?? randomBytes(4).toString("hex");
   const specs = known?.setup.nodes ?? setup.nodes;
+  const policy = await createPolicy(setup.policy);
   let report: Report = () => {};
   const cluster = await open({
     ...{ folder: realpathSync(setup.state), id, options: setup.options, warn: setup.warn },
@@ -102,12 +103,13 @@ async function begin(
     report: (event) => report(event),
     task: (run) => setup.task(run, cluster.nodes),
   });
+  // Here the time of the trace begins: all else is ready.
   const journal = openJournal(path, () => headerOf(setup, id, cluster.nodes));
   const { header } = journal;
   const decisions = new DecisionLog(join(setup.state, "log.jsonl"), header.setup, setup.warn);
   const { model, failuresMax, wall } = setup;
   const scheduler = new Scheduler({
-    ...{ policy: await createPolicy(setup.policy), journal, wall },
+    ...{ policy, journal, wall },
     log(line) {
       decisions.add(line);
       setup.log?.(line);

@@ -36,14 +36,14 @@ const fenceSeconds = 2;
 
 /**
  * POSIX shell: `sh -c SCRIPT heddle FOLDER ATTEMPT COMMAND…`. SIGTERM goes to the whole group, or to the shell alone, which hands it
- * on where HEDDLE_HAND_ON is set (a container's first process) or where it came before the command was there. The shell outlives it
- * to write the exit code. Files come into being whole, by link and by rename.
+ * on where HEDDLE_HAND_ON is set (a container's first process) or where it came before the command was there: what is to become the
+ * command is still a copy of the shell, which takes a signal and forgets it. The shell outlives it to write the exit code. Files come into being whole, by link and by rename.
  */
 export const attemptScript = `
 folder=$1 attempt=$2
 shift 2
-child= asked=
-trap 'asked=1; if [ -n "$child" ] && [ -n "$HEDDLE_HAND_ON" ]; then kill -TERM $child 2> /dev/null; fi' TERM INT
+child= asked= begun=
+trap 'asked=1; if [ -n "$begun" ] && [ -n "$HEDDLE_HAND_ON" ]; then kill -TERM $child 2> /dev/null; fi' TERM INT
 born() { shift 19; echo "$1"; }
 if read -r stat 2> /dev/null < /proc/$$/stat; then birth=$(born \${stat##*) }); else birth=0; fi
 echo "$$ $birth $(uname -n) \${SLURM_JOB_ID:-}" > "$folder/.claim-$attempt.$$"
@@ -63,7 +63,13 @@ if [ -e "$folder/claim-$before" ] && [ ! -e "$folder/exit-$before" ]; then sleep
 fence=$!
 "$@" &
 child=$!
-if [ -n "$asked" ]; then kill -TERM $child; fi
+looks=0
+while cmp -s /proc/$$/cmdline /proc/$child/cmdline 2> /dev/null && [ $looks -lt 200 ]; do
+  looks=$((looks + 1))
+  sleep 0.01
+done
+begun=1
+if [ -n "$asked" ]; then kill -TERM $child 2> /dev/null; fi
 wait $child
 code=$?
 while kill -0 $child 2> /dev/null; do
