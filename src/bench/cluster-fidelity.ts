@@ -6,7 +6,7 @@
  *     calibrate ──► costs ──► simulate ─┐
  *     run on the cluster ──► log ───────┴─► average JCT and makespan, beside each other;  log ──► replayed in virtual time: equal
  */
-import { existsSync, mkdtempSync, rmSync } from "node:fs";
+import { existsSync, mkdtempSync, readdirSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { clusterTask, progressModel } from "../cli/cluster-task.ts";
@@ -168,7 +168,10 @@ export async function runForReal(setup: RealSetup): Promise<RealRun> {
     const wrong = jobs
       .filter(({ id }) => has(id, "overlap") || has(id, "done") === rejected.has(id))
       .map(({ id }) => id);
-    if (wrong.length > 0) throw new Error(`jobs that did not run once under ${policy}: ${wrong}`);
+    if (wrong.length > 0) {
+      const how = wrong.map((id) => `${id} (${readdirSync(jobFolder(state, id)).join(" ")})`);
+      throw new Error(`jobs that did not run once under ${policy}: ${how.join(", ")}`);
+    }
     const launcher = (clock: Clock) => progressModel(clock, found);
     const again = replayCluster(log, { policy: await createPolicy(names), nodes: found, launcher, ...rounds });
     return { ...setup, nodes: found, log, difference: firstDifference(log, again) };

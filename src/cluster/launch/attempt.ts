@@ -64,8 +64,10 @@ fence=$!
 "$@" &
 child=$!
 looks=0
-while cmp -s /proc/$$/cmdline /proc/$child/cmdline 2> /dev/null && [ $looks -lt 200 ]; do
+while [ $looks -lt 200 ]; do
   looks=$((looks + 1))
+  cmp -s /proc/$$/cmdline /proc/$child/cmdline 2> /dev/null
+  case $? in 1 | 2) break ;; esac
   sleep 0.01
 done
 begun=1
