@@ -72,12 +72,13 @@ lockFolder();
 if (units < work) {
   setInterval(() => save(unitsNow()), checkpointEvery * 1e3).unref();
   await new Promise((wake) => setTimeout(wake, ((work - units) / rate) * 1e3));
-  // The record is made before the checkpoint says so: an attempt killed between the two finds it, and makes no second.
-  try {
-    writeDurably(done, `${attempt}\n`, "ax");
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== "EEXIST") throw error;
-  }
-  save(work);
 }
+// An attempt that was told to leave at the last moment has saved all of its work, and made no record of that; one that was killed
+// right after the record finds it, and makes no second.
+try {
+  writeDurably(done, `${attempt}\n`, "ax");
+} catch (error) {
+  if ((error as NodeJS.ErrnoException).code !== "EEXIST") throw error;
+}
+save(work);
 rmSync(lock, { force: true });
