@@ -3,7 +3,7 @@
 #
 #   bench/peers/install.sh            llama.cpp, built from source by pip (about 7 minutes on 2 cores)
 #   bench/peers/install.sh bench      the same, and what `npm run bench` compares with (torch, numpy, two WebAssembly runtimes)
-#   bench/peers/install.sh avx2       llama.cpp once more, without AVX-512, into the folder avx2 beside it: for benches with --level avx2,
+#   bench/peers/install.sh avx2       llama.cpp once more, without AVX-512, into the folder avx2 beside it: for benches with --level x64-avx2,
 #                                     as HEDDLE_PEERS=.peers/avx2 ONEDNN_MAX_CPU_ISA=AVX2 MKL_ENABLE_INSTRUCTIONS=AVX2 OPENBLAS_CORETYPE=Haswell
 #   bench/peers/install.sh oracles    llama.cpp, and what architecture-fixtures.py needs (torch, Transformers)
 #
