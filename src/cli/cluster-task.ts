@@ -4,7 +4,7 @@ import { fileURLToPath } from "node:url";
 import type { Task } from "../cluster/cluster.ts";
 import type { JobSpec } from "../cluster/job.ts";
 import type { Launcher, Run } from "../cluster/launcher.ts";
-import type { NodeSpec } from "../cluster/node.ts";
+import { gpusIn, type NodeSpec } from "../cluster/node.ts";
 import { UserError } from "../core/errors.ts";
 import { linearSpeed, SteadyLauncher } from "../sim/cluster/steady-launcher.ts";
 import type { Clock } from "../time/clock.ts";
@@ -39,7 +39,7 @@ export function clusterTask({
   return (run, nodes) => {
     const { job, places, beside } = run;
     if (commands && job.command !== undefined) return { argv: ownCommand(job.command, folder) };
-    const gpus = places.reduce((sum, share) => sum + share.gpus, 0);
+    const gpus = gpusIn(places);
     const mates = jobs.filter(({ id }) => beside.includes(id));
     const speed = linearSpeed(job, gpus, places.length, nodes[places[0]!.node]!.type, mates);
     return { argv: [process.execPath, worker, String(job.duration!), String(speed * scale)] };

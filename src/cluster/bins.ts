@@ -2,7 +2,7 @@
  * Free GPUs of nodes to try places on, before anything is decided: what a policy uses that empties the whole cluster and
  * fills it anew, or that wants to know whether a gang fits at all.
  */
-import type { NodesView, Share } from "./node.ts";
+import { allows, type NodesView, type Share } from "./node.ts";
 
 export class Bins {
   readonly #nodes: NodesView;
@@ -45,7 +45,7 @@ export class Bins {
     let left = gpus;
     for (let node = 0; node < specs.length && left > gpusMax; node++) {
       const { gpus: size, type } = specs[node]!;
-      if (size !== gpusMax || this.#free[node] !== size || types?.includes(type) === false) continue;
+      if (size !== gpusMax || this.#free[node] !== size || !allows(types, type)) continue;
       places.push({ node, gpus: size });
       left -= size;
     }
@@ -54,7 +54,7 @@ export class Bins {
     while (first < specs.length && this.#free[first]! < left) first++;
     this.#from[left] = first;
     for (let node = first; node < specs.length; node++) {
-      if (this.#free[node]! < left || types?.includes(specs[node]!.type) === false) continue;
+      if (this.#free[node]! < left || !allows(types, specs[node]!.type)) continue;
       if (places.some((share) => share.node === node)) continue;
       places.push({ node, gpus: left });
       this.hold(places);

@@ -5,7 +5,7 @@
 
 import type { ClusterView } from "./decision.ts";
 import type { JobId, JobView } from "./job.ts";
-import type { NodesView, Share } from "./node.ts";
+import { allows, gpusIn, type NodesView, type Share } from "./node.ts";
 import type { Size } from "./scaling.ts";
 
 export class Buddies {
@@ -36,7 +36,7 @@ export class Buddies {
   #part(gpus: number, types?: readonly string[]): readonly Share[] | undefined {
     let best = -1;
     for (const [node, { type }] of this.#nodes.specs.entries()) {
-      if (this.#free[node]! < gpus || types?.includes(type) === false) continue;
+      if (this.#free[node]! < gpus || !allows(types, type)) continue;
       if (best === -1 || this.#free[node]! < this.#free[best]!) best = node;
     }
     return best === -1 ? undefined : [{ node: best, gpus }];
@@ -47,7 +47,7 @@ export class Buddies {
     const { specs, gpusMax } = this.#nodes;
     const empty = (node: number): boolean => {
       const spec = specs[node];
-      return spec?.gpus === gpusMax && this.#free[node] === gpusMax && types?.includes(spec.type) !== false;
+      return spec?.gpus === gpusMax && this.#free[node] === gpusMax && allows(types, spec.type);
     };
     const count = Math.ceil(gpus / gpusMax);
     const shares = (nodes: readonly number[]): Share[] =>
@@ -67,8 +67,7 @@ export class Buddies {
  */
 export function settle(nodes: NodesView, wants: readonly { readonly job: JobView; readonly gpus: number }[]) {
   const largestFirst = [...wants].sort((a, b) => b.gpus - a.gpus);
-  const staying = (gpus: number, { places }: JobView): boolean =>
-    places.length > 0 && places.reduce((n, share) => n + share.gpus, 0) === gpus;
+  const staying = (gpus: number, { places }: JobView): boolean => places.length > 0 && gpusIn(places) === gpus;
   const placed = new Map<JobId, readonly Share[]>();
   const buddies = new Buddies(nodes, "empty");
   for (const { job, gpus } of largestFirst) {

@@ -4,7 +4,7 @@ import type { Seconds } from "../time/clock.ts";
 import type { Decision, Offered, Start } from "./decision.ts";
 import type { JobId } from "./job.ts";
 import type { JobRecord } from "./job-record.ts";
-import type { NodesView, Share } from "./node.ts";
+import { allows, type NodesView, type Share } from "./node.ts";
 
 export interface DecisionParts {
   /** As it was asked for. */
@@ -94,7 +94,7 @@ export function checkPlaces(
       () => `${what()}; ${nodes.free(node)} are free`,
     );
     assert(type === undefined || spec.type === type, () => `${what()}, a ${spec.type}; it was to run on ${type}`);
-    assert(types === undefined || types.includes(spec.type), () => `${what()}, a ${spec.type}: it cannot run there`);
+    assert(allows(types, spec.type), () => `${what()}, a ${spec.type}: it cannot run there`);
     assert(devices === undefined || devices.length === part, () => `${what()}, and named ${devices?.length} of them`);
     for (let j = 0; j < i; j++) assert(places[j]!.node !== node, () => `${what()} twice`);
     sum += part;

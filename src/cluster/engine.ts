@@ -18,11 +18,10 @@ import { type Group, JobRecord, type Moment } from "./job-record.ts";
 import type { ClusterEvent, Launcher } from "./launcher.ts";
 import type { LogLine, StartLine } from "./log.ts";
 import { isNews } from "./news.ts";
-import type { NodeSpec, Share } from "./node.ts";
+import { gpusIn, type NodeSpec, type Share } from "./node.ts";
 import { Nodes } from "./nodes.ts";
 import { Occupancy } from "./occupancy.ts";
 import type { ClusterPolicy } from "./policy.ts";
-import { sum } from "./resize.ts";
 import { Timetable } from "./timetable.ts";
 
 export interface EngineParts {
@@ -284,7 +283,7 @@ export class ClusterEngine {
     const sized = wish.gpus === undefined || wish.gpus === size?.gpus ? size?.on : undefined;
     // Scaling names places before scheduling has chosen; where others got them since, placement finds new ones.
     const on = wish.on ?? (sized?.every(({ node, gpus }) => gpus <= this.#nodes.free(node)) ? sized : undefined);
-    const gpus = wish.gpus ?? (wish.on === undefined ? job.gpus : sum(wish.on));
+    const gpus = wish.gpus ?? (wish.on === undefined ? job.gpus : gpusIn(wish.on));
     let group: Group | undefined;
     if (wish.beside !== undefined) {
       group = this.job(wish.beside).group;

@@ -1,6 +1,6 @@
 /** Room for a gang where GPUs are free in several nodes, but not enough in any: the fewest small jobs move to other nodes. */
 import type { Bins } from "./bins.ts";
-import type { NodesView, Share } from "./node.ts";
+import { allows, type NodesView, type Share } from "./node.ts";
 
 /** Jobs on a set of GPUs. */
 export interface Seat {
@@ -22,7 +22,7 @@ export function makeRoom<S extends Seat>(
   types: readonly string[] | undefined,
   canMove: (seat: S, type: string) => boolean,
 ): { readonly on: readonly Share[]; readonly moved: readonly S[] } | undefined {
-  const isFor = (node: number): boolean => types?.includes(nodes.specs[node]!.type) !== false;
+  const isFor = (node: number): boolean => allows(types, nodes.specs[node]!.type);
   const candidates = [...nodes.specs.keys()]
     .filter((node) => nodes.usable(node) && nodes.specs[node]!.gpus >= gpus && isFor(node))
     .sort((a, b) => bins.free(b) - bins.free(a))

@@ -23,6 +23,11 @@ export interface Share {
   readonly devices?: readonly number[];
 }
 
+export const gpusIn = (of: readonly { readonly gpus: number }[]): number => of.reduce((n, { gpus }) => n + gpus, 0);
+
+/** Whether a job that can run on these types, on any where they are absent, can run on this one. */
+export const allows = (types: readonly string[] | undefined, type: string): boolean => types?.includes(type) !== false;
+
 /** What a policy sees of the nodes. Indexes are into `specs`. */
 export interface NodesView {
   readonly specs: readonly NodeSpec[];

@@ -7,7 +7,7 @@
 import { assert } from "../core/errors.ts";
 import { IndexSet } from "./index-set.ts";
 import type { JobSpec } from "./job.ts";
-import type { NodeSpec, NodesView, Share } from "./node.ts";
+import { gpusIn, type NodeSpec, type NodesView, type Share } from "./node.ts";
 
 export class Nodes implements NodesView {
   readonly specs: readonly NodeSpec[];
@@ -83,7 +83,7 @@ export class Nodes implements NodesView {
   /** CPUs and memory of one job, spread over its places as its GPUs are; they are not shared as GPUs are. */
   takeHost(job: JobSpec, places: readonly Share[], sign: 1 | -1): void {
     if (job.cpus === undefined && job.memoryBytes === undefined) return;
-    const gpus = places.reduce((n, share) => n + share.gpus, 0);
+    const gpus = gpusIn(places);
     for (const share of places) {
       const part = gpus === 0 ? 1 / places.length : share.gpus / gpus;
       this.#cpus[share.node]! -= sign * part * (job.cpus ?? 0);

@@ -4,10 +4,12 @@
  *
  *     first sight: speeds of a few sizes, by short runs ──► each decision: loss, and work since the last ──► seconds left, by GPUs
  */
+
 import type { Seconds } from "../time/clock.ts";
 import { convergesAt, fitLoss, fitSpeed, type LossPoint, type SpeedModel } from "./convergence.ts";
 import type { ClusterView } from "./decision.ts";
 import type { JobId, JobView, Outlook } from "./job.ts";
+import { gpusIn } from "./node.ts";
 
 interface Watched {
   points: LossPoint[];
@@ -83,7 +85,7 @@ function watchSpeed(watched: Watched, job: JobView, { done }: Outlook, now: Seco
   const computing = job.state === "running";
   watched.seen = computing ? { at: now, done, start } : undefined;
   if (!computing || seen === undefined || seen.start !== start || !(now > seen.at && done > seen.done)) return;
-  const gpus = job.places.reduce((n, share) => n + share.gpus, 0);
+  const gpus = gpusIn(job.places);
   const rate = (done - seen.done) / (now - seen.at);
   if (watched.rates.get(gpus) === rate) return;
   watched.rates.set(gpus, rate);

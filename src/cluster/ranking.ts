@@ -6,7 +6,7 @@ import { Heap } from "../core/heap.ts";
 import type { Seconds } from "../time/clock.ts";
 import type { ClusterView, Decision, Start } from "./decision.ts";
 import type { JobId, JobView } from "./job.ts";
-import type { NodesView } from "./node.ts";
+import { allows, gpusIn, type NodesView } from "./node.ts";
 import { runFirst } from "./scheduling.ts";
 
 export interface Ranking {
@@ -228,8 +228,8 @@ class Room {
   /** What a running job has that the other could use. */
   heldFor({ spec: { types } }: JobView, { places, gpus }: JobView): number {
     if (places.length === 0) return gpus;
-    const useful = places.filter(({ node }) => types?.includes(this.#nodes.specs[node]!.type) !== false);
-    return useful.reduce((n, share) => n + share.gpus, 0);
+    const useful = places.filter(({ node }) => allows(types, this.#nodes.specs[node]!.type));
+    return gpusIn(useful);
   }
 
   give({ places, gpus }: JobView): void {

@@ -6,7 +6,7 @@ import { Bins } from "./bins.ts";
 import type { ClusterView, Decision, Start } from "./decision.ts";
 import type { JobId, JobView } from "./job.ts";
 import { makeRoom } from "./make-room.ts";
-import type { Share } from "./node.ts";
+import { allows, gpusIn, type Share } from "./node.ts";
 
 /** Jobs of one size that share the same GPUs; a job alone is a group of one. */
 export type Group = readonly JobView[];
@@ -68,7 +68,7 @@ export function refill(view: ClusterView, ranked: readonly JobView[]): Decision 
 }
 
 const runsAlone = ({ places, gpus, beside }: JobView): boolean =>
-  places.length > 0 && beside.length === 0 && places.reduce((n, share) => n + share.gpus, 0) === gpus;
+  places.length > 0 && beside.length === 0 && gpusIn(places) === gpus;
 
 /** The groups that fit into an empty cluster, tried in this order; one that does not is passed over. */
 export function fitting(view: ClusterView, groups: readonly Group[]): readonly Group[] {
@@ -98,7 +98,9 @@ function beside(view: ClusterView, groups: readonly Group[], gently: boolean): S
     if (on !== undefined) sites.push({ group, on, there: [], anywhere: gently });
     else if (!gently) return undefined;
     else {
-      const made = makeRoom(view.nodes, bins, sites, gpus, spec.types, ({ group: [job] }, type) => runsOn(job!, type));
+      const made = makeRoom(view.nodes, bins, sites, gpus, spec.types, ({ group: [job] }, type) =>
+        allows(job!.spec.types, type),
+      );
       if (made === undefined) return undefined;
       for (const site of made.moved) [site.there, site.anywhere] = [[], false];
       sites.push({ group, on: made.on, there: [] });
@@ -106,8 +108,6 @@ function beside(view: ClusterView, groups: readonly Group[], gently: boolean): S
   }
   return sites;
 }
-
-const runsOn = ({ spec: { types } }: JobView, type: string): boolean => types?.includes(type) !== false;
 
 /** Packs everything from an empty cluster; a group stays only where it happens to be put where it is. */
 function anew(view: ClusterView, groups: readonly Group[]): Site[] {
@@ -129,7 +129,7 @@ function largestPart(view: ClusterView, group: Group, claimed: ReadonlySet<JobVi
   let best: readonly JobView[] = [];
   for (const job of group) {
     if (job.places.length === 0 || claimed.has(job)) continue;
-    if (job.places.reduce((n, share) => n + share.gpus, 0) !== job.gpus) continue;
+    if (gpusIn(job.places) !== job.gpus) continue;
     if (group.length === 1) return group;
     const here = new Set(together(view, job));
     const part = group.filter((other) => here.has(other));

@@ -2,7 +2,7 @@
 import type { Decision, Start } from "./decision.ts";
 import type { JobId, JobView } from "./job.ts";
 import type { JobRecord } from "./job-record.ts";
-import type { Share } from "./node.ts";
+import { gpusIn, type Share } from "./node.ts";
 import type { Size } from "./scaling.ts";
 
 export interface Counted<T> extends Iterable<T> {
@@ -35,7 +35,7 @@ export function resized(
   for (const [id, { gpus, on }] of sizes) {
     const { places } = job(id);
     if (places.length === 0 || named.has(id) || rejected.has(id)) continue;
-    if (gpus === sum(places) && (on === undefined || arranged || samePlaces(on, places))) continue;
+    if (gpus === gpusIn(places) && (on === undefined || arranged || samePlaces(on, places))) continue;
     stop.push(id);
     if (gpus > 0) move.push({ job: id });
   }
@@ -65,8 +65,6 @@ export function emptied(
   }
   return stop.length === 0 ? decision : { ...decision, stop: [...decision.stop, ...stop] };
 }
-
-export const sum = (places: readonly Share[]): number => places.reduce((n, share) => n + share.gpus, 0);
 
 const samePlaces = (a: readonly Share[], b: readonly Share[]): boolean =>
   a.length === b.length &&

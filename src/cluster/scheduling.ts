@@ -1,8 +1,10 @@
 /** Scheduling: who runs now, and who stops for it. */
+
 import type { Entry, Options } from "../core/entry.ts";
 import { slot } from "../core/slot.ts";
 import type { ClusterView, Decision } from "./decision.ts";
 import type { JobView } from "./job.ts";
+import { gpusIn } from "./node.ts";
 import { schedulingIndex } from "./scheduling.index.ts";
 
 export interface Scheduling {
@@ -33,7 +35,7 @@ export function runFirst(view: ClusterView, order: Iterable<JobView>, strict = f
     }
     free -= job.gpus;
     if (job.places.length === 0) start.push({ job: job.spec.id });
-    else if (job.places.reduce((n, share) => n + share.gpus, 0) === job.gpus) keep.add(job.spec.id);
+    else if (gpusIn(job.places) === job.gpus) keep.add(job.spec.id);
     else {
       resized.push(job.spec.id);
       start.push({ job: job.spec.id });

@@ -6,10 +6,12 @@
  *
  * Time is counted since the last allocation, and begins with half a round for everybody, so that no job is infinitely far behind.
  */
+
 import type { Seconds } from "../time/clock.ts";
 import type { ClusterView, Decision, Start } from "./decision.ts";
 import { nothing } from "./decision.ts";
 import type { JobId, JobView } from "./job.ts";
+import { allows } from "./node.ts";
 import { Rounds } from "./rounds.ts";
 import { ShareLines, type Standing } from "./share-lines.ts";
 
@@ -321,8 +323,7 @@ const asPart = (share: number): number => Math.min(1, Math.max(0, share));
 
 const ratesOf = (job: JobView, view: ClusterView, outlook = job.outlook): readonly number[] =>
   view.nodes.types.map((type) => {
-    const { types } = job.spec;
-    if (types !== undefined && !types.includes(type)) return 0;
+    if (!allows(job.spec.types, type)) return 0;
     const nodes = Math.ceil(job.gpus / Math.max(1, view.nodes.gpusMax));
     return outlook?.rate(job.gpus, nodes, type) ?? 1;
   });

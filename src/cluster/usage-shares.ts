@@ -1,6 +1,8 @@
 /** How much each tenant has used of late, and the fair-share factor that follows: Slurm's classic 2^(-usage / share). */
+
 import type { Seconds } from "../time/clock.ts";
 import type { ClusterView } from "./decision.ts";
+import { gpusIn } from "./node.ts";
 
 export class UsageShares {
   readonly #halfLife: Seconds;
@@ -22,7 +24,7 @@ export class UsageShares {
     for (const [tenant, used] of this.#used) this.#used.set(tenant, used * kept);
     this.#all *= kept;
     for (const { spec, places } of running) {
-      const used = passed * places.reduce((n, share) => n + share.gpus, 0);
+      const used = passed * gpusIn(places);
       this.#used.set(spec.tenant, (this.#used.get(spec.tenant) ?? 0) + used);
       this.#all += used;
     }

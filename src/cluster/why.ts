@@ -8,7 +8,7 @@ import type { Seconds } from "../time/clock.ts";
 import type { JobId, JobSpec } from "./job.ts";
 import type { ClusterEvent } from "./launcher.ts";
 import type { DecisionLine, LogLine } from "./log.ts";
-import type { NodeSpec, Share } from "./node.ts";
+import { gpusIn, type NodeSpec, type Share } from "./node.ts";
 
 /**
  * `undecided`: no decision has been made since it began to wait. `full`: fewer GPUs are free than it needs. `scattered`: enough are
@@ -250,7 +250,7 @@ export class WaitReading {
   }
 
   #hold(id: JobId, places: readonly Share[], shared: boolean, at: Seconds): void {
-    const gpus = shared ? 0 : places.reduce((n, share) => n + share.gpus, 0);
+    const gpus = shared ? 0 : gpusIn(places);
     this.#holdings.set(id, { places, gpus, since: at });
     if (!shared) for (const share of places) this.#free[share.node]! -= share.gpus;
   }
@@ -267,7 +267,7 @@ export class WaitReading {
   #count(id: JobId, { gpus, since, places }: Holding, at: Seconds): void {
     if (this.#waitingSince === undefined || id === this.#id) return;
     const spec = this.#specs.get(id)!;
-    const held = (gpus === 0 ? places.reduce((n, share) => n + share.gpus, 0) : gpus) * (at - since);
+    const held = (gpus === 0 ? gpusIn(places) : gpus) * (at - since);
     const rival = this.#rivals.get(id);
     if (rival !== undefined) rival.held += held;
     else {

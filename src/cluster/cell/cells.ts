@@ -8,7 +8,9 @@
  * All tenants' cells fit into the physical ones together, and a free cell is split only for a smaller one; so the cells that are
  * left always hold what was promised, whatever order jobs come and go in. That is what quotas of GPUs alone do not give.
  */
+
 import { UserError } from "../../core/errors.ts";
+import { allows } from "../node.ts";
 import type { CellConfig } from "./config.ts";
 import { bestLeaves } from "./nearest.ts";
 import { buildPhysical, carve, giveCell, type Physical, type PhysicalCell, takeCell } from "./physical.ts";
@@ -358,7 +360,7 @@ export class Cells {
     const { types } = request;
     const taken = new Set<PhysicalCell>();
     const isIdle = (leaf: PhysicalCell): boolean =>
-      leaf.user === undefined && !taken.has(leaf) && (types === undefined || types.includes(leaf.type));
+      leaf.user === undefined && !taken.has(leaf) && allows(types, leaf.type);
     const physical: PhysicalCell[] = [];
     for (const gpus of request.tasks.toSorted((a, b) => b - a)) {
       const room = this.#nodes.find((leaves) => hasIdle(leaves, gpus, isIdle) && this.#works(leaves[0]!));

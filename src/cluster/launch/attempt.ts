@@ -20,7 +20,7 @@ import {
 import { join } from "node:path";
 import type { JobId } from "../job.ts";
 import type { Run } from "../launcher.ts";
-import type { NodeSpec } from "../node.ts";
+import { gpusIn, type NodeSpec } from "../node.ts";
 
 /** Exit code of a script that found its attempt claimed: by `sysexits.h` a temporary failure, and never a job's own. */
 export const claimedCode = 75;
@@ -168,7 +168,7 @@ export function environmentOf(run: Run, nodes: readonly NodeSpec[], folder: stri
     HEDDLE_JOB: job.id,
     HEDDLE_ATTEMPT: String(attempt),
     HEDDLE_FOLDER: folder,
-    HEDDLE_GPUS: String(places.reduce((sum, { gpus }) => sum + gpus, 0)),
+    HEDDLE_GPUS: String(gpusIn(places)),
     HEDDLE_PLACES: places.map(({ node, gpus }) => `${nodes[node]!.id}:${gpus}`).join(","),
     ...(devices !== undefined && { CUDA_VISIBLE_DEVICES: devices.join(",") }),
   };

@@ -9,7 +9,7 @@ import {
 } from "../cell/config.ts";
 import type { PhysicalCell } from "../cell/physical.ts";
 import type { JobSpec } from "../job.ts";
-import type { NodeSpec, NodesView, Share } from "../node.ts";
+import { gpusIn, type NodeSpec, type NodesView, type Share } from "../node.ts";
 import { type Placement, placement } from "../placement.ts";
 
 export default placement({
@@ -87,7 +87,7 @@ function hivedPlacement(tenants: number, lazyPreemption: boolean): Placement {
     taken({ spec }, on, nodes) {
       view = nodes;
       cells ??= start(nodes);
-      const gpus = on.reduce((n, share) => n + share.gpus, 0);
+      const gpus = gpusIn(on);
       const request = requestOf(spec, gpus, nodes, nameOf(spec.tenant), spec.types);
       const idle = on.flatMap(({ node, gpus: count, devices }) =>
         (devices ?? cells!.idle(nodes.specs[node]!.id).slice(0, count)).map((device) => ({

@@ -2,10 +2,11 @@
  * Jobs that allow it grow on GPUs that nobody has wanted for a while, within the node they are on, and shrink back at once when
  * somebody does.
  */
+
 import { Bins } from "../bins.ts";
 import type { ClusterView } from "../decision.ts";
 import type { JobId, JobView } from "../job.ts";
-import { sum } from "../resize.ts";
+import { gpusIn } from "../node.ts";
 import { type Size, scaling } from "../scaling.ts";
 
 export default scaling({
@@ -82,7 +83,7 @@ function shrunk(view: ClusterView, grown: Set<JobId>): ReadonlyMap<JobId, Size> 
   const sizes = new Map<JobId, Size>();
   for (const id of grown) {
     const { places, spec } = view.job(id);
-    if (sum(places) > spec.gpus) sizes.set(id, sizeOn(places[0]!.node, spec.gpus));
+    if (gpusIn(places) > spec.gpus) sizes.set(id, sizeOn(places[0]!.node, spec.gpus));
   }
   grown.clear();
   return sizes;
@@ -101,7 +102,7 @@ function grow(view: ClusterView): ReadonlyMap<JobId, Size> {
     if (extra > 0 && extra > (best.get(here.node)?.extra ?? 0)) best.set(here.node, { job, extra });
   }
   const sizes = new Map<JobId, Size>();
-  for (const [node, { job, extra }] of best) sizes.set(job.spec.id, sizeOn(node, sum(job.places) + extra));
+  for (const [node, { job, extra }] of best) sizes.set(job.spec.id, sizeOn(node, gpusIn(job.places) + extra));
   return sizes;
 }
 

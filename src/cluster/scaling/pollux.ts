@@ -2,7 +2,7 @@
 import { quickStream } from "../../core/random.ts";
 import type { ClusterView } from "../decision.ts";
 import type { JobId, JobView } from "../job.ts";
-import type { Share } from "../node.ts";
+import { gpusIn, type Share } from "../node.ts";
 import { type Size, scaling } from "../scaling.ts";
 import { AllocationProblem } from "./pollux/allocation.ts";
 import { search } from "./pollux/genetic.ts";
@@ -67,4 +67,4 @@ function byService({ waiting, running }: ClusterView): JobView[] {
   return jobs.map(({ job }) => job);
 }
 
-const sized = (on: readonly Share[]): Size => ({ gpus: on.reduce((n, { gpus }) => n + gpus, 0), on });
+const sized = (on: readonly Share[]): Size => ({ gpus: gpusIn(on), on });

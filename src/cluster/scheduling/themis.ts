@@ -1,7 +1,9 @@
 /** Themis: GPUs on lease, auctioned to those that are furthest from their fair finish. */
+
 import { auction, type Bid } from "../auction.ts";
 import type { ClusterView, Start } from "../decision.ts";
 import type { JobId, JobView } from "../job.ts";
+import { gpusIn } from "../node.ts";
 import { scheduling } from "../scheduling.ts";
 import { byProgram } from "./themis/by-program.ts";
 
@@ -68,7 +70,7 @@ export default scheduling({
   },
 });
 
-const held = ({ places }: JobView): number => places.reduce((sum, { gpus }) => sum + gpus, 0);
+const held = ({ places }: JobView): number => gpusIn(places);
 
 /** The next end of a lease, while there is somebody who could use it. */
 function wake(leases: ReadonlyMap<JobId, number>, { now, waitingCount }: ClusterView): { readonly wake?: number } {

@@ -6,7 +6,7 @@ import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import type { JobSpec } from "../../cluster/job.ts";
 import type { ClusterEvent } from "../../cluster/launcher.ts";
-import type { NodeSpec } from "../../cluster/node.ts";
+import { gpusIn, type NodeSpec } from "../../cluster/node.ts";
 import type { ClusterPolicy } from "../../cluster/policy.ts";
 import { UserError } from "../../core/errors.ts";
 import type { Clock, Seconds } from "../../time/clock.ts";
@@ -78,7 +78,7 @@ export const elasticModel =
   (rates: Throughputs, { nodes, policy, restartSeconds }: ElasticGiven) =>
   (clock: Clock, report: (event: ClusterEvent) => void): SlotLauncher => {
     // A controller of 256 GPUs or more is slower.
-    const large = nodes.reduce((sum, { gpus }) => sum + gpus, 0) >= 256 ? 1 : 0;
+    const large = gpusIn(nodes) >= 256 ? 1 : 0;
     return new SlotLauncher(clock, {
       ...{ report, rate: rateOf(rates), slotSeconds: elasticSlotSeconds },
       plannedEnd: (job) => policy.scaling.plannedEnd?.(job),

@@ -3,7 +3,7 @@
 import type { JobId, JobSpec } from "../../cluster/job.ts";
 import type { ClusterEvent } from "../../cluster/launcher.ts";
 import type { DecisionLine, LogLine } from "../../cluster/log.ts";
-import type { NodeSpec, Share } from "../../cluster/node.ts";
+import { gpusIn, type NodeSpec, type Share } from "../../cluster/node.ts";
 import { mean, quantile } from "../../core/statistics.ts";
 import type { Seconds } from "../../time/clock.ts";
 
@@ -94,7 +94,7 @@ export class ClusterReading {
   #decisions = 0;
 
   constructor(nodes: readonly NodeSpec[]) {
-    this.#gpus = nodes.reduce((n, { gpus }) => n + gpus, 0);
+    this.#gpus = gpusIn(nodes);
   }
 
   readonly add = (line: LogLine): void => {

@@ -7,7 +7,7 @@
 import type { JobId } from "../../cluster/job.ts";
 import type { ClusterEvent } from "../../cluster/launcher.ts";
 import type { DecisionLine, LogLine, StartLine } from "../../cluster/log.ts";
-import type { Share } from "../../cluster/node.ts";
+import { gpusIn, type Share } from "../../cluster/node.ts";
 import type { ReportPolicy } from "../../cluster/report/columns.ts";
 import type { Seconds } from "../../time/clock.ts";
 
@@ -142,7 +142,7 @@ export class ReportReading {
     const { run } = life;
     if (run === undefined) return;
     this.#end.put(run, at);
-    const gpus = life.places.reduce((n, share) => n + share.gpus, 0);
+    const gpus = gpusIn(life.places);
     life.held += ((at - this.#start.at(run)) * gpus) / this.#sharers.at(run);
     life.run = undefined;
   }

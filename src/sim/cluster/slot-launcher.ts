@@ -6,6 +6,7 @@
 
 import type { JobId, JobSpec, Outlook } from "../../cluster/job.ts";
 import type { ClusterEvent, Launcher, Run } from "../../cluster/launcher.ts";
+import { gpusIn } from "../../cluster/node.ts";
 import type { Clock, Seconds } from "../../time/clock.ts";
 import { iterationsOf } from "./turns-launcher.ts";
 
@@ -155,4 +156,4 @@ export class SlotLauncher implements Launcher {
   }
 }
 
-const gpusOf = ({ places }: Run): number => places.reduce((n, share) => n + share.gpus, 0);
+const gpusOf = ({ places }: Run): number => gpusIn(places);

@@ -5,7 +5,7 @@
 
 import type { JobId, JobSpec, Outlook, TrainingLoss } from "../../cluster/job.ts";
 import type { ClusterEvent, Launcher, Run } from "../../cluster/launcher.ts";
-import type { NodeSpec } from "../../cluster/node.ts";
+import { gpusIn, type NodeSpec } from "../../cluster/node.ts";
 import { UserError } from "../../core/errors.ts";
 import type { Clock, Seconds } from "../../time/clock.ts";
 import { sharedSpeed } from "./contention.ts";
@@ -161,7 +161,7 @@ export class SteadyLauncher implements Launcher {
     progress.at = now;
     progress.version++;
     if (run === undefined) return;
-    const gpus = run.places.reduce((n, share) => n + share.gpus, 0);
+    const gpus = gpusIn(run.places);
     const type = this.#nodes[run.places[0]!.node]!.type;
     const mates = progress.mates === undefined ? alone : [...progress.mates].map((mate) => mate.spec);
     progress.speed = this.#speed(spec, gpus, run.places.length, type, mates);

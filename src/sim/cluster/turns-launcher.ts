@@ -7,6 +7,7 @@
 import { contention, iterationSeconds, Periods } from "../../cluster/interleave.ts";
 import type { JobId, JobSpec, Outlook } from "../../cluster/job.ts";
 import type { ClusterEvent, Launcher, Run } from "../../cluster/launcher.ts";
+import { gpusIn } from "../../cluster/node.ts";
 import { UserError } from "../../core/errors.ts";
 import type { Clock, Seconds } from "../../time/clock.ts";
 
@@ -147,7 +148,7 @@ export class TurnsLauncher implements Launcher {
   #regroup(progress: Progress, again: boolean): void {
     const { spec, run, mates } = progress;
     const group = [spec, ...[...mates].map((mate) => mate.spec)];
-    const gpus = run!.places.reduce((n, share) => n + share.gpus, 0);
+    const gpus = gpusIn(run!.places);
     progress.period =
       group.length === 1
         ? 1 / this.#alone(spec, gpus)

@@ -6,8 +6,7 @@ import { Bins } from "../../bins.ts";
 import { type ClusterView, type Decision, nothing } from "../../decision.ts";
 import type { JobView } from "../../job.ts";
 import { tightest } from "../../make-room.ts";
-import type { Share } from "../../node.ts";
-import { sum } from "../../resize.ts";
+import { allows, gpusIn, type Share } from "../../node.ts";
 
 /** The part of a node's GPUs that must be free for it to be emptied: 3 of 4 in the paper. */
 const sparse = 0.75;
@@ -16,7 +15,7 @@ const sparse = 0.75;
 export function tidy(view: ClusterView): Decision {
   const bins = new Bins(view.nodes, "as-is");
   const movable = [...view.running].filter(
-    ({ state, beside, places, gpus }) => state === "running" && beside.length === 0 && sum(places) === gpus,
+    ({ state, beside, places, gpus }) => state === "running" && beside.length === 0 && gpusIn(places) === gpus,
   );
   const closer = movable.flatMap((job) => together(view, bins, job) ?? []);
   return movesOf(closer.length > 0 ? closer : emptied(view, bins, movable));
@@ -63,7 +62,7 @@ function emptied({ nodes }: ClusterView, bins: Bins, movable: readonly JobView[]
   const free = bins.free(node);
   const moves: Move[] = [];
   for (const job of jobs.get(node)!) {
-    const on = tightest(nodes, bins, job.gpus, node, (type) => job.spec.types?.includes(type) !== false);
+    const on = tightest(nodes, bins, job.gpus, node, (type) => allows(job.spec.types, type));
     if (on === undefined) return [];
     const to = on[0]!.node;
     // An empty node, or one as empty as this, would win nothing.
