@@ -9,7 +9,7 @@ import { policyOf } from "../cluster/policy.ts";
 import { UserError } from "../core/errors.ts";
 import { mean } from "../core/statistics.ts";
 import { generatedJobs } from "../sim/cluster/gavel/generated-jobs.ts";
-import { type LeaseFigures, simulateLeases, singleGpuNodes } from "../sim/cluster/gavel/simulate.ts";
+import { gavelRules, type LeaseFigures, simulateLeases, singleGpuNodes } from "../sim/cluster/gavel/simulate.ts";
 import { readThroughputs, type Throughputs } from "../sim/cluster/gavel/throughputs.ts";
 import { sharedData } from "../test/shared-data.ts";
 import type { Bench } from "./terms.ts";
@@ -53,7 +53,7 @@ async function simulate(
     nodes: singleGpuNodes({ v100: each, p100: each, k80: each }),
     policy: await policyOf("gavel", { gavel: { reset: 1920, ...options } }),
     throughputs,
-    ...{ roundSeconds: 360, restartSeconds: 0, overtime: Number.POSITIVE_INFINITY },
+    ...gavelRules,
   });
 }
 

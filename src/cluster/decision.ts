@@ -73,3 +73,11 @@ export interface Decision {
 }
 
 export const nothing: Decision = { stop: [], start: [] };
+
+/** Who runs once the decision has been carried out. */
+export function runningAfter(view: ClusterView, { stop, start }: Decision): ReadonlySet<JobId> {
+  const runs = new Set([...view.running].map(({ spec }) => spec.id));
+  for (const id of stop) runs.delete(id);
+  for (const { job } of start) runs.add(job);
+  return runs;
+}

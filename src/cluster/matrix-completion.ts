@@ -2,6 +2,7 @@
  * The entries of a matrix that nobody measured, from those that somebody did: as a product of two thin factors, each fitted to the
  * other in turn by least squares with a penalty on its size (probabilistic matrix factorisation: Mnih, Salakhutdinov, NIPS 2007).
  */
+import { solvePositive } from "../core/linear-system.ts";
 import { type Random, stream } from "../core/random.ts";
 
 export interface Completion {
@@ -50,22 +51,5 @@ function fitted(
       for (let c = 0; c < rank; c++) a[l]![c]! += v[l]! * v[c]!;
     }
   }
-  return eliminated(a, b);
-}
-
-/** The matrix is positive definite, and needs no pivots. */
-function eliminated(a: number[][], b: number[]): number[] {
-  const n = b.length;
-  for (let j = 0; j < n; j++) {
-    for (let i = j + 1; i < n; i++) {
-      const f = a[i]![j]! / a[j]![j]!;
-      for (let c = j; c < n; c++) a[i]![c]! -= f * a[j]![c]!;
-      b[i]! -= f * b[j]!;
-    }
-  }
-  for (let j = n - 1; j >= 0; j--) {
-    for (let c = j + 1; c < n; c++) b[j]! -= a[j]![c]! * b[c]!;
-    b[j]! /= a[j]![j]!;
-  }
-  return b;
+  return solvePositive(a, b);
 }

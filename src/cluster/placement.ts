@@ -32,6 +32,21 @@ export const placement = <const O extends Options>(entry: Entry<Placement, O>): 
 export const fitsHost = (nodes: NodesView, { cpus = 0, memoryBytes = 0 }: JobSpec, node: number): boolean =>
   nodes.freeCpus(node) >= cpus && nodes.freeMemory(node) >= memoryBytes;
 
+/** The node that the job leaves the fewest free GPUs on; `undefined` where none holds it whole. */
+export function fullest(
+  nodes: NodesView,
+  spec: JobSpec,
+  gpus: number,
+  types: readonly string[] | undefined,
+): readonly Share[] | undefined {
+  for (let free = gpus; free <= nodes.gpusMax; free++) {
+    for (const of of types ?? [undefined]) {
+      for (const node of nodes.withFree(free, of)) if (fitsHost(nodes, spec, node)) return [{ node, gpus }];
+    }
+  }
+  return undefined;
+}
+
 /**
  * So many GPUs from as many nodes as it takes, of these types; `undefined` where there are too few. The nodes that have most go
  * first with `largest`, else by index. CPUs and memory go with the GPUs: a node gives no more of these than it has the host's share for.

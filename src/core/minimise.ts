@@ -7,6 +7,7 @@
  * the steps themselves: both are the same numbers but for rounding.
  */
 import { stepAlong } from "./line-search.ts";
+import { solvePositive } from "./linear-system.ts";
 
 export interface BoundedProblem {
   readonly from: readonly number[];
@@ -180,7 +181,7 @@ function subspaceMinimum(
     for (let j = 0; j < row.length; j++) row[j] = hessian[i]![free[j]!]!;
     return row;
   });
-  const move = solve(matrix, right);
+  const move = solvePositive(matrix, right);
   const from = point.slice();
   for (const [k, i] of free.entries()) point[i] = Math.min(high[i]!, Math.max(low[i]!, from[i]! + move[k]!));
   const cut = free.some((i, k) => point[i] !== from[i]! + move[k]!);
@@ -233,21 +234,4 @@ function difference(a: Float64Array, b: Float64Array): Float64Array {
   const found = new Float64Array(a.length);
   for (let i = 0; i < found.length; i++) found[i] = a[i]! - b[i]!;
   return found;
-}
-
-/** Of a symmetric positive definite system, in place. */
-function solve(matrix: readonly Float64Array[], right: Float64Array): Float64Array {
-  const n = right.length;
-  for (let k = 0; k < n; k++) {
-    for (let i = k + 1; i < n; i++) {
-      const factor = matrix[i]![k]! / matrix[k]![k]!;
-      for (let j = k; j < n; j++) matrix[i]![j]! -= factor * matrix[k]![j]!;
-      right[i]! -= factor * right[k]!;
-    }
-  }
-  for (let i = n - 1; i >= 0; i--) {
-    for (let j = i + 1; j < n; j++) right[i]! -= matrix[i]![j]! * right[j]!;
-    right[i]! /= matrix[i]![i]!;
-  }
-  return right;
 }

@@ -42,7 +42,7 @@ export function leastSquaresNonNegative(rows: readonly (readonly number[])[], ri
   return x;
 }
 
-/** Gauss's elimination with pivots over the free columns; a column that the others make up gets 0. */
+/** Gauss's elimination over the free columns; a column that the others make up gets 0. */
 function solve(gram: readonly (readonly number[])[], pull: readonly number[], free: readonly number[]): number[] {
   const n = free.length;
   const m = free.map((i) => [...free.map((j) => gram[i]![j]!), pull[i]!]);

@@ -39,3 +39,13 @@ export function quickStream(...seed: readonly number[]): Random {
     return mix(state) / 0x1_0000_0000;
   };
 }
+
+/** In place: every order is as likely. */
+export function shuffle(items: { readonly length: number; [index: number]: number }, random: Random): void {
+  for (let i = items.length - 1; i > 0; i--) {
+    const other = Math.floor(random() * (i + 1));
+    const item = items[i]!;
+    items[i] = items[other]!;
+    items[other] = item;
+  }
+}

@@ -1,5 +1,5 @@
 /** Best fit: small holes are filled first, and a gang that spans nodes spans as few as it can. */
-import { fitsHost, placement, spread } from "../placement.ts";
+import { fullest, placement, spread } from "../placement.ts";
 
 export default placement({
   title: "Consolidated",
@@ -12,14 +12,7 @@ export default placement({
   create: () => ({
     place({ spec }, gpus, nodes, type) {
       const types = type === undefined ? spec.types : [type];
-      for (let free = gpus; free <= nodes.gpusMax; free++) {
-        for (const of of types ?? [undefined]) {
-          for (const node of nodes.withFree(free, of)) {
-            if (fitsHost(nodes, spec, node)) return { on: [{ node, gpus }] };
-          }
-        }
-      }
-      const on = spread(nodes, spec, gpus, types, true);
+      const on = fullest(nodes, spec, gpus, types) ?? spread(nodes, spec, gpus, types, true);
       return on && { on };
     },
   }),

@@ -1,5 +1,5 @@
 /** Tiresias's placement: only jobs whose model has one tensor far larger than the others wait for GPUs side by side. */
-import { fitsHost, type Place, placement, spread } from "../placement.ts";
+import { fullest, type Place, placement, spread } from "../placement.ts";
 import { tensorSkew } from "../tensor-skew.ts";
 
 export default placement({
@@ -29,13 +29,8 @@ export default placement({
     place({ spec }, gpus, nodes, type): Place | undefined {
       const types = type === undefined ? spec.types : [type];
       // The fullest node that has room, for one that may be spread too: a hole filled is a whole node kept.
-      for (let free = gpus; free <= nodes.gpusMax; free++) {
-        for (const of of types ?? [undefined]) {
-          for (const node of nodes.withFree(free, of)) {
-            if (fitsHost(nodes, spec, node)) return { on: [{ node, gpus }] };
-          }
-        }
-      }
+      const hole = fullest(nodes, spec, gpus, types);
+      if (hole !== undefined) return { on: hole };
       const packed = spread(nodes, spec, gpus, types, true);
       if (packed === undefined) return undefined;
       const waits = packed.length > Math.ceil(gpus / nodes.gpusMax) && (tensorSkew(spec.model ?? "") ?? 0) >= threshold;

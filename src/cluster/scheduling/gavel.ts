@@ -1,7 +1,7 @@
 /** Gavel: heterogeneity as a matrix. Every policy is a linear program over X[job, type], and rounds make its shares true. */
 
 import { UserError } from "../../core/errors.ts";
-import { type Random, stream } from "../../core/random.ts";
+import { type Random, shuffle, stream } from "../../core/random.ts";
 import { scheduling } from "../scheduling.ts";
 import { loadSolver } from "../solver.ts";
 import { type Claimant, type Share, type ShareRequest, TimeShares } from "../time-shares.ts";
@@ -112,10 +112,7 @@ const shuffles =
   (random: Random) =>
   (types: number): readonly number[] => {
     const order = Array.from({ length: types }, (_, k) => k);
-    for (let k = types - 1; k > 0; k--) {
-      const other = Math.floor(random() * (k + 1));
-      [order[k], order[other]] = [order[other]!, order[k]!];
-    }
+    shuffle(order, random);
     return order;
   };
 

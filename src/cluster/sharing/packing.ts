@@ -81,7 +81,8 @@ export default sharing({
         for (const { spec } of view.ended) parted.delete(spec.id);
         const mates = standing(view);
         const isShort = view.waitingCount > 0;
-        if (!isShort && [...view.running].every(({ beside }) => beside.length === 0)) return decision;
+        const nobodyShares = [...view.running].every(({ beside }) => beside.length === 0);
+        if (!isShort && nobodyShares) return decision;
         const ranked = ranking(view, decision);
         const lacking = demand(ranked, mates) - view.nodes.total();
         if (lacking > 0) pairUp(lacking, ranked, mates, (job) => measured(job, rates, busy), isParted);
@@ -93,7 +94,7 @@ export default sharing({
         const watched = (lacking > 0 || mates.size > 0) && ranked.some(isUnseen);
         const wake = Math.min(decision.wake ?? Number.POSITIVE_INFINITY, view.now + look);
         const woken = watched ? { ...decision, wake } : decision;
-        if (mates.size === 0 && [...view.running].every(({ beside }) => beside.length === 0)) return woken;
+        if (mates.size === 0 && nobodyShares) return woken;
         const { stop, start } = regroup(view, fitting(view, groupsOf(ranked, mates)), { gently: true });
         return { ...woken, stop, start, strict: false };
       },

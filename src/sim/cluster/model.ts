@@ -11,7 +11,7 @@ import { UserError } from "../../core/errors.ts";
 import type { Seconds } from "../../time/clock.ts";
 import { elasticJob, elasticModel, elasticSlotSeconds, readThroughputs } from "./elastic-tables.ts";
 import { profileOf } from "./gavel/profile.ts";
-import { leases } from "./gavel/simulate.ts";
+import { gavelRules, type LeaseRules, leases, shockwaveRules } from "./gavel/simulate.ts";
 import { readThroughputs as readGavelThroughputs } from "./gavel/throughputs.ts";
 import { muriRoundSeconds, muriSimulator, muriTestbed } from "./muri-testbed.ts";
 import { profiledSetup, readProfiles } from "./pollux/simulate.ts";
@@ -98,10 +98,7 @@ const elasticflow: Model = {
   },
 };
 
-const leased = (
-  ofPaper: { readonly roundSeconds: Seconds; readonly restartSeconds: Seconds; readonly overtime?: number },
-  rest: Omit<Model, "setup">,
-): Model => ({
+const leased = (ofPaper: LeaseRules, rest: Omit<Model, "setup">): Model => ({
   ...rest,
   setup({ jobs, nodes, policy, tables, ...asked }) {
     const throughputs = readGavelThroughputs(readFileSync(tables!, "utf8"), tables!);
@@ -114,31 +111,25 @@ const leased = (
   },
 });
 
-const gavel = leased(
-  { roundSeconds: 360, restartSeconds: 0, overtime: Number.POSITIVE_INFINITY },
-  {
-    title: "Steps at measured throughputs, in leases of 360 s, as in Gavel's simulator",
-    formats: ["gavel", "gavel-msr"],
-    nodes: "36x1:v100,36x1:p100,36x1:k80",
-    tables: {
-      what: "a table of throughputs in the form of Gavel's simulation_throughputs.json",
-      beside: ["../../simulation_throughputs.json", "../simulation_throughputs.json", "simulation_throughputs.json"],
-    },
+const gavel = leased(gavelRules, {
+  title: "Steps at measured throughputs, in leases of 360 s, as in Gavel's simulator",
+  formats: ["gavel", "gavel-msr"],
+  nodes: "36x1:v100,36x1:p100,36x1:k80",
+  tables: {
+    what: "a table of throughputs in the form of Gavel's simulation_throughputs.json",
+    beside: ["../../simulation_throughputs.json", "../simulation_throughputs.json", "simulation_throughputs.json"],
   },
-);
+});
 
-const shockwave = leased(
-  { roundSeconds: 120, restartSeconds: 20 },
-  {
-    title: "The same with batch sizes that change, in leases of 120 s, as in Shockwave's simulator",
-    formats: ["shockwave"],
-    nodes: "32x1:v100",
-    tables: {
-      what: "a table of throughputs in the form of Shockwave's tacc_throughputs.json",
-      beside: ["../tacc_throughputs.json", "tacc_throughputs.json"],
-    },
+const shockwave = leased(shockwaveRules, {
+  title: "The same with batch sizes that change, in leases of 120 s, as in Shockwave's simulator",
+  formats: ["shockwave"],
+  nodes: "32x1:v100",
+  tables: {
+    what: "a table of throughputs in the form of Shockwave's tacc_throughputs.json",
+    beside: ["../tacc_throughputs.json", "tacc_throughputs.json"],
   },
-);
+});
 
 export const models: Readonly<Record<string, Model>> = {
   steady,

@@ -53,7 +53,7 @@ export class SlotLauncher implements Launcher {
     const progress = this.#progressOf(run.job, now);
     progress.run = run;
     progress.at = now;
-    progress.rate = this.#options.rate(run.job, gpusOf(run));
+    progress.rate = this.#options.rate(run.job, gpusIn(run.places));
     this.#running.add(progress);
     this.#options.report({ kind: "started", at: now, job: run.job.id, attempt: run.attempt });
   }
@@ -139,7 +139,7 @@ export class SlotLauncher implements Launcher {
     const known = this.#groups.has(group);
     this.#groups.add(group);
     progress.starting =
-      startSeconds(gpusOf(progress.run!), known) + (!known && this.#isAnew() ? controller.seconds : 0);
+      startSeconds(gpusIn(progress.run!.places), known) + (!known && this.#isAnew() ? controller.seconds : 0);
     const slots = Math.ceil(Math.ceil(progress.left / progress.rate) / slotSeconds);
     const end = progress.at + slots * slotSeconds + progress.starting;
     const version = ++progress.version;
@@ -155,5 +155,3 @@ export class SlotLauncher implements Launcher {
     this.#options.report({ kind: "finished", at, job: progress.spec.id, attempt });
   }
 }
-
-const gpusOf = ({ places }: Run): number => gpusIn(places);

@@ -1,6 +1,4 @@
 /** Fronts of the two objectives, and how lonely the members of one are; individuals are numbered by slot. */
-import type { Random } from "../../../core/random.ts";
-
 export class Fronts {
   readonly fitness: Float64Array;
   readonly utility: Float64Array;
@@ -84,14 +82,5 @@ export class Fronts {
           : (fitness[before]! - fitness[after]!) / fitnessRange + (utility[after]! - utility[before]!) / utilityRange;
       before = slot;
     }
-  }
-}
-
-export function shuffle(items: Uint16Array, random: Random): void {
-  for (let i = items.length - 1; i > 0; i--) {
-    const other = Math.floor(random() * (i + 1));
-    const item = items[i]!;
-    items[i] = items[other]!;
-    items[other] = item;
   }
 }

@@ -1,7 +1,7 @@
 /** NSGA-II over allocation matrices: parents by tournament, children by crossover and mutation, the best fronts survive. */
-import type { Random } from "../../../core/random.ts";
+import { type Random, shuffle } from "../../../core/random.ts";
 import type { AllocationProblem, Quality } from "./allocation.ts";
-import { Fronts, shuffle } from "./fronts.ts";
+import { Fronts } from "./fronts.ts";
 import { HashSet } from "./hash-set.ts";
 
 export interface SearchOptions {

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { test } from "node:test";
 import { generatedJobs, jobTypes } from "../../../sim/cluster/gavel/generated-jobs.ts";
-import { simulateLeases, singleGpuNodes } from "../../../sim/cluster/gavel/simulate.ts";
+import { gavelRules, simulateLeases, singleGpuNodes } from "../../../sim/cluster/gavel/simulate.ts";
 import { readThroughputs, type Throughputs } from "../../../sim/cluster/gavel/throughputs.ts";
 import { jobView } from "../../../test/cluster-view.ts";
 import { sharedData, skipWithout } from "../../../test/shared-data.ts";
@@ -66,13 +66,12 @@ test(
     const hours = async (name: string, options: Readonly<Record<string, number>>): Promise<number> => {
       const policy = await policyOf(name, { gavel: { reset: 1920, ...options } });
       const nodes = singleGpuNodes({ v100: 2, p100: 2, k80: 2 });
-      const model = { throughputs, roundSeconds: 360, restartSeconds: 0, overtime: Number.POSITIVE_INFINITY };
+      const model = { throughputs, ...gavelRules };
       return simulateLeases({ jobs, nodes, policy, ...model }).averageJct / 3600;
     };
     const alone = await hours("gavel", {});
     const known = await hours("gavel+as-decided", { pairs: 1 });
     const estimated = await hours("gavel+as-decided", { pairs: 1, profiled: 0.3 });
-    console.log({ alone, known, estimated });
     assert.ok(known < alone);
     assert.ok(estimated < 1.1 * known, `${estimated}, ${known}`);
   },

@@ -4,7 +4,7 @@
  */
 
 import type { Seconds } from "../../../time/clock.ts";
-import type { ClusterView, Decision } from "../../decision.ts";
+import { type ClusterView, runningAfter } from "../../decision.ts";
 import type { JobId, JobView } from "../../job.ts";
 import { refill, regroup } from "../../regroup.ts";
 import type { Scheduling } from "../../scheduling.ts";
@@ -128,11 +128,4 @@ function whatFits(view: ClusterView, ranked: readonly JobView[]): readonly (read
     free -= job.gpus;
     return [[job]];
   });
-}
-
-function runningAfter(view: ClusterView, { stop, start }: Decision): ReadonlySet<JobId> {
-  const runs = new Set([...view.running].map(({ spec }) => spec.id));
-  for (const id of stop) runs.delete(id);
-  for (const { job } of start) runs.add(job);
-  return runs;
 }

@@ -2,7 +2,7 @@
  * Tiresias's queues with the cluster emptied at each decision and given to the first that fit, who may have to move for it: as its
  * own simulator and Muri's controllers do. In a queue those that run come before those that wait, each in the order they had.
  */
-import type { ClusterView } from "../../decision.ts";
+import { type ClusterView, runningAfter } from "../../decision.ts";
 import type { JobId, JobView } from "../../job.ts";
 import { refill } from "../../regroup.ts";
 import type { Scheduling } from "../../scheduling.ts";
@@ -49,16 +49,6 @@ function demote(view: ClusterView, queues: readonly JobId[][], limits: readonly 
     queues[i + 1]!.push(...fallen);
     filterInPlace(queues[i]!, (id) => !fallen.includes(id));
   }
-}
-
-function runningAfter(
-  view: ClusterView,
-  { stop, start }: { readonly stop: readonly JobId[]; readonly start: readonly { readonly job: JobId }[] },
-): ReadonlySet<JobId> {
-  const runs = new Set([...view.running].map(({ spec }) => spec.id));
-  for (const id of stop) runs.delete(id);
-  for (const { job } of start) runs.add(job);
-  return runs;
 }
 
 function filterInPlace(list: JobId[], keeps: (id: JobId) => boolean): void {

@@ -7,8 +7,7 @@ const slack = 1e-6;
 
 /**
  * Queue by queue, by falling index; `limits` of service part the queues, the first of them is the quantum. `known` is a distribution to
- * begin with; with `published` nothing is added to it, and the
- * index is that of the authors' simulator.
+ * begin with; with `published` nothing is added to it, and the index is that of the authors' simulator.
  */
 export function byIndex(limits: readonly number[], known?: readonly number[], published = false): Scheduling {
   const gittins = new Gittins(limits[0]!, known);

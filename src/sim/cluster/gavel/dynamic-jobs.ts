@@ -3,7 +3,7 @@ import type { JobSpec } from "../../../cluster/job.ts";
 import { type Random, stream } from "../../../core/random.ts";
 import type { ClusterWorkload } from "../workload.ts";
 import { jobTypeOf, stepsPerEpoch } from "./batch-size.ts";
-import { leases, singleGpuNodes } from "./simulate.ts";
+import { leases, shockwaveRules, singleGpuNodes } from "./simulate.ts";
 import type { Throughputs } from "./throughputs.ts";
 
 /** Seconds of a step on one GPU: some that every step takes, and some for each example. */
@@ -44,5 +44,5 @@ export function dynamicJobs(seed: number): Pick<ClusterWorkload, "nodes" | "jobs
       ...{ class: pick(random, ["static", "accordion", "gns", "gns"]), tenant: "a", priority: 0, weight: 1 },
     };
   });
-  return { nodes, jobs, ...leases({ nodes, throughputs, roundSeconds: 120 }) };
+  return { nodes, jobs, ...leases({ nodes, throughputs, ...shockwaveRules }) };
 }

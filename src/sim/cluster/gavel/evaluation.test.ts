@@ -10,7 +10,7 @@ import { test } from "node:test";
 import { policyOf } from "../../../cluster/policy.ts";
 import { sharedData, skipWithout } from "../../../test/shared-data.ts";
 import { type GeneratedTrace, generatedJobs, jobTypes } from "./generated-jobs.ts";
-import { type LeaseFigures, simulateLeases, singleGpuNodes } from "./simulate.ts";
+import { gavelRules, type LeaseFigures, simulateLeases, singleGpuNodes } from "./simulate.ts";
 import { readThroughputs, type Throughputs } from "./throughputs.ts";
 
 const table = "gavel/simulation_throughputs.json";
@@ -27,7 +27,7 @@ async function run(
     nodes: singleGpuNodes({ v100: each, p100: each, k80: each }),
     policy: await policyOf("gavel", { gavel: { reset: 1920, ...options } }),
     throughputs: throughputs(),
-    ...{ roundSeconds: 360, restartSeconds: 0, overtime: Number.POSITIVE_INFINITY },
+    ...gavelRules,
   });
 }
 

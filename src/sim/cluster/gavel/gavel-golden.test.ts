@@ -11,7 +11,7 @@ import { test } from "node:test";
 import { policyOf } from "../../../cluster/policy.ts";
 import { loadTrace } from "../../../cluster/trace/load.ts";
 import { sharedData, skipWithout } from "../../../test/shared-data.ts";
-import { type LeaseFigures, simulateLeases, singleGpuNodes } from "./simulate.ts";
+import { gavelRules, type LeaseFigures, simulateLeases, singleGpuNodes } from "./simulate.ts";
 import { readThroughputs } from "./throughputs.ts";
 
 const table = "gavel/physical_cluster_throughputs.json";
@@ -31,7 +31,7 @@ async function run(): Promise<LeaseFigures> {
     nodes: singleGpuNodes({ v100: 2, k80: 4 }),
     policy: await policyOf("gavel", { gavel: { objective: 2 } }),
     throughputs: readThroughputs(readFileSync(sharedData(table)!, "utf8"), table),
-    ...{ roundSeconds: 360, restartSeconds: 0, overtime: Number.POSITIVE_INFINITY },
+    ...gavelRules,
   });
 }
 

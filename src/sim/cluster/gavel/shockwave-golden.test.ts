@@ -9,7 +9,7 @@ import { test } from "node:test";
 import { policyOf } from "../../../cluster/policy.ts";
 import { loadTrace } from "../../../cluster/trace/load.ts";
 import { sharedData, skipWithout } from "../../../test/shared-data.ts";
-import { type LeaseFigures, simulateLeases, singleGpuNodes } from "./simulate.ts";
+import { type LeaseFigures, shockwaveRules, simulateLeases, singleGpuNodes } from "./simulate.ts";
 import { readThroughputs } from "./throughputs.ts";
 
 interface Golden {
@@ -38,7 +38,7 @@ async function run(
     nodes: singleGpuNodes({ v100: gpus }),
     policy: await policyOf(policy, { [policy]: options }),
     throughputs: readThroughputs(readFileSync(sharedData(table)!, "utf8"), table),
-    roundSeconds: 120,
+    ...shockwaveRules,
   });
 }
 

@@ -10,17 +10,23 @@ import { LeaseLauncher } from "./lease-launcher.ts";
 import { profileOf, staticFairness } from "./profile.ts";
 import type { Throughputs } from "./throughputs.ts";
 
-export interface LeaseSetup {
+/** What a simulator takes for granted of leases. */
+export interface LeaseRules {
+  readonly roundSeconds: Seconds;
+  /** Lost where a job begins or moves. */
+  readonly restartSeconds: Seconds;
+  /** A job that ran for so many times its profiled duration is taken as finished. */
+  readonly overtime: number;
+}
+
+export const gavelRules: LeaseRules = { roundSeconds: 360, restartSeconds: 0, overtime: Number.POSITIVE_INFINITY };
+export const shockwaveRules: LeaseRules = { roundSeconds: 120, restartSeconds: 20, overtime: 1.5 };
+
+export interface LeaseSetup extends LeaseRules {
   readonly jobs: readonly JobSpec[];
   readonly nodes: readonly NodeSpec[];
   readonly policy: ClusterPolicy;
   readonly throughputs: Throughputs;
-  /** 120 s in Shockwave's runs, 360 s in Gavel's. */
-  readonly roundSeconds: Seconds;
-  /** 20 s in Shockwave's simulator; nothing in Gavel's. */
-  readonly restartSeconds?: Seconds;
-  /** A job that ran for so many times its profiled duration is taken as finished: 1.5 in Shockwave's simulator; never in Gavel's. */
-  readonly overtime?: number;
 }
 
 export interface LeaseFigures {
@@ -53,8 +59,8 @@ export const leases = (
       throughputs: setup.throughputs,
       nodes: setup.nodes,
       roundSeconds: setup.roundSeconds,
-      restartSeconds: setup.restartSeconds ?? 20,
-      overtime: setup.overtime ?? 1.5,
+      restartSeconds: setup.restartSeconds,
+      overtime: setup.overtime,
       reference: setup.nodes[0]!.type,
       report,
     }),
