@@ -1,4 +1,5 @@
 /** What will be free when: GPUs over future time, as promises to jobs take them. */
+import { Steps } from "../core/steps.ts";
 import type { Seconds } from "../time/clock.ts";
 import type { ClusterView } from "./decision.ts";
 import type { JobView } from "./job.ts";
@@ -19,13 +20,10 @@ export interface Need {
 }
 
 export class Forecast {
-  /** When what is free changes; the last value holds for ever. */
-  readonly #times: Seconds[];
-  readonly #free: number[];
+  readonly #free: Steps;
 
   constructor(now: Seconds, gpus: number) {
-    this.#times = [now];
-    this.#free = [gpus];
+    this.#free = new Steps(now, gpus);
   }
 
   /**
@@ -47,12 +45,13 @@ export class Forecast {
 
   #fill({ work, deadline, sizes }: Need, largest: number): readonly Piece[] | undefined {
     const pieces: Piece[] = [];
+    const { times, values } = this.#free;
     let left = work;
-    for (const [i, from] of this.#times.entries()) {
+    for (const [i, from] of times.entries()) {
       if (from >= deadline) return undefined;
-      const size = sizes.findLast(({ gpus }, at) => at <= largest && gpus <= this.#free[i]!);
+      const size = sizes.findLast(({ gpus }, at) => at <= largest && gpus <= values[i]!);
       if (size === undefined) continue;
-      const until = Math.min(this.#times[i + 1] ?? Number.POSITIVE_INFINITY, deadline);
+      const until = Math.min(times[i + 1] ?? Number.POSITIVE_INFINITY, deadline);
       const end = from + left / size.rate;
       pieces.push({ from, to: Math.min(until, end), gpus: size.gpus });
       // What rounding leaves of the work is less than a second can hold.
@@ -63,22 +62,7 @@ export class Forecast {
   }
 
   take(pieces: readonly Piece[]): void {
-    for (const { from, to, gpus } of pieces) {
-      if (to <= from) continue;
-      const first = this.#split(from);
-      const last = to === Number.POSITIVE_INFINITY ? this.#times.length : this.#split(to);
-      for (let i = first; i < last; i++) this.#free[i]! -= gpus;
-    }
-  }
-
-  /** Index of the time, which becomes one at which what is free may change. */
-  #split(at: Seconds): number {
-    const i = this.#times.findIndex((time) => time >= at);
-    if (i !== -1 && this.#times[i] === at) return i;
-    const index = i === -1 ? this.#times.length : i;
-    this.#times.splice(index, 0, at);
-    this.#free.splice(index, 0, this.#free[Math.max(0, index - 1)]!);
-    return index;
+    for (const { from, to, gpus } of pieces) this.#free.add(from, to, -gpus);
   }
 }
 

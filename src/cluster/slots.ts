@@ -2,6 +2,7 @@
  * Plans in slots of time, counted from now: what is free in each, and what a job takes of it to meet its deadline. The last slots
  * before a deadline are filled first, as ElasticFlow's published simulator does.
  */
+import { Steps } from "../core/steps.ts";
 import type { Seconds } from "../time/clock.ts";
 import type { Need } from "./forecast.ts";
 
@@ -51,34 +52,29 @@ export function nextSize(plan: SlotPlan): number | undefined {
 
 export class SlotForecast {
   readonly #slot: Seconds;
-  readonly #total: number;
-  /** Slots at which what is free changes, ascending from 0; the last value holds for ever. */
-  #times: number[] = [0];
-  #free: number[];
+  /** By slot. */
+  readonly #free: Steps;
 
-  constructor(slot: Seconds, gpus: number) {
+  constructor(slot: Seconds, gpus: number | Steps) {
     this.#slot = slot;
-    this.#total = gpus;
-    this.#free = [gpus];
+    this.#free = typeof gpus === "number" ? new Steps(0, gpus) : gpus;
   }
 
   get freeNow(): number {
-    return this.#free[0]!;
+    return this.#free.values[0]!;
   }
 
   /** The same without these pieces taken. */
   without({ pieces }: SlotPlan): SlotForecast {
-    const copy = new SlotForecast(this.#slot, this.#total);
-    copy.#times = [...this.#times];
-    copy.#free = [...this.#free];
-    for (const { from, to, gpus } of pieces) copy.#add(from, to, gpus);
-    copy.#merge();
-    return copy;
+    const free = this.#free.copy();
+    for (const { from, to, gpus } of pieces) free.add(from, to, gpus);
+    free.merge();
+    return new SlotForecast(this.#slot, free);
   }
 
   take({ pieces }: SlotPlan): void {
-    for (const { from, to, gpus } of pieces) this.#add(from, to, -gpus);
-    this.#merge();
+    for (const { from, to, gpus } of pieces) this.#free.add(from, to, -gpus);
+    this.#free.merge();
   }
 
   /**
@@ -93,8 +89,9 @@ export class SlotForecast {
   /** With `gpus` now, until what is free changes, and with the minimum share from then on. */
   startingWith(gpus: number, { work, deadline, sizes }: Need): SlotPlan {
     const due = this.#slotOf(deadline);
-    const change = this.#free.findIndex((free) => free !== this.#free[0]);
-    const next = change === -1 ? Math.max(1, due) : this.#times[change]!;
+    const { times, values } = this.#free;
+    const change = values.findIndex((free) => free !== values[0]);
+    const next = change === -1 ? Math.max(1, due) : times[change]!;
     const { rate } = sizes.find((size) => size.gpus === gpus)!;
     const seconds = Math.ceil(work / rate);
     const end = this.#slotOf(seconds);
@@ -125,21 +122,22 @@ export class SlotForecast {
 
   #plan({ pieces }: Walk, seconds: Seconds, due: number): SlotPlan {
     const { from, to } = pieces.at(-1)!;
-    const change = this.#times.find((time) => time > from && time >= to && time < due);
+    const change = this.#free.times.find((time) => time > from && time >= to && time < due);
     return { pieces, seconds, counted: change ?? to };
   }
 
   /** The slot from which this size suffices when it is held until the deadline. */
   #latest(work: number, level: number, from: number, deadline: Seconds, sizes: readonly Rated[]): number | undefined {
     const due = this.#slotOf(deadline);
+    const { times } = this.#free;
     let got = 0;
-    for (let i = this.#times.length - 1; i >= 0; i--) {
-      const begin = Math.max(this.#times[i]!, from);
+    for (let i = times.length - 1; i >= 0; i--) {
+      const begin = Math.max(times[i]!, from);
       if (begin >= due) continue;
-      if ((this.#times[i + 1] ?? due) <= from) return undefined;
+      if ((times[i + 1] ?? due) <= from) return undefined;
       const size = this.#fitting(i, level, sizes);
       if (size === undefined) continue;
-      const end = this.#times[i + 1] ?? due;
+      const end = times[i + 1] ?? due;
       const until = end >= due ? deadline : end * this.#slot;
       got += (until - begin * this.#slot) * size.rate;
       if (got >= work) return begin;
@@ -157,9 +155,10 @@ export class SlotForecast {
     level: (slot: number) => number,
   ): Seconds | undefined {
     const due = this.#slotOf(deadline);
-    for (const [i, time] of this.#times.entries()) {
+    const { times } = this.#free;
+    for (const [i, time] of times.entries()) {
       const begin = Math.max(time, from);
-      const end = Math.min(this.#times[i + 1] ?? Number.POSITIVE_INFINITY, to);
+      const end = Math.min(times[i + 1] ?? Number.POSITIVE_INFINITY, to);
       if (begin >= end) continue;
       const size = this.#fitting(i, level(begin), sizes);
       if (size === undefined) continue;
@@ -178,7 +177,7 @@ export class SlotForecast {
 
   /** The largest size up to a level that is free in a period. */
   #fitting(period: number, level: number, sizes: readonly Rated[]): Rated | undefined {
-    const free = this.#free[period]!;
+    const free = this.#free.values[period]!;
     for (let i = Math.min(level, sizes.length - 1); i >= 0; i--) if (sizes[i]!.gpus <= free) return sizes[i]!;
     return undefined;
   }
@@ -186,28 +185,5 @@ export class SlotForecast {
   /** Slots that so many seconds reach into. */
   #slotOf(seconds: Seconds): number {
     return Math.ceil(seconds / this.#slot);
-  }
-
-  #add(from: number, to: number, gpus: number): void {
-    if (to <= from) return;
-    const first = this.#split(from);
-    const last = this.#split(to);
-    for (let i = first; i < last; i++) this.#free[i]! += gpus;
-  }
-
-  /** Leaves only the slots at which something changes. */
-  #merge(): void {
-    const changes = [...this.#times.keys()].filter((i) => this.#free[i] !== this.#free[i - 1]);
-    this.#times = changes.map((i) => this.#times[i]!);
-    this.#free = changes.map((i) => this.#free[i]!);
-  }
-
-  #split(slot: number): number {
-    const i = this.#times.findIndex((time) => time >= slot);
-    if (i !== -1 && this.#times[i] === slot) return i;
-    const index = i === -1 ? this.#times.length : i;
-    this.#times.splice(index, 0, slot);
-    this.#free.splice(index, 0, this.#free[index - 1]!);
-    return index;
   }
 }
