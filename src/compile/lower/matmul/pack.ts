@@ -1,10 +1,10 @@
 /** Copies of operands, in the order in which they are multiplied: panels of B, and an item's rows of A. */
-import type { Int, TileProgram } from "../../tile.ts";
+import type { I32, Int, TileProgram } from "../../tile.ts";
 import { at, TileBuilder } from "../../tile-builder.ts";
 import { eachWidth, nameOf, type Parts, sourceOf } from "./parts.ts";
 import { bytesOf, elementsOf } from "./shape.ts";
 import { transposeRows } from "./transpose.ts";
-import { copyRow, type LoadWords, partBytes, rowRoom, wordsAcross, wordsAsTheyAre } from "./words.ts";
+import { copyRow, partBytes, rowRoom, wordsAcross, wordsAsTheyAre } from "./words.ts";
 
 /** Whether B's words lie one after the other in its memory, so that they need no rounding and no pairing. */
 const ready = ({ shape: { b, k }, words }: Parts): boolean =>
@@ -12,9 +12,32 @@ const ready = ({ shape: { b, k }, words }: Parts): boolean =>
   (words.kind === "pairs" && b.type === "bf16" && k % 2 === 0) ||
   (words.kind === "quads" && k % 4 === 0);
 
-/** Words of B as they are multiplied: bytes are unsigned there. */
-const flipped = (b: TileBuilder, { words }: Parts, load: LoadWords): LoadWords =>
-  words.kind === "quads" ? (...place) => b.i32("xor", load(...place), b.constI(0x80808080 | 0)) : load;
+/**
+ * Bytes of A are multiplied as unsigned ones, 128 more than they are: what that makes too much of each column is 128 × the sum of
+ * its bytes, which is counted as they pass.
+ */
+interface ColumnSums {
+  /** Counts a word of `vector`'s columns. */
+  count(word: number, vector: number, value: I32): void;
+  /** Stores what takes it back, an i32 a column. */
+  store(to: Int): void;
+}
+
+/** `turns` sums in turn, where each addition would wait for the one before. */
+function columnSums(b: TileBuilder, { words, target }: Parts, vectors: number, turns: number): ColumnSums {
+  if (words.kind !== "quads") return { count() {}, store() {} };
+  const ones = b.constI(0x01010101);
+  const sums = Array.from({ length: vectors }, () => Array.from({ length: turns }, () => b.constI(0)));
+  return {
+    count: (word, v, value) => void b.dot4(sums[v]![word % turns]!, ones, value),
+    store(to) {
+      for (const [v, parts] of sums.entries()) {
+        const all = parts.reduce((x, y) => b.i32("add", x, y));
+        b.store(at(to, v * target.lanes * 4), b.i32("sub", b.constI(0), b.shift("shl", all, 7)));
+      }
+    },
+  };
+}
 
 /** Scratch that `packColumns` needs: rows of B's words, where they are rounded or paired before they are transposed. */
 export const packScratch = (parts: Parts): number =>
@@ -59,8 +82,13 @@ function rowsToPanel(b: TileBuilder, parts: Parts, from: Int, counts: readonly n
   for (const [v, count] of counts.entries()) {
     const rows = v === 0 ? from : b.add(from, v * target.lanes * source.rowBytes);
     const lanes = v === 0 ? to : b.add(to, v * target.lanes * 4);
-    const transpose = (first: Int, rowBytes: number): void =>
-      transposeRows(b, flipped(b, parts, wordsAsTheyAre(b, rowBytes)), first, 4, count, words.count, lanes, width * 4);
+    const transpose = (first: Int, rowBytes: number): void => {
+      const sums = columnSums(b, parts, 1, 4);
+      const counted = (word: number, value: I32): void => sums.count(word, 0, value);
+      const load = wordsAsTheyAre(b, rowBytes);
+      transposeRows(b, load, first, 4, count, words.count, lanes, width * 4, counted);
+      sums.store(b.add(lanes, words.count * width * 4));
+    };
     if (ready(parts)) {
       transpose(rows, source.rowBytes);
       continue;
@@ -81,10 +109,13 @@ function columnsToPanel(b: TileBuilder, parts: Parts, from: Int, counts: readonl
   const source = sourceOf(shape.b);
   const per = elementsOf(words);
   const [x, y] = [b.int(from), b.int(to)];
+  const sums = columnSums(b, parts, counts.length, 1);
   const word = (elements: number): void => {
-    const load = flipped(b, parts, wordsAcross(b, words.kind, source, elements));
+    const load = wordsAcross(b, words.kind, source, elements);
     for (const [v, count] of counts.entries()) {
-      b.store(at(y, v * target.lanes * 4), load(x, 0, v * target.lanes, count));
+      const value = load(x, 0, v * target.lanes, count);
+      sums.count(0, v, value);
+      b.store(at(y, v * target.lanes * 4), value);
     }
     b.add(x, per * source.rowBytes, x);
     b.add(y, width * 4, y);
@@ -92,6 +123,7 @@ function columnsToPanel(b: TileBuilder, parts: Parts, from: Int, counts: readonl
   const whole = Math.floor(shape.k / per);
   b.for(0, whole, 1, () => word(per));
   if (whole < words.count) word(shape.k - whole * per);
+  sums.store(y);
 }
 
 /** Bytes from one of an item's rows in scratch to the next. */
@@ -104,35 +136,6 @@ const rowsMost = ({ plan, tiling }: Parts): number => Math.min(plan.tilesPerItem
 
 export const copyScratch = (parts: Parts): number =>
   parts.plan.copyA ? copiedFrom(parts) + (rowsMost(parts) + parts.target.lanes) * copiedRowBytes(parts) : partBytes;
-
-/** An i32 for each of an item's rows lies behind what is copied. */
-export const sumScratch = (parts: Parts): number => (parts.words.kind === "quads" ? 4 * rowsMost(parts) + 64 : 0);
-
-/** -128 × the sum of each row's bytes, which the 128 added to those of B make too much, to scratch. */
-export function correctRows(
-  b: TileBuilder,
-  parts: Parts,
-  from: Int,
-  rowBytes: number,
-  count: Int,
-  depth: number,
-): void {
-  const { lanes } = parts.target;
-  const ones = b.constI(0x01010101);
-  const [row, to] = [b.int(from), b.add(b.scratch, copyScratch(parts))];
-  b.for(0, count, 1, () => {
-    const sum = b.constI(0);
-    const x = b.int(row);
-    b.for(0, Math.floor(depth / lanes), 1, () => {
-      b.dot4(sum, ones, b.loadI(at(x)));
-      b.add(x, lanes * 4, x);
-    });
-    if (depth % lanes > 0) b.dot4(sum, ones, b.loadPartI(at(x), depth % lanes));
-    b.storeLane(at(to), b.i32("sub", b.constI(0), b.shift("shl", b.reduce("add", sum), 7)));
-    b.add(row, rowBytes, row);
-    b.add(to, 4, to);
-  });
-}
 
 /** Rows `row` … `rowEnd` of A, words `k` … `k + depth`, to scratch, row by row. */
 export function copyRows(b: TileBuilder, parts: Parts, a: Int, row: Int, rowEnd: Int, k: Int, depth: number): void {

@@ -30,7 +30,8 @@ export function partsOf(target: Target, shape: MatmulShape, plan: MatmulPlan): P
     width,
     panels: Math.ceil(shape.n / width),
     edge: shape.n % width,
-    panelBytes: words.count * width * 4,
+    // Of bytes, behind the words, an i32 a column.
+    panelBytes: (words.count + (words.kind === "quads" ? 1 : 0)) * width * 4,
   };
 }
 

@@ -2,19 +2,10 @@
 import type { F32, I32, Int, TileProgram } from "../../tile.ts";
 import { at, TileBuilder } from "../../tile-builder.ts";
 import { type Epilogue, scaled } from "./epilogue.ts";
-import {
-  copiedFrom,
-  copiedRowBytes,
-  copyRows,
-  copyScratch,
-  correctRows,
-  packPanel,
-  packScratch,
-  sumScratch,
-} from "./pack.ts";
+import { copiedFrom, copiedRowBytes, copyRows, copyScratch, packPanel, packScratch } from "./pack.ts";
 import { eachHeight, eachWidth, nameOf, type Parts, rowOf } from "./parts.ts";
 import { bytesOf } from "./shape.ts";
-import { addC, isInteger, multiply, type Place, type Sums, storeC } from "./tile.ts";
+import { addC, addVectors, isInteger, multiply, type Place, type Sums, storeC } from "./tile.ts";
 
 export const itemsOf = ({ shape: { batch = 1 }, plan, tiling, panels }: Parts): number =>
   batch * Math.ceil(tiling.count / plan.tilesPerItem) * Math.ceil(panels / plan.panelsPerItem);
@@ -34,11 +25,10 @@ interface Item {
   readonly panelEnd: Int;
 }
 
-/** Scratch: what is read of A, corrections, and where items pack B, the room for that and a panel. */
-const roomFrom = (parts: Parts): number => copyScratch(parts) + sumScratch(parts);
-const panelFrom = (parts: Parts): number => roomFrom(parts) + packScratch(parts);
+/** Scratch: what is read of A, and where items pack B, the room for that and a panel. */
+const panelFrom = (parts: Parts): number => copyScratch(parts) + packScratch(parts);
 export const productScratch = (parts: Parts): number =>
-  parts.plan.packB === "item" ? panelFrom(parts) + parts.panelBytes : roomFrom(parts);
+  parts.plan.packB === "item" ? panelFrom(parts) + parts.panelBytes : copyScratch(parts);
 
 /** Parameters: A, panels (or B, where items pack it), C, (scales of rows, of columns,) those of the epilogue. An item is some tiles by some panels. */
 export function product(parts: Parts, epilogue: Epilogue | undefined): TileProgram {
@@ -102,7 +92,6 @@ function block(b: TileBuilder, item: Item, k: Int, depth: number, first: First, 
   const rows = plan.copyA
     ? b.add(b.scratch, copiedFrom(parts))
     : b.add(b.add(item.a, b.mul(firstRow, rowBytes)), b.mul(k, wordBytes));
-  if (words.kind === "quads") correctRows(b, parts, rows, rowBytes, b.sub(endRow, firstRow), depth);
   const lineBytes = width * 4;
   b.for(panel, panelEnd, 1, (index) => {
     const packs = plan.packB === "item";
@@ -111,14 +100,17 @@ function block(b: TileBuilder, item: Item, k: Int, depth: number, first: First, 
     const column = b.mul(index, width);
     eachWidth(parts, b, index, (counts) => {
       const ahead = nextPanel(b, item, index);
-      if (packs) packPanel(b, parts, packed, index, counts, panelAt, b.add(b.scratch, roomFrom(parts)));
+      if (packs) packPanel(b, parts, packed, index, counts, panelAt, b.add(b.scratch, copyScratch(parts)));
       eachHeight(b, tiling, tiles, tilesEnd, (_, row, count) => {
         const c = b.add(b.add(item.c, b.mul(row, shape.c.stride * 4)), b.shl(column, 2));
         const place = { from: c, rowBytes: shape.c.stride * 4, counts };
         const inItem = b.sub(row, firstRow);
-        const sums = begin(b, parts, inItem, count, counts);
+        const corrections = words.kind === "quads" ? b.add(panelAt, words.count * lineBytes) : undefined;
+        const sums = begin(b, parts, count, counts, first === "first" ? corrections : undefined);
+        const isFirst = (): void => void (corrections && addVectors(b, corrections, sums));
         if (shape.accumulate || first === "not first") addC(b, place, sums);
-        else if (first === "some") b.if(k, "gt", 0, () => addC(b, place, sums));
+        if (first === "some" && shape.accumulate) b.if(k, "eq", 0, isFirst);
+        else if (first === "some") b.if(k, "gt", 0, () => addC(b, place, sums), isFirst);
         const tile = { from: b.add(rows, b.mul(inItem, rowBytes)), rowBytes, wordBytes };
         multiply(b, words.kind, tile, { from, lineBytes }, depth, plan.unroll, sums, ahead);
         const finish = (): void => store(b, item, row, column, place, sums);
@@ -140,14 +132,14 @@ function nextPanel(b: TileBuilder, { parts, packed }: Item, index: Int): Int | u
   return b.add(packed, b.mul(b.add(index, 1), panelBytes));
 }
 
-/** The first sums of a tile: zeros, or what takes back that bytes of B are 128 too large. */
-function begin(b: TileBuilder, parts: Parts, row: Int, rows: number, counts: readonly number[]): Sums {
-  const { kind } = parts.words;
-  if (kind !== "quads") {
-    return Array.from({ length: rows }, () => counts.map(() => (isInteger(kind) ? b.constI(0) : b.constF(0))));
-  }
-  const corrections = b.add(b.add(b.scratch, copyScratch(parts)), b.shl(row, 2));
-  return Array.from({ length: rows }, (_, r) => counts.map(() => b.broadcastI(at(corrections, 4 * r))));
+/** The first sums of a tile: zeros, or what takes back that bytes of A are multiplied as 128 more than they are. */
+function begin(b: TileBuilder, parts: Parts, rows: number, counts: readonly number[], from: Int | undefined): Sums {
+  const { words, target } = parts;
+  const first = (v: number): F32 | I32 => {
+    if (from !== undefined) return b.loadI(at(from, v * target.lanes * 4));
+    return isInteger(words.kind) ? b.constI(0) : b.constF(0);
+  };
+  return Array.from({ length: rows }, () => counts.map((_, v) => first(v)));
 }
 
 function store(b: TileBuilder, item: Item, row: Int, column: Int, place: Place, sums: Sums): void {

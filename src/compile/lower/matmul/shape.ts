@@ -39,9 +39,10 @@ export interface MatmulShape {
 }
 
 /**
- * What kernels multiply: words of four bytes along K. Of int8 a word is four bytes, those of B unsigned (128 more); where the
- * target does not multiply bytes, two i16. Of bf16 a pair is a word where the target multiplies pairs; elsewhere a
- * word is a rounded f32, an even number of them, and the second of each two is added first, as the instruction does.
+ * What kernels multiply: words of four bytes along K. Of int8 a word is four bytes, those of A unsigned (128 more) when they
+ * are multiplied; where the target does not multiply bytes, two i16. Of bf16 a pair is a word where the target multiplies
+ * pairs; elsewhere a word is a rounded f32, an even number of them, and the second of each two is added first, as the
+ * instruction does.
  */
 export interface Words {
   readonly kind: "f32" | "pairs" | "rounded" | "quads" | "halves";

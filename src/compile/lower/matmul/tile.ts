@@ -1,6 +1,6 @@
 /** The inner loop: a tile of sums in registers, along a block of K. */
 import type { Address, F32, I32, Int } from "../../tile.ts";
-import { at, type TileBuilder, vector } from "../../tile-builder.ts";
+import { at, broadcast, type TileBuilder, vector } from "../../tile-builder.ts";
 import type { Words } from "./shape.ts";
 
 type Kind = Words["kind"];
@@ -39,12 +39,13 @@ export function multiply(
 ): void {
   const cursor = b.int(panel.from);
   const order = kind === "rounded" ? 1 : 0;
+  const flips = kind === "quads" ? b.constI(0x80808080 | 0) : undefined;
   const step = (offset: Int, u: number): void => {
     const word = u ^ order;
     const line = word * panel.lineBytes;
     const columns = sums[0]!.map((_, v) => at(cursor, line + v * b.target.lanes * 4));
     const rows = sums.map((_, r) => at(a.from, r * a.rowBytes + word * a.wordBytes, offset));
-    addWord(b, kind, sums, columns, rows);
+    addWord(b, kind, sums, columns, rows, flips);
   };
   const turns = (from: number, to: number, times: number): void => {
     if (to <= from) return;
@@ -61,8 +62,15 @@ export function multiply(
   turns(whole, words, order === 1 ? 2 : 1);
 }
 
-/** One word of each row by one of each column. */
-function addWord(b: TileBuilder, kind: Kind, sums: Sums, columns: readonly Address[], rows: readonly Address[]): void {
+/** One word of each row by one of each column. `flips` makes signed bytes unsigned. */
+function addWord(
+  b: TileBuilder,
+  kind: Kind,
+  sums: Sums,
+  columns: readonly Address[],
+  rows: readonly Address[],
+  flips: I32 | undefined,
+): void {
   if (kind === "f32" || kind === "rounded") {
     const w = columns.map((column) => b.loadF(column));
     for (const [r, row] of (sums as readonly (readonly F32[])[]).entries()) {
@@ -73,10 +81,10 @@ function addWord(b: TileBuilder, kind: Kind, sums: Sums, columns: readonly Addre
   }
   const w = columns.map((column) => b.loadI(column));
   for (const [r, row] of sums.entries()) {
-    const x = b.broadcastI(rows[r]!);
+    const x = flips === undefined ? b.broadcastI(rows[r]!) : b.i32("xor", flips, broadcast(rows[r]!));
     for (const [v, sum] of row.entries()) {
       if (kind === "pairs") b.dotBf16(sum as F32, w[v]!, x);
-      else if (kind === "quads") b.dot4(sum as I32, w[v]!, x);
+      else if (kind === "quads") b.dot4(sum as I32, x, w[v]!);
       else b.i32("add", sum as I32, b.i32("madd16", w[v]!, x), sum as I32);
     }
   }
@@ -101,6 +109,13 @@ export function addC(b: TileBuilder, place: Place, sums: Sums): void {
       if (sum.type === "f32") b.fadd(sum as F32, part ? b.loadPartF(from, count) : vector(from), sum as F32);
       else b.i32("add", sum as I32, part ? b.loadPartI(from, count) : vector(from), sum as I32);
     }
+  }
+}
+
+/** Adds to each row the same vectors of integers, which lie one after the other. */
+export function addVectors(b: TileBuilder, from: Int, sums: Sums): void {
+  for (const row of sums as readonly (readonly I32[])[]) {
+    for (const [v, sum] of row.entries()) b.i32("add", sum, vector(at(from, v * b.target.lanes * 4)), sum);
   }
 }
 

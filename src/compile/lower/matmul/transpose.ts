@@ -5,7 +5,7 @@ import type { LoadWords } from "./words.ts";
 
 /**
  * `rows` (at most `lanes`) rows of `words` words of `wordBytes` each in memory: word s of all of them goes to
- * `to + s × stepBytes`, a vector whose lanes from `rows` on are zero.
+ * `to + s × stepBytes`, a vector whose lanes from `rows` on are zero. `seen` gets each, and its place among the lanes.
  */
 export function transposeRows(
   b: TileBuilder,
@@ -16,13 +16,16 @@ export function transposeRows(
   words: number,
   to: Int,
   stepBytes: number,
+  seen: (word: number, value: I32) => void = () => {},
 ): void {
   const { lanes } = b.target;
   const [x, y] = [b.int(from), b.int(to)];
   const square = (count: number): void => {
     const row = (r: number): I32 => (r < rows ? load(x, r, 0, count) : b.constI(0));
     transposed(b, row, (column, value) => {
-      if (column < count) b.store(at(y, column * stepBytes), value);
+      if (column >= count) return;
+      seen(column, value);
+      b.store(at(y, column * stepBytes), value);
     });
   };
   b.for(0, Math.floor(words / lanes), 1, () => {
