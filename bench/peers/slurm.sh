@@ -10,6 +10,7 @@ folder=$(cd "$2" && pwd)
 nodes=${3:-4}
 gpus=${4:-4}
 last=$((nodes - 1))
+first=$((${SLURM_PORT:-26817} + 184))
 export SLURM_CONF=$folder/slurm.conf
 
 stop() {
@@ -77,7 +78,7 @@ TaskPlugin=task/none
 JobAcctGatherType=jobacct_gather/none
 AccountingStorageType=accounting_storage/none
 SlurmdParameters=config_overrides
-NodeName=n[0-$last] NodeHostname=$host NodeAddr=127.0.0.1 Port=[27001-$((27001 + last))] CPUs=32 Boards=1 SocketsPerBoard=1 CoresPerSocket=32 ThreadsPerCore=1 RealMemory=8000 Gres=gpu:v100:$gpus
+NodeName=n[0-$last] NodeHostname=$host NodeAddr=127.0.0.1 Port=[$first-$((first + last))] CPUs=32 Boards=1 SocketsPerBoard=1 CoresPerSocket=32 ThreadsPerCore=1 RealMemory=8000 Gres=gpu:v100:$gpus
 PartitionName=heddle Nodes=n[0-$last] Default=YES State=UP
 EOF
 echo "NodeName=n[0-$last] Name=gpu Type=v100 File=$folder/gpu[0-$((gpus - 1))]" >"$folder/gres.conf"

@@ -1,7 +1,6 @@
 /**
- * A cluster's simulation against the cluster: 40 jobs on a real Slurm, time-scaled, under one policy after another; the same engine over
- * the model of steady jobs, whose costs of launching, leaving and resuming are measured beside it, on nodes of their own: a machine
- * that others use is not as fast a minute later.
+ * A cluster's simulation against the cluster: 40 jobs on a real Slurm, time-scaled, under four policies at once; the same engine over
+ * the model of steady jobs, where launching, leaving and resuming cost what was measured beside the run.
  *
  *     calibrate ──► costs ──► simulate ─┐
  *     run on the cluster ──► log ───────┴─► average JCT and makespan, beside each other;  log ──► replayed in virtual time: equal
@@ -10,10 +9,9 @@ import { existsSync, mkdtempSync, readdirSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { clusterTask, progressModel } from "../cli/cluster-task.ts";
-import type { ClusterSetup, Report } from "../cluster/cluster.ts";
-import { clusters } from "../cluster/clusters.ts";
 import type { JobSpec } from "../cluster/job.ts";
 import { jobFolder } from "../cluster/launch/attempt.ts";
+import type { Launcher } from "../cluster/launcher.ts";
 import type { LogLine } from "../cluster/log.ts";
 import type { NodeSpec } from "../cluster/node.ts";
 import { createPolicy, namePolicy, type PolicyOptions } from "../cluster/policy.ts";
@@ -21,27 +19,30 @@ import { openSession } from "../cluster/session.ts";
 import { plain } from "../cluster/trace/format.ts";
 import { stream } from "../core/random.ts";
 import { mean } from "../core/statistics.ts";
-import { clusterMetrics } from "../sim/cluster/metrics.ts";
+import { type ClusterMetrics, clusterMetrics } from "../sim/cluster/metrics.ts";
 import { firstDifference, replayCluster } from "../sim/cluster/replay.ts";
 import { simulateCluster } from "../sim/cluster/simulate.ts";
-import type { SteadyOptions } from "../sim/cluster/steady-launcher.ts";
+import { SteadyLauncher } from "../sim/cluster/steady-launcher.ts";
 import { loadCombination } from "../system/combination.ts";
 import type { Clock } from "../time/clock.ts";
+import { type Costs, calibrate } from "./cluster-calibration.ts";
 import type { Bench } from "./terms.ts";
 
 /** Seconds of the trace in a second of the wall. */
 const scale = 30;
 const settings = { pollSeconds: "0.2" };
 
-/** Seconds of the wall that a run loses when it begins, more when it resumes, and when it leaves. */
-export type Costs = Required<Pick<SteadyOptions, "launchSeconds" | "restartSeconds" | "stopSeconds">>;
+/** Real runs of the trace: each takes two minutes and a half. */
+const repeatsMax = 3;
+/** Simulations for each real run: where what a launch costs decides who comes into a round, one of them says little. */
+const simulations = 10;
+
+type Figures = Pick<ClusterMetrics, "averageJct" | "makespan" | "restarts" | "finished">;
 
 export interface Fidelity {
   readonly policy: string;
-  readonly finished: number;
-  readonly restarts: number;
-  readonly measured: { readonly averageJct: number; readonly makespan: number };
-  readonly simulated: { readonly averageJct: number; readonly makespan: number };
+  readonly measured: Figures;
+  readonly simulated: readonly Figures[];
   /** Where the decisions, made again from the log, differ from it. */
   readonly difference: string | undefined;
 }
@@ -59,76 +60,6 @@ export function fidelityJobs(count = 40, seed = 1): JobSpec[] {
     return { ...job, deadline: job.submit + 4 * duration, range: { min: Math.max(1, gpus / 2), max: 2 * gpus } };
   });
 }
-
-/** Starts jobs, stops them after a while, resumes them to their end; what that took beyond their work. */
-export async function calibrate(on: string, nodes: readonly NodeSpec[], isOver: () => boolean): Promise<Costs> {
-  const folder = mkdtempSync(join(tmpdir(), "heddle-calibration-"));
-  const ends = new Map<string, (kind: string) => void>();
-  const report: Report = (event) => {
-    if ("attempt" in event && event.kind !== "started") ends.get(`${event.job}/${event.attempt}`)?.(event.kind);
-  };
-  const work = 5;
-  const jobOf = (id: string): JobSpec => ({ ...plain, id, submit: 0, gpus: 1, duration: work });
-  const task = clusterTask({ jobs: [], path: folder, scale: 1, commands: false });
-  const setup: ClusterSetup = {
-    ...{ folder, id: "calibration", nodes, report, options: settings, warn: () => {} },
-    task: (run) => task(run, cluster.nodes),
-  };
-  const cluster = await (await clusters[on]!()).open(setup);
-  await cluster.adopt([]);
-  const now = (): number => performance.now() / 1e3;
-  const ended = (run: string, wanted: string): Promise<number> =>
-    new Promise((wake, fail) =>
-      ends.set(run, (kind) =>
-        kind === wanted ? wake(now()) : fail(new Error(`${run} has ${kind}, and not ${wanted}`)),
-      ),
-    );
-  const runOnce = async (job: JobSpec, attempt: number, node: number): Promise<number> => {
-    const end = ended(`${job.id}/${attempt}`, "finished");
-    const began = now();
-    cluster.start({ job, attempt, places: [{ node, gpus: 1 }], beside: [] });
-    return (await end) - began;
-  };
-  const one = async (job: JobSpec, i: number): Promise<Costs> => {
-    const node = i % cluster.nodes.length;
-    if (i % 2 === 0) return { launchSeconds: (await runOnce(job, 0, node)) - work, restartSeconds: 0, stopSeconds: 0 };
-    const left = ended(`${job.id}/0`, "stopped");
-    const began = now();
-    cluster.start({ job, attempt: 0, places: [{ node, gpus: 1 }], beside: [] });
-    while (!existsSync(join(jobFolder(folder, job.id), "lock"))) await pause(20);
-    await pause(1000);
-    const asked = now();
-    cluster.stop(job.id, 0);
-    const stopSeconds = (await left) - asked;
-    const rest = await runOnce(job, 1, node);
-    return { launchSeconds: 0, stopSeconds, restartSeconds: asked - began + rest - work };
-  };
-  try {
-    const found: Costs[] = [];
-    do {
-      const jobs = nodes.map((_, i) => jobOf(`c${found.length + i}`));
-      found.push(...(await Promise.all(jobs.map(one))));
-    } while (!isOver());
-    return meanCosts(found);
-  } finally {
-    await cluster.close("stop");
-    rmSync(folder, { recursive: true, force: true });
-  }
-}
-
-/** Of jobs that ran through, and of those that were stopped once: the first tell of a launch, the others of both launches together. */
-function meanCosts(found: readonly Costs[]): Costs {
-  const of = (name: keyof Costs): number => mean(found.flatMap((costs) => (costs[name] > 0 ? [costs[name]] : [])))!;
-  const launchSeconds = of("launchSeconds");
-  // The model is to lose as much between the two launches as the job did.
-  return {
-    launchSeconds,
-    restartSeconds: Math.max(0, of("restartSeconds") - 2 * launchSeconds),
-    stopSeconds: of("stopSeconds"),
-  };
-}
-
-const pause = (milliseconds: number): Promise<void> => new Promise((wake) => setTimeout(wake, milliseconds));
 
 export interface RealSetup {
   readonly on: string;
@@ -180,30 +111,53 @@ export async function runForReal(setup: RealSetup): Promise<RealRun> {
   }
 }
 
-/** A real run beside the simulation of its jobs. */
-async function compare(
-  { policy, options, jobs, nodes, log, difference, roundSeconds }: RealRun,
-  costs: Costs,
-): Promise<Fidelity> {
+/** One simulation of a real run's jobs. Each launch, restart and leave costs what one of those measured did, drawn by the seed. */
+async function simulate(
+  { policy, options, jobs, nodes, log, timeScale = scale, roundSeconds }: RealRun,
+  { launch, restart, stop }: Costs,
+  seed: number,
+): Promise<Figures> {
   const names = await namePolicy(policy, options, loadCombination);
+  const random = stream(seed);
+  const drawn = (costs: readonly number[]) => () => timeScale * costs[Math.floor(random() * costs.length)]!;
+  const cost = { launchSeconds: drawn(launch), restartSeconds: drawn(restart), stopSeconds: drawn(stop) };
   // A real scheduler opens its cluster first: what came before it was there comes then.
   const ready = log[0]?.at ?? 0;
-  const submitted = jobs.map((job) => ({ ...job, submit: Math.max(job.submit, ready) }));
   const simulation = simulateCluster({
-    ...{ jobs: submitted, nodes, policy: await createPolicy(names) },
-    steady: {
-      launchSeconds: costs.launchSeconds * scale,
-      restartSeconds: costs.restartSeconds * scale,
-      stopSeconds: costs.stopSeconds * scale,
-    },
+    jobs: jobs.map((job) => ({ ...job, submit: Math.max(job.submit, ready) })),
+    ...{ nodes, policy: await createPolicy(names) },
+    launcher: (clock, report) => asTold(new SteadyLauncher(clock, nodes, { ...cost, report }), clock, nodes),
     ...(roundSeconds !== undefined && { roundSeconds }),
   });
-  const [measured, simulated] = [clusterMetrics(log, nodes), clusterMetrics(simulation, nodes)];
+  return figuresOf(simulation, nodes);
+}
+
+/** Policies of a real run are told of progress by a model that knows no costs: so they are in its simulation. */
+function asTold(truth: Launcher, clock: Clock, nodes: readonly NodeSpec[]): Launcher {
+  const told = progressModel({ now: () => clock.now(), at: () => undefined }, nodes);
   return {
-    ...{ policy, finished: measured.finished, restarts: measured.restarts, difference },
-    measured: { averageJct: measured.averageJct, makespan: measured.makespan },
-    simulated: { averageJct: simulated.averageJct, makespan: simulated.makespan },
+    start(run) {
+      told.start(run);
+      truth.start(run);
+    },
+    stop(job, attempt) {
+      told.stop(job, attempt);
+      truth.stop(job, attempt);
+    },
+    outlook: (job) => told.outlook?.(job),
   };
+}
+
+function figuresOf(log: readonly LogLine[], nodes: readonly NodeSpec[]): Figures {
+  const { averageJct, makespan, restarts, finished } = clusterMetrics(log, nodes);
+  return { averageJct, makespan, restarts, finished };
+}
+
+/** A real run beside the mean of its simulations. */
+async function compare(run: RealRun, costs: Costs, seed: number): Promise<Fidelity> {
+  const simulated: Figures[] = [];
+  for (let i = 0; i < simulations; i++) simulated.push(await simulate(run, costs, 1000 * seed + i));
+  return { policy: run.policy, difference: run.difference, measured: figuresOf(run.log, run.nodes), simulated };
 }
 
 /** Nodes of a Slurm that `bench/peers/slurm.sh up FOLDER 20` has started, in fours: what one policy gets. */
@@ -220,26 +174,48 @@ export const fidelityPolicies: Readonly<Record<string, { readonly options?: Poli
 
 /** All of them at once, each on nodes of its own, and the calibration on four more. */
 export async function fidelities(
-  count: number,
+  jobs: readonly JobSpec[],
+  seed: number,
 ): Promise<{ readonly costs: Costs; readonly found: readonly Fidelity[] }> {
-  const jobs = fidelityJobs(count);
   let over = false;
   const runs = Object.entries(fidelityPolicies).map(([policy, given], group) =>
     runForReal({ on: "slurm", policy, jobs, nodes: fourNodes(group), ...given }),
   );
   const all = Promise.all(runs).finally(() => (over = true));
-  const [costs, real] = await Promise.all([calibrate("slurm", fourNodes(4), () => over), all]);
-  return { costs, found: await Promise.all(real.map((run) => compare(run, costs))) };
+  const [costs, real] = await Promise.all([calibrate("slurm", fourNodes(4), settings, () => over), all]);
+  const found: Fidelity[] = [];
+  for (const run of real) found.push(await compare(run, costs, seed));
+  return { costs, found };
 }
 
+const metrics = ["averageJct", "makespan"] as const;
+
 export async function run(bench: Bench): Promise<void> {
-  const { costs, found } = await fidelities(bench.quick ? 8 : 40);
-  bench.note({ name: "costs of a run on Slurm", ...costs });
-  for (const { measured, simulated, difference, ...counts } of found) {
-    const terms = { ...counts, decisionsEqual: difference === undefined };
-    for (const metric of ["averageJct", "makespan"] as const) {
-      const deviation = simulated[metric] / measured[metric] - 1;
-      bench.note({ name: metric, ...terms, measured: measured[metric], simulated: simulated[metric], deviation });
+  const repeats = Math.min(bench.repeat, repeatsMax);
+  const jobs = fidelityJobs(bench.quick ? 8 : 40, bench.seed);
+  const all: Fidelity[] = [];
+  for (let repeat = 1; repeat <= repeats; repeat++) {
+    const { costs, found } = await fidelities(jobs, repeat);
+    const measured = Object.entries(costs).map(([name, seconds]) => [`${name}Seconds`, spreadOf(seconds)]);
+    bench.note({ name: "costs of a run on Slurm", repeat, ...Object.fromEntries(measured) });
+    all.push(...found);
+  }
+  for (const policy of Object.keys(fidelityPolicies)) {
+    const mine = all.filter((one) => one.policy === policy);
+    const decisionsEqual = mine.every(({ difference }) => difference === undefined);
+    const restarts = mine.map(({ measured }) => measured.restarts);
+    const terms = { policy, seed: bench.seed, finished: mine[0]!.measured.finished, restarts, decisionsEqual };
+    for (const metric of metrics) {
+      const measured = spreadOf(mine.map((one) => one.measured[metric]));
+      const simulated = spreadOf(mine.flatMap((one) => one.simulated.map((figures) => figures[metric])));
+      bench.note({ name: metric, ...terms, measured, simulated, deviation: simulated.mean / measured.mean - 1 });
     }
   }
+}
+
+/** `spread` is that from the least to the most, of the mean. */
+function spreadOf(values: readonly number[]) {
+  const average = mean(values)!;
+  const [least, most] = [Math.min(...values), Math.max(...values)];
+  return { mean: average, least, most, spread: (most - least) / average, times: values.length };
 }

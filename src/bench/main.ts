@@ -1,6 +1,6 @@
 /**
  * `npm run bench -- NAME`: one JSON line for each row, with the terms it was measured on. `all` runs each bench in a process
- * of its own. Options: `--repeat N` (5), `--threads 1,2`, `--level LEVEL`, `--quick`, `--markdown FILE` for a table.
+ * of its own. Options: `--repeat N` (5), `--seed N`, `--threads 1,2`, `--level LEVEL`, `--quick`, `--markdown FILE` for a table.
  */
 import { spawn } from "node:child_process";
 import { once } from "node:events";
@@ -50,6 +50,7 @@ function given() {
     allowPositionals: true,
     options: {
       repeat: { type: "string" },
+      seed: { type: "string", default: "1" },
       threads: { type: "string", default: "1,2" },
       level: { type: "string" },
       quick: { type: "boolean", default: false },
@@ -73,6 +74,7 @@ async function one(name: string, options: ReturnType<typeof given>): Promise<rea
   const print = (fields: object): void => void process.stdout.write(`${JSON.stringify(fields)}\n`);
   await (await found()).run({
     repeat: options.repeat === undefined ? (options.quick ? 2 : 5) : whole("repeat", options.repeat),
+    seed: whole("seed", options.seed),
     quick: options.quick,
     level: options.level,
     threads: options.threads.split(",").map((text) => whole("threads", text)),
@@ -119,8 +121,8 @@ try {
   process.exitCode = 1;
 }
 
-function wordsFor({ repeat, threads, level, quick }: ReturnType<typeof given>): string[] {
-  const words = ["--threads", threads];
+function wordsFor({ repeat, seed, threads, level, quick }: ReturnType<typeof given>): string[] {
+  const words = ["--threads", threads, "--seed", seed];
   if (repeat !== undefined) words.push("--repeat", repeat);
   if (level !== undefined) words.push("--level", level);
   if (quick) words.push("--quick");

@@ -24,6 +24,8 @@ export interface Row {
 /** What a bench is given: how often to repeat, what to restrict itself to, and where its rows go. */
 export interface Bench {
   readonly repeat: number;
+  /** Of what is drawn at random. */
+  readonly seed: number;
   /** Fewer and smaller cases, to see that a bench works. */
   readonly quick: boolean;
   /** Forces an instruction set for our side. */

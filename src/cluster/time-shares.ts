@@ -106,7 +106,8 @@ export class TimeShares {
   #decisions = 0;
   /** Seconds that units received on each type since the last allocation, half rounds included. */
   #workerTime: number[] = [];
-  #lastReset: Seconds = 0;
+  #lastReset: Seconds | undefined;
+  #nextReset: Seconds = 0;
   #stale = false;
 
   constructor(options: TimeShareOptions) {
@@ -124,14 +125,11 @@ export class TimeShares {
     for (const job of view.arrived) this.#meet(job, view);
     for (const job of view.requeued) this.#evict(job);
     if (!begins) return this.#rounds.until(view, nothing);
-    const since = view.now - this.#lastReset;
-    const due = since >= this.#options.resetSeconds || this.#lastReset === 0;
-    if (this.#stale && due) this.#allocate(view, since);
+    if (this.#stale && this.#rounds.began >= this.#nextReset - instant) this.#allocate(view);
     const decision = this.#rounds.until(view, this.#run(view, this.#choose()));
     // A new job waits for the next allocation; where nobody runs, nothing else may happen before that.
-    const allocation = this.#lastReset + this.#options.resetSeconds;
-    const idle = this.#stale && this.#running.length === 0 && view.waitingCount > 0 && allocation > view.now;
-    return idle ? { ...decision, wake: allocation } : decision;
+    const idle = this.#stale && this.#running.length === 0 && view.waitingCount > 0 && this.#nextReset > view.now;
+    return idle ? { ...decision, wake: this.#nextReset } : decision;
   }
 
   #lookAtNodes({ nodes }: ClusterView): void {
@@ -215,9 +213,13 @@ export class TimeShares {
     return unit;
   }
 
-  #allocate(view: ClusterView, since: Seconds): void {
-    const { allocate } = this.#options;
+  #allocate(view: ClusterView): void {
+    const { allocate, resetSeconds } = this.#options;
     const half = this.#half;
+    const { began } = this.#rounds;
+    const since = began - (this.#lastReset ?? 0);
+    // The first knows only who came first: the next round may make another.
+    this.#nextReset = this.#lastReset === undefined ? began : began + resetSeconds;
     this.#workerTime = this.#types.map(() => 0);
     for (const unit of this.#units.values()) {
       for (let k = 0; k < this.#types.length; k++) {
@@ -237,7 +239,7 @@ export class TimeShares {
       unit.shares = shares.every((share) => share >= 0 && share <= 1) ? shares : shares.map(asPart);
     }
     this.#line();
-    this.#lastReset = view.now;
+    this.#lastReset = began;
     this.#stale = false;
   }
 
@@ -315,6 +317,9 @@ export class TimeShares {
     return { stop, start };
   }
 }
+
+/** Sums of seconds that should be equal differ by less. */
+const instant: Seconds = 1e-6;
 
 const keyOf = (members: readonly Member[]): string =>
   members.length === 1 ? members[0]!.id : members.map(({ id }) => id).join(" ");

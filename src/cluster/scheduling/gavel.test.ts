@@ -100,3 +100,16 @@ test("with pairs, two jobs that hardly slow each other share a GPU", async () =>
     { job: "b", type: "v100", beside: "a" },
   ]);
 });
+
+test("where shares may change every round, they do, whatever sums of seconds are rounded to", async () => {
+  assert.ok(240.7 - 120.7 < 120, "as doubles");
+  const policy = await policyOf("gavel", { gavel: { round: 120, reset: 120 } });
+  const jobs = [0.7, 50, 130].map((submit, i) => jobSpec(`${i}`, { submit, duration: 1000 }));
+  const log = simulateCluster({ jobs, nodes: nodeSpecs(1, 3, "v100"), policy });
+  const starts = log.flatMap((line) => (line.kind === "decided" ? line.start.map(({ job }) => [job, line.at]) : []));
+  assert.deepEqual(starts, [
+    ["0", 0.7],
+    ["1", 120.7],
+    ["2", 240.7],
+  ]);
+});

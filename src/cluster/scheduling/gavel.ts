@@ -52,6 +52,7 @@ export default scheduling({
     "Throughputs come from the launcher (a table or the job's own reports). Those of pairs can be estimated (`profiled`): slowdowns of the kinds seen are one matrix that is completed, where the paper matches a job to the nearest of some reference jobs and takes theirs.",
     "Objectives that know no hardware fill types in an order drawn anew each round, as the published simulator does and the paper does not say.",
     "A job that the program gives nothing is passed over in a round; in the published simulator it still holds back capacity there.",
+    "The first allocation, which knows only who came first, may be made anew in the next round, as the published simulator does where a trace begins at 0 s.",
     "The half round that every job is credited with, and the time between allocations (1,000 s in Shockwave's copy of its simulator, 1,920 s in its own), are not the paper's.",
   ],
   options: {

@@ -54,6 +54,18 @@ test("launches and restarts take their time, and a lost node's work goes on else
   assert.deepEqual([jobs[0]!.end, restarts, jobs[0]!.ran], [142, 1, 142]);
 });
 
+test("where what a launch takes was measured often, each launch takes one of those", async () => {
+  const measured = [5, 7, 20];
+  let next = 0;
+  const launchSeconds = () => measured[next++]!;
+  const jobs = ["a", "b", "c"].map((id) => job(id, 0, 1, 100));
+  const found = await run(jobs, { steady: { launchSeconds } });
+  assert.deepEqual(
+    found.jobs.map(({ end }) => end),
+    [105, 107, 120],
+  );
+});
+
 test("jobs that share GPUs slow one another down, and their GPUs count once", async () => {
   const policy = await policyOf("fifo");
   const together = {

@@ -13,15 +13,20 @@ import { sharedSpeed } from "./contention.ts";
 /** How fast a job goes: 1 as it was measured alone, so that it ends after its `duration`; 0 where it cannot run. */
 export type Speed = (job: JobSpec, gpus: number, nodes: number, type: string, beside: readonly JobSpec[]) => number;
 
+/** The same each time, or drawn anew. */
+export type Cost = Seconds | (() => Seconds);
+
+const secondsOf = (cost: Cost = 0): Seconds => (typeof cost === "number" ? cost : cost());
+
 export interface SteadyOptions {
   /** `linearSpeed` unless given. */
   readonly speed?: Speed;
   /** From the order to launch until the job computes. */
-  readonly launchSeconds?: Seconds;
-  /** More of that where the job resumes from a checkpoint. */
-  readonly restartSeconds?: Seconds;
+  readonly launchSeconds?: Cost;
+  /** More of that where the job resumes from a checkpoint; less where it is below 0. */
+  readonly restartSeconds?: Cost;
   /** From the order to stop until the job has left. It makes no progress then. */
-  readonly stopSeconds?: Seconds;
+  readonly stopSeconds?: Cost;
   /** What a job reports after so much of its duration; nothing unless given. */
   readonly loss?: (job: JobSpec, done: Seconds) => TrainingLoss;
   /** Called once for each outcome that the model predicts; a replay takes what the log says instead. */
@@ -68,13 +73,13 @@ export class SteadyLauncher implements Launcher {
   }
 
   start(run: Run): void {
-    const { launchSeconds = 0, restartSeconds = 0, report } = this.#options;
+    const { launchSeconds, restartSeconds, report } = this.#options;
     const { job, attempt } = run;
     const now = this.#clock.now();
     const progress = this.#progressOf(job, now);
     progress.run = run;
     progress.at = now;
-    progress.ready = now + launchSeconds + (attempt > 0 ? restartSeconds : 0);
+    progress.ready = now + Math.max(0, secondsOf(launchSeconds) + (attempt > 0 ? secondsOf(restartSeconds) : 0));
     for (const id of run.beside) {
       const mate = this.#jobs.get(id);
       if (mate?.run === undefined) continue;
@@ -95,7 +100,8 @@ export class SteadyLauncher implements Launcher {
   stop(id: JobId, attempt: number): void {
     const progress = this.#jobs.get(id);
     if (progress?.run?.attempt !== attempt) return;
-    const { stopSeconds = 0, report } = this.#options;
+    const { report } = this.#options;
+    const stopSeconds = secondsOf(this.#options.stopSeconds);
     const now = this.#clock.now();
     this.#end(progress, now);
     const left = (): void => report({ kind: "stopped", at: now + stopSeconds, job: id, attempt });
