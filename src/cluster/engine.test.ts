@@ -13,7 +13,10 @@ const base = await createPolicy(await namePolicy("fifo"));
 const nothing: Decision = { stop: [], start: [] };
 
 /** An engine whose launcher writes down what it is told, and whose policy answers what the test says next. */
-function scripted(nodes: readonly NodeSpec[], more: { roundSeconds?: number; jobsMax?: number } = {}) {
+function scripted(
+  nodes: readonly NodeSpec[],
+  more: { roundSeconds?: number; roundsOnly?: boolean; jobsMax?: number } = {},
+) {
   const clock = new VirtualClock();
   const calls: string[] = [];
   const log: LogLine[] = [];
@@ -33,6 +36,7 @@ function scripted(nodes: readonly NodeSpec[], more: { roundSeconds?: number; job
     },
     log: (line) => log.push(line),
     ...(more.roundSeconds === undefined ? {} : { roundSeconds: more.roundSeconds }),
+    ...(more.roundsOnly === undefined ? {} : { roundsOnly: more.roundsOnly }),
   });
   const at = (time: number, ...events: (Record<string, unknown> & { kind: string })[]) =>
     clock.at(time, () => {
@@ -61,6 +65,20 @@ test("one decision for all events of an instant", () => {
   clock.run();
   assert.equal(decided().length, 1);
   assert.deepEqual(calls, ["start a 0", "start b 0"]);
+});
+
+test("where the launcher says when, nothing else makes it decide, not even a policy that would be woken", () => {
+  const { clock, at, submit, answers, decided } = scripted(nodeSpecs(1, 4), { roundsOnly: true });
+  answers.push(() => ({ ...starts("a")(), wake: 12 }));
+  at(5, ...submit("a"));
+  at(10, { kind: "round" });
+  at(15, { kind: "finished", job: "a", attempt: 0 });
+  at(20, { kind: "round" });
+  clock.run();
+  assert.deepEqual(
+    decided().map((line) => line.at),
+    [10, 20],
+  );
 });
 
 test("a start on GPUs that another is leaving waits until it has left", () => {

@@ -36,6 +36,8 @@ export interface EngineParts {
   readonly gapSeconds?: Seconds;
   /** Length of the leases that the launcher runs jobs in: decides when it reports a `round`, else only while nothing runs. */
   readonly leaseSeconds?: Seconds;
+  /** Decides when the launcher reports a `round`, and at no other time. */
+  readonly roundsOnly?: boolean;
   /** Runs of a job that may fail before it is given up. */
   readonly failuresMax?: number;
 }
@@ -114,7 +116,8 @@ export class ClusterEngine {
       if (job.group === undefined && job.outcome === undefined) this.#requeued.push(job);
     }
     this.#drain();
-    this.#timetable.decided(now, earlier(decision.wake, this.#parts.policy.scaling.wake?.()), this.unfinished > 0);
+    const wake = this.#parts.roundsOnly ? undefined : earlier(decision.wake, this.#parts.policy.scaling.wake?.());
+    this.#timetable.decided(now, wake, this.unfinished > 0);
   }
 
   #drain(): void {
@@ -126,7 +129,8 @@ export class ClusterEngine {
       this.#moment.now = now;
       if (!isNews(event, this.#jobs, this.#nodes)) continue;
       this.#parts.log({ at: now, kind: "event", event });
-      const held = this.#parts.leaseSeconds !== undefined && event.kind !== "round" && this.#running.size > 0;
+      const { leaseSeconds, roundsOnly = leaseSeconds !== undefined && this.#running.size > 0 } = this.#parts;
+      const held = roundsOnly && event.kind !== "round";
       if (this.#apply(event, Math.min(event.at, now)) && !held && !this.#settling) this.#timetable.ask(now);
       this.#obey();
     }

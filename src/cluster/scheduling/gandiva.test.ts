@@ -60,3 +60,46 @@ test("the turns of a job that has run for long are longer", async () => {
   const [equal, stretched] = [await switches(0), await switches(0.01)];
   assert.ok(equal > 1300 && stretched < 0.5 * equal, `${stretched} against ${equal}`);
 });
+
+/** On nodes of 4 GPUs: where each job runs first, and from when. */
+const firstRuns = async (count: number, jobs: readonly JobSpec[]): Promise<Record<string, readonly number[]>> => {
+  const policy = await policyOf("gandiva", { gandiva: { sets: 1 } });
+  const log = simulateCluster({ jobs, nodes: nodeSpecs(count, 4), policy });
+  const first: Record<string, readonly number[]> = {};
+  for (const line of log) {
+    for (const { job, on } of line.kind === "decided" ? line.start : []) first[job] ??= [line.at, on[0]!.node];
+  }
+  return first;
+};
+
+test("sets: a node holds gangs of one size", async () => {
+  const ones = ["a", "b"].map((id) => jobSpec(id, { duration: 50 }));
+  const first = await firstRuns(2, [...ones, jobSpec("two", { gpus: 2, duration: 50 })]);
+  assert.deepEqual(first, { a: [0, 0], b: [0, 0], two: [0, 1] });
+});
+
+test("sets: where no node is left, gangs of a size take turns on theirs; a size that has none waits", async () => {
+  const nodes = nodeSpecs(1, 4);
+  const policy = await policyOf("gandiva", { gandiva: { sets: 1 } });
+  const gangs = ["a", "b"].map((id) => jobSpec(id, { gpus: 4, duration: 90 }));
+  const jobs = [...gangs, jobSpec("small", { duration: 30 })];
+  const log = simulateCluster({ jobs, nodes, policy });
+  // a 0–60, b 60–120, a 120–150, b 150–180; then the node is free for another size.
+  const ends = clusterMetrics(log, nodes).jobs.map(({ id, end }) => [id, end]);
+  assert.deepEqual(ends, [
+    ["a", 150],
+    ["b", 180],
+    ["small", 210],
+  ]);
+});
+
+test("sets: a size gives up the nodes that it has beyond its part, and its jobs take turns", async () => {
+  // Of three nodes, nine jobs of one GPU keep one: what they have too much is counted in GPUs, and taken in sets. When b has left,
+  // their part is two nodes, and they are dealt anew.
+  const ones = Array.from({ length: 9 }, (_, i) => jobSpec(`one-${i}`, { duration: 60 }));
+  const gangs = ["a", "b", "c"].map((id) => jobSpec(id, { gpus: 4, submit: 10, duration: 40 }));
+  const first = await firstRuns(3, [...ones, ...gangs]);
+  const begun = (at: number): number => ones.filter(({ id }) => first[id]![0] === at).length;
+  assert.deepEqual([begun(0), begun(10), begun(50), begun(60)], [4, 0, 4, 1]);
+  assert.deepEqual([first.a![0], first.b![0], first.c![0]], [60, 10, 50]);
+});

@@ -7,6 +7,7 @@ import type { ClusterView, Decision } from "../decision.ts";
 import type { JobId, JobView } from "../job.ts";
 import { type Group, regroup } from "../regroup.ts";
 import { scheduling } from "../scheduling.ts";
+import { byNodeSets } from "./gandiva/node-sets.ts";
 import { tidy } from "./gandiva/tidy.ts";
 
 export default scheduling({
@@ -22,6 +23,7 @@ export default scheduling({
     "Suspension at the least memory of a mini-batch is the launcher's: a stop is asked for, and the job leaves when it has saved its state.",
     "Jobs of all sizes take turns in one queue (paper: on each server by itself); a gang that does not fit into what is left lets smaller ones by until the next turn.",
     "Turns change at multiples of the quantum, and last for at least one; a job that has run for long has longer ones (`stretch`), since it is suspended for nothing otherwise: 0 gives the paper's equal turns.",
+    "`sets` is what the simulators of Tiresias and ElasticFlow call Gandiva: whole nodes belong to sets for gangs of one size, sizes get nodes in proportion to what their jobs ask for, and turns on a set change only at decisions that fall on a multiple of the quantum; nothing else of Gandiva is in it. A set takes one gang less than it has room for before another is begun, which counts those that have ended; sets of one node that a size grows by stay empty, and are given up the next time, unless there were too few nodes; of those who wait, every second is looked at when some have found room.",
     "Packing, grow-shrink and affinity are entries of other slots (`packing`, `grow-shrink`, `affinity`); the system `gandiva` has all of them.",
   ],
   options: {
@@ -38,10 +40,17 @@ export default scheduling({
       min: 0,
       help: "Whether jobs that run are moved for locality and against fragmentation while nobody waits.",
     },
+    sets: {
+      default: 0,
+      unit: "0 or 1",
+      min: 0,
+      help: "sets of whole nodes by size of gang in place of all that, as in ElasticFlow's simulator",
+    },
   },
   claim: { metric: "fairnessWorst", better: "lower", than: "fifo", on: "batch", factor: 8, where: "sim" },
 
-  create({ quantum, stretch, migrate }) {
+  create({ quantum, stretch, migrate, sets }) {
+    if (sets > 0) return byNodeSets(quantum);
     const turns = new Turns(quantum, stretch);
     return {
       decide(view) {

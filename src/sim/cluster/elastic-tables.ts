@@ -10,6 +10,7 @@ import { gpusIn, type NodeSpec } from "../../cluster/node.ts";
 import type { ClusterPolicy } from "../../cluster/policy.ts";
 import { UserError } from "../../core/errors.ts";
 import type { Clock, Seconds } from "../../time/clock.ts";
+import { ArrivalsLauncher } from "./arrivals-launcher.ts";
 import { SlotLauncher } from "./slot-launcher.ts";
 import { TurnsLauncher } from "./turns-launcher.ts";
 
@@ -73,19 +74,39 @@ export interface ElasticGiven {
   readonly restartSeconds?: Seconds | undefined;
 }
 
+/** Its controller starts anew after so many decisions, and takes longer; both take longer on 256 GPUs or more. */
+const decisionsOfController = 240;
+const controllerSeconds = (nodes: readonly NodeSpec[]): Seconds => (isLarge(nodes) ? 47 : 27);
+const largeSeconds = (nodes: readonly NodeSpec[]): Seconds => (isLarge(nodes) ? 5 : 0);
+const isLarge = (nodes: readonly NodeSpec[]): boolean => gpusIn(nodes) >= 256;
+
 /** Jobs that hold their GPUs to the end of a slot. */
 export const elasticModel =
   (rates: Throughputs, { nodes, policy, restartSeconds }: ElasticGiven) =>
   (clock: Clock, report: (event: ClusterEvent) => void): SlotLauncher => {
-    // A controller of 256 GPUs or more is slower.
-    const large = gpusIn(nodes) >= 256 ? 1 : 0;
+    const more = largeSeconds(nodes);
     return new SlotLauncher(clock, {
       ...{ report, rate: rateOf(rates), slotSeconds: elasticSlotSeconds },
       plannedEnd: (job) => policy.scaling.plannedEnd?.(job),
-      startSeconds: (gpus, known) => restartSeconds ?? 5 * large + (known ? 2 : rescaleSeconds(gpus)),
-      controller: { decisions: 240, seconds: restartSeconds === undefined ? 27 + 20 * large : 0 },
+      startSeconds: (gpus, known) => restartSeconds ?? more + (known ? 2 : rescaleSeconds(gpus)),
+      controller: {
+        decisions: decisionsOfController,
+        seconds: restartSeconds === undefined ? controllerSeconds(nodes) : 0,
+      },
     });
   };
+
+/** Gandiva there: the cluster is looked at when a job comes, and everybody waits then; every slot after the last has come. */
+export const arrivalsModel =
+  (jobs: readonly JobSpec[], nodes: readonly NodeSpec[], restartSeconds?: Seconds) =>
+  (clock: Clock, report: (event: ClusterEvent) => void): ArrivalsLauncher =>
+    new ArrivalsLauncher(clock, {
+      ...{ jobs, report, slotSeconds: elasticSlotSeconds },
+      startSeconds: (gpus, look) => {
+        const anew = look > 0 && look % decisionsOfController === 0 ? controllerSeconds(nodes) : 0;
+        return restartSeconds ?? largeSeconds(nodes) + rescaleSeconds(gpus) + anew;
+      },
+    });
 
 /** The baselines of its figure 10: only what a decision starts waits for it, and so many seconds. */
 export const rigidModel =

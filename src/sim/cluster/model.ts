@@ -9,7 +9,15 @@ import type { NodeSpec } from "../../cluster/node.ts";
 import type { ClusterPolicy } from "../../cluster/policy.ts";
 import { UserError } from "../../core/errors.ts";
 import type { Seconds } from "../../time/clock.ts";
-import { elasticJob, elasticModel, elasticSlotSeconds, readThroughputs } from "./elastic-tables.ts";
+import {
+  arrivalsModel,
+  elasticJob,
+  elasticModel,
+  elasticSlotSeconds,
+  readThroughputs,
+  rescaleSeconds,
+  rigidModel,
+} from "./elastic-tables.ts";
 import { profileOf } from "./gavel/profile.ts";
 import { gavelRules, type LeaseRules, leases, shockwaveRules } from "./gavel/simulate.ts";
 import { readThroughputs as readGavelThroughputs } from "./gavel/throughputs.ts";
@@ -98,6 +106,28 @@ const elasticflow: Model = {
   },
 };
 
+const rigid: Model = {
+  ...elasticflow,
+  title: "The same for its baselines: only what a decision starts waits for it, and at every event",
+  setup: ({ restartSeconds, tables, jobs, ...setup }) => {
+    const rates = readThroughputs(tables!);
+    const startSeconds = (gpus: number): Seconds => restartSeconds ?? rescaleSeconds(gpus);
+    return { ...setup, jobs: jobs.map((job) => elasticJob(rates, job)), launcher: rigidModel(rates, startSeconds) };
+  },
+};
+
+const arrivals: Model = {
+  title:
+    "Jobs run for the time that the trace says; the cluster is decided when one comes, and every 240 s after the last, as for Gandiva in ElasticFlow's simulator",
+  formats: [],
+  nodes: "16x8:a100",
+  setup: ({ restartSeconds, tables: _, roundSeconds: __, ...setup }) => ({
+    ...setup,
+    roundsOnly: true,
+    launcher: arrivalsModel(setup.jobs, setup.nodes, restartSeconds),
+  }),
+};
+
 const leased = (ofPaper: LeaseRules, rest: Omit<Model, "setup">): Model => ({
   ...rest,
   setup({ jobs, nodes, policy, tables, ...asked }) {
@@ -139,6 +169,8 @@ export const models: Readonly<Record<string, Model>> = {
   muri,
   "muri-testbed": testbed,
   elasticflow,
+  "elasticflow-baselines": rigid,
+  "elasticflow-arrivals": arrivals,
 };
 
 /** Throws a `UserError` for a name that there is not. */

@@ -21,6 +21,8 @@ export interface ClusterSetup {
   readonly gapSeconds?: Seconds;
   /** The launcher reports when its rounds end, of about so many seconds. */
   readonly leaseSeconds?: Seconds;
+  /** The launcher says when the engine is to decide, by reporting rounds. */
+  readonly roundsOnly?: boolean;
   readonly failuresMax?: number;
   /** Of the model of steady jobs. */
   readonly steady?: Omit<SteadyOptions, "report">;
@@ -45,7 +47,7 @@ export function streamCluster(setup: ClusterSetup, log: (line: LogLine) => void)
   const report = (event: ClusterEvent): void => engine.report(event);
   const launcher =
     setup.launcher?.(clock, report) ?? new SteadyLauncher(clock, setup.nodes, { ...setup.steady, report });
-  const { policy, nodes, roundSeconds, gapSeconds, leaseSeconds, failuresMax } = setup;
+  const { policy, nodes, roundSeconds, gapSeconds, leaseSeconds, roundsOnly, failuresMax } = setup;
   const engine: ClusterEngine = new ClusterEngine({
     clock,
     launcher,
@@ -55,6 +57,7 @@ export function streamCluster(setup: ClusterSetup, log: (line: LogLine) => void)
     ...(roundSeconds === undefined ? {} : { roundSeconds }),
     ...(gapSeconds === undefined ? {} : { gapSeconds }),
     ...(leaseSeconds === undefined ? {} : { leaseSeconds }),
+    ...(roundsOnly === undefined ? {} : { roundsOnly }),
     ...(failuresMax === undefined ? {} : { failuresMax }),
   });
   for (const event of setup.events ?? []) clock.at(event.at, () => report(event));
