@@ -10,6 +10,8 @@ import { schedulingIndex } from "./scheduling.index.ts";
 export interface Scheduling {
   /** Jobs that it puts on the same GPUs, where those are more than one: sharing has to allow as many. */
   readonly together?: number;
+  /** GPU-seconds of service at which a job that runs changes its queue. */
+  readonly falls?: readonly number[];
   decide(view: ClusterView): Decision;
 }
 

@@ -72,10 +72,10 @@ export default scheduling({
 /** `known`: GPU-seconds that jobs took in an older trace, for the Gittins index. */
 export function tiresias(values: TiresiasOptions, known?: readonly number[]): Scheduling {
   const limits = [values.demote1, values.demote2, values.demote3].filter((limit) => limit > 0);
-  if (values.gittins > 0) return byIndex(limits, known, values.gittins > 1);
-  if (values.emptied > 0) return emptied(limits);
+  if (values.gittins > 0) return { ...byIndex(limits, known, values.gittins > 1), falls: limits };
+  if (values.emptied > 0) return { ...emptied(limits), falls: limits };
   const policy = new Tiresias(limits, values);
-  return { decide: (view) => policy.decide(view) };
+  return { decide: (view) => policy.decide(view), falls: limits };
 }
 
 interface Member extends Queued {

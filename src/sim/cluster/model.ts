@@ -83,7 +83,7 @@ const testbed: Model = {
   nodes: "8x8:v100",
   setup: ({ restartSeconds: _, tables: __, ...setup }) => ({
     ...{ roundSeconds: muriRoundSeconds, ...setup },
-    launcher: muriTestbed(setup.jobs),
+    launcher: muriTestbed(setup.jobs, setup.policy.scheduling.falls),
   }),
 };
 

@@ -8,13 +8,14 @@
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { test } from "node:test";
-import type { JobSpec } from "../../cluster/job.ts";
 import { type PolicyOptions, policyOf } from "../../cluster/policy.ts";
+import { loadTrace } from "../../cluster/trace/load.ts";
 import { mean } from "../../core/statistics.ts";
 import { sharedData, skipWithout } from "../../test/shared-data.ts";
 import { ClusterReading } from "./metrics.ts";
-import { muriNodes, muriRoundSeconds, muriSimulator, muriTestbed } from "./muri-testbed.ts";
-import { type ClusterSetup, streamCluster } from "./simulate.ts";
+import { modelFor } from "./model.ts";
+import { muriNodes } from "./muri-testbed.ts";
+import { streamCluster } from "./simulate.ts";
 
 interface Figures {
   readonly averageJct: number;
@@ -29,32 +30,15 @@ function table(path: string): Row[] {
   return lines.map((line) => Object.fromEntries(line.split(",").map((value, i) => [names[i]!, value])));
 }
 
-/** Times of the file are in ms. Its three stages are loading, computing and exchanging. */
-function jobsOf(path: string): JobSpec[] {
-  return table(path).map((row) => {
-    const seconds = (column: string): number => Number(row[column]) / 1000;
-    return {
-      ...{ id: row.job_id!, submit: seconds("submit_time"), gpus: Number(row.num_gpu), model: row.model_name! },
-      ...{ iterations: Number(row.iterations), duration: Number(row.iterations) * seconds("iteration_time") },
-      ...{ tenant: "default", priority: 0, weight: 1 },
-      phases: {
-        ...{ storage: seconds("resource_time_0"), cpu: 0 },
-        ...{ gpu: seconds("resource_time_1"), network: seconds("resource_time_2") },
-      },
-    };
-  });
-}
-
-async function run(
-  name: string,
-  options: PolicyOptions,
-  setup: Omit<ClusterSetup, "policy" | "nodes">,
-): Promise<Figures> {
+/** As `heddle cluster replay` does it. */
+async function run(trace: string, model: string, name: string, options: PolicyOptions): Promise<Figures> {
   const reading = new ClusterReading(muriNodes);
-  streamCluster({ ...setup, nodes: muriNodes, policy: await policyOf(name, options) }, reading.add);
-  const { jobs, averageJct } = reading.metrics();
-  assert.ok(jobs.every(({ ended }) => ended === "finished"));
-  return { averageJct, makespan: Math.max(...jobs.map(({ end }) => end!)) };
+  const { jobs } = await loadTrace(sharedData(trace)!, { strict: true });
+  const policy = await policyOf(name, options);
+  streamCluster(modelFor(model).setup({ jobs, nodes: muriNodes, policy }), reading.add);
+  const { jobs: ended, averageJct } = reading.metrics();
+  assert.ok(ended.every(({ ended }) => ended === "finished"));
+  return { averageJct, makespan: Math.max(...ended.map(({ end }) => end!)) };
 }
 
 function near(found: Figures, published: Figures, within: number, what: string): void {
@@ -67,32 +51,24 @@ function near(found: Figures, published: Figures, within: number, what: string):
 const testbed = "muri/cluster_exp/results";
 const srtf = { srsf: { gpus: 0 } };
 const plain = { muri: { measured: 0, unpack: 0 } };
-/** GPU-seconds at which Tiresias's jobs fall; a fall is a reason to launch everything again. */
-const limits = [3250, 7200] as const;
-const tiresias = { tiresias: { demote1: limits[0], demote2: limits[1], emptied: 1 } };
-type OnTestbed = readonly [folder: string, policy: string, options: PolicyOptions, limits?: readonly number[]];
-const onTestbed: readonly OnTestbed[] = [
+const tiresias = { tiresias: { demote1: 3250, demote2: 7200, emptied: 1 } };
+const onTestbed: readonly (readonly [folder: string, policy: string, options: PolicyOptions])[] = [
   ["SRTF", "srsf", srtf],
   ["SRSF", "srsf", {}],
-  ["tiresias", "tiresias", tiresias, limits],
+  ["tiresias", "tiresias", tiresias],
   ["themis", "themis", { themis: { program: 2 } }],
   ["Muri-S", "srsf+muri", plain],
   ["Muri-L", "las-2d+muri", plain],
 ];
 
-for (const [folder, policy, options, falls] of onTestbed) {
+for (const [folder, policy, options] of onTestbed) {
   test(`testbed: ${folder} within 2 % of the real run`, skipWithout(testbed), async () => {
-    const jobs = jobsOf("muri/cluster_exp/trace-data/cluster_trace.csv");
     const rows = table(`${testbed}/${folder}/job.csv`);
     const published = {
       averageJct: mean(rows.map(({ JCT }) => Number(JCT)))!,
       makespan: Math.max(...rows.map(({ end_time }) => Number(end_time))),
     };
-    const found = await run(policy, options, {
-      jobs,
-      roundSeconds: muriRoundSeconds,
-      launcher: muriTestbed(jobs, falls),
-    });
+    const found = await run("muri/cluster_exp/trace-data/cluster_trace.csv", "muri-testbed", policy, options);
     near(found, published, 0.02, folder);
   });
 }
@@ -117,7 +93,7 @@ const simulated: readonly (readonly [
 for (const [trace, policy, options, published, within] of simulated) {
   const name = options === srtf ? "srtf" : policy;
   test(`simulator: ${name} on ${trace}`, skipWithout(traces), async () => {
-    const found = await run(policy, options, { jobs: jobsOf(`${traces}/${trace}.csv`), launcher: muriSimulator });
+    const found = await run(`${traces}/${trace}.csv`, "muri", policy, options);
     near(found, published, within, `${name} on ${trace}`);
   });
 }
