@@ -145,52 +145,48 @@ function withUtilisation(job: JobSpec, i: number): JobSpec {
   return { ...job, model, utilisation };
 }
 
-const costs = { launchSeconds: 2, restartSeconds: 20, stopSeconds: 3 };
+/** Where a workload says nothing else. */
+const usual = { speed: modelledSpeed, launchSeconds: 2, restartSeconds: 20, stopSeconds: 3 };
 const mix: Mix = { jobs: 240, gap: 80, shorten: 10, tenants: [0.6, 0.3, 0.1] };
 
-const workloads: Readonly<Record<string, (seed: number) => ClusterWorkload>> = {
+type Peculiar = Omit<ClusterWorkload, keyof typeof usual> & Partial<ClusterWorkload>;
+
+const workloads: Readonly<Record<string, (seed: number) => Peculiar>> = {
   /** Alike nodes, nearly always too few. */
   "philly-like": (seed) => ({
-    ...{ nodes: nodesOf(16, 4), jobs: generateJobs(mix, seed) },
-    ...{ speed: modelledSpeed, loss: modelledLoss, ...costs },
+    nodes: nodesOf(16, 4),
+    jobs: generateJobs(mix, seed),
+    loss: modelledLoss,
   }),
   /** Half of the nodes have GPUs that are slower, for some classes much slower than for others. */
   heterogeneous: (seed) => ({
     nodes: [...nodesOf(12, 4), ...nodesOf(12, 4, "k80", 12)],
     jobs: generateJobs({ ...mix, jobs: 240, gap: 25, shorten: 20 }, seed),
-    speed: modelledSpeed,
-    ...costs,
     roundSeconds: 60,
   }),
   /** The same in small, for policies that solve programs. */
   "two-types": (seed) => ({
     nodes: [...nodesOf(3, 4), ...nodesOf(3, 4, "k80", 3)],
     jobs: generateJobs({ ...mix, jobs: 70, gap: 80, shorten: 20 }, seed),
-    speed: modelledSpeed,
-    ...costs,
     roundSeconds: 60,
   }),
   /** Jobs whose batch size grows while they train, in leases. */
-  dynamic: (seed) => ({ ...dynamicJobs(seed), speed: modelledSpeed, ...costs }),
+  dynamic: dynamicJobs,
   /** Mostly gangs, some wider than a node: where they run matters. */
   gangs: (seed) => ({
     nodes: nodesOf(16, 4),
     jobs: generateJobs({ ...mix, jobs: 160, gap: 120, gangs: [0.3, 0.3, 0.25, 0.15] }, seed),
-    speed: modelledSpeed,
-    ...costs,
   }),
   /** All at once: nothing but the order matters. */
   batch: (seed) => ({
     nodes: nodesOf(8, 4),
     jobs: generateJobs({ ...mix, jobs: 120, gap: 1 }, seed),
-    speed: modelledSpeed,
-    ...costs,
   }),
   /** Profiled workloads of eight models, modelled as Muri's simulator does. */
   interleaved: (seed) => ({
     nodes: nodesOf(4, 4),
     jobs: generateJobs({ ...mix, jobs: 70, gap: 60 }, seed).map((job, i) => ({ ...job, ...muriPhases(i, job) })),
-    ...{ speed: modelledSpeed, ...costs, launcher: muriSimulator },
+    launcher: muriSimulator,
   }),
   /** Gangs that exchange much, among small jobs: a gang in several nodes is far slower than in one. */
   locality: (seed) => ({
@@ -199,7 +195,7 @@ const workloads: Readonly<Record<string, (seed: number) => ClusterWorkload>> = {
       const { name, phases } = classes[job.gpus > 1 ? 3 : 2];
       return { ...job, class: name, model: name, phases };
     }),
-    ...{ speed: modelledSpeed, ...costs, beside: "srtf" },
+    beside: "srtf",
   }),
   /** Gangs of two kinds among small jobs: those with one large tensor are slow across nodes, the others hardly. */
   skewed: (seed) => ({
@@ -209,42 +205,35 @@ const workloads: Readonly<Record<string, (seed: number) => ClusterWorkload>> = {
       const { name, phases } = classes[skewed ? 3 : 2];
       return { ...job, class: name, model: skewed ? "vgg16" : "resnet50", phases };
     }),
-    ...{ speed: modelledSpeed, ...costs, beside: "srtf" },
+    beside: "srtf",
   }),
   /** Half of the GPUs idle, now and then too few. */
   idle: (seed) => ({
     nodes: nodesOf(8, 4),
     jobs: generateJobs({ ...mix, jobs: 120, gap: 300 }, seed),
-    speed: modelledSpeed,
-    ...costs,
   }),
   /** More jobs than fit, some of which keep a GPU busy and others not: who shares with whom matters. */
   "low-utilisation": (seed) => ({
     nodes: nodesOf(4, 4),
     jobs: generateJobs({ ...mix, jobs: 80, gap: 60, gangs: [0.75, 0.15, 0.1, 0] }, seed).map(withUtilisation),
-    ...{ speed: linearSpeed, ...costs, beside: "gandiva" },
+    speed: linearSpeed,
+    beside: "gandiva",
   }),
   /** A small cluster, decided in rounds, whose jobs can all be sized: for searches that take their time. */
   elastic: (seed) => ({
     nodes: nodesOf(4, 4),
     jobs: generateJobs({ ...mix, jobs: 24, gap: 120, shorten: 20 }, seed),
-    speed: modelledSpeed,
-    ...costs,
     roundSeconds: 300,
   }),
   /** As long as Gavel's generator draws them, ten times as long as the others here: for thresholds in GPU-hours. */
   "full-length": (seed) => ({
     nodes: nodesOf(16, 4),
     jobs: generateJobs({ ...mix, gap: 600, shorten: 1 }, seed),
-    speed: modelledSpeed,
-    ...costs,
   }),
   /** One tenant floods the cluster, two others submit now and then. */
   tenants: (seed) => ({
     nodes: nodesOf(8, 4),
     jobs: generateJobs({ ...mix, jobs: 160, gap: 120, tenants: [0.8, 0.1, 0.1] }, seed),
-    speed: modelledSpeed,
-    ...costs,
   }),
   /** Of two tenants with half of the nodes each, one has far more small jobs than fit; the other, gangs that need whole nodes. */
   "promised-nodes": (seed) => {
@@ -256,7 +245,7 @@ const workloads: Readonly<Record<string, (seed: number) => ClusterWorkload>> = {
       return { ...job, id: `gang-${job.id}`, gpus: 8, taskGpus: 4, tenant: "gangs", duration };
     });
     const jobs = [...small, ...gangs].sort((a, b) => a.submit - b.submit);
-    return { nodes: nodesOf(8, 4), jobs, speed: modelledSpeed, ...costs, beside: "in-priority" };
+    return { nodes: nodesOf(8, 4), jobs, beside: "in-priority" };
   },
 };
 
@@ -264,6 +253,6 @@ export const clusterWorkloads = Object.keys(workloads);
 
 export function clusterWorkload(name: string, seed = 1): ClusterWorkload {
   const make = Object.hasOwn(workloads, name) ? workloads[name] : undefined;
-  if (make !== undefined) return make(seed);
+  if (make !== undefined) return { ...usual, ...make(seed) };
   throw new UserError(`There is no workload "${name}" of the cluster.`, `There are: ${clusterWorkloads.join(", ")}.`);
 }
