@@ -15,12 +15,18 @@ export function clusterProgress(jobs: number): ClusterProgress {
   const live = process.stderr.isTTY === true;
   const running = new Set<string>();
   const ended = new Map<string, number>();
-  let [at, waiting, free, said] = [0, 0, 0, Number.NEGATIVE_INFINITY];
+  /** Those that run, and those that were given GPUs and do not run yet. */
+  const placed = new Set<string>();
+  let decided: { readonly waiting: number; readonly free: number } | undefined;
+  let [at, said] = [0, Number.NEGATIVE_INFINITY];
   const words = (): string => {
+    const starting = [...placed].filter((job) => !running.has(job)).length;
     const ends = [...ended].map(([how, count]) => `, ${count} ${how}`).join("");
-    return `${at.toFixed(0)} s: ${running.size} run, ${waiting} wait, ${free} GPUs free${ends}, of ${jobs}`;
+    const start = starting > 0 ? `, ${starting} start` : "";
+    return `${at.toFixed(0)} s: ${running.size} run${start}, ${decided?.waiting ?? 0} wait, ${decided?.free ?? 0} GPUs free${ends}, of ${jobs}`;
   };
   const show = (): void => {
+    if (decided === undefined) return;
     const now = performance.now();
     if (now - said < (live ? liveEvery : plainEvery)) return;
     said = now;
@@ -30,8 +36,11 @@ export function clusterProgress(jobs: number): ClusterProgress {
   return {
     add(line) {
       ({ at } = line);
-      if (line.kind === "decided") ({ waiting, free } = line);
-      else if (line.kind === "refused") {
+      if (line.kind === "decided") {
+        decided = line;
+        for (const job of line.stop) placed.delete(job);
+        for (const { job } of line.start) placed.add(job);
+      } else if (line.kind === "refused") {
         say(`${line.job} is refused: ${line.why}`);
         count(ended, "refused");
       } else if (line.kind === "given-up") {
@@ -49,7 +58,10 @@ export function clusterProgress(jobs: number): ClusterProgress {
     if (event.kind === "started") running.add(event.job);
     else if (event.kind === "node-lost" || event.kind === "node-back") say(`node ${event.node}: ${event.kind}`);
     else if (event.kind !== "submitted" && event.kind !== "round") running.delete(event.job);
-    if (event.kind === "finished") count(ended, "finished");
+    if (event.kind === "finished") {
+      placed.delete(event.job);
+      count(ended, "finished");
+    }
     if (event.kind === "failed") say(`${event.job}, attempt ${event.attempt} failed: ${event.why}`);
   }
 }

@@ -79,6 +79,25 @@ test("200 jobs, 20 kills of the scheduler at random moments: every job finishes,
   assert.deepEqual([finished.length, new Set(finished).size], [200, 200]);
 });
 
+test("a run that is over has a page of who ran when, and its folder tells why a job waited", async () => {
+  const trace = traceOf("told", [
+    { id: "long", submit: 0, gpus: 2, duration: 2 },
+    { id: "behind", submit: 0.1, gpus: 1, duration: 1 },
+  ]);
+  const [state, page] = [join(folder, "told"), join(folder, "told.html")];
+  const ran = await runHeddle(["cluster", "run", trace, "--nodes", "1x2", "--state", state, "--report", page]);
+  assert.equal(ran.code, 0, ran.stderr);
+  const html = readFileSync(page, "utf8");
+  assert.match(html, /They ran on local/);
+  assert.doesNotMatch(html, /(src|href)="https?:/);
+  const why = await runHeddle(["cluster", "why", "behind", state, "--json"]);
+  assert.equal(why.code, 0, why.stderr);
+  const { policy, spells, rivals } = JSON.parse(why.stdout);
+  assert.equal(policy, "fifo");
+  assert.ok(spells.some((spell: { reason: string }) => spell.reason === "full"));
+  assert.equal(rivals[0].id, "long");
+});
+
 test("Ctrl-C has a training save and leave; the same command goes on from there to the model", async () => {
   const recipe = {
     ...{ name: "weaver", data: { text: "loom.txt", heldOut: 0.1 }, tokenizer: { vocabulary: 272 } },

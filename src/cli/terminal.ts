@@ -9,12 +9,16 @@ import { UserError } from "../core/errors.ts";
 export const print = (text: string): void => void process.stdout.write(`${text}\n`);
 export const printPart = (text: string): void => void process.stdout.write(text);
 export const printJson = (value: unknown): void => print(JSON.stringify(value));
-export const say = (text: string): void => void process.stderr.write(`${text}\n`);
+
+/** On a terminal, in place of a line of `sayOver`. */
+export const say = (text: string): void => void process.stderr.write(`${lineAnew()}${text}\n`);
 
 /** Replaces the last line of a terminal; where standard error is none, says nothing. */
 export function sayOver(text: string): void {
-  if (process.stderr.isTTY) process.stderr.write(`\r\x1b[2K${text}`);
+  if (process.stderr.isTTY) process.stderr.write(`${lineAnew()}${text}`);
 }
+
+const lineAnew = (): string => (process.stderr.isTTY ? "\r\x1b[2K" : "");
 
 /** A reader that has seen enough (`heddle list | head -1`) is no failure. */
 export function endQuietlyOnClosedPipe(): void {

@@ -2,24 +2,21 @@
  * `heddle cluster replay`: which scheduler would have served a trace best. Each policy replays it in virtual time, on a thread of
  * its own; a table says who wins by how much, `--report` writes a page that shows why.
  */
-import { writeFileSync } from "node:fs";
 import { availableParallelism } from "node:os";
 import { basename } from "node:path";
 import type { Command } from "commander";
 import type { Report } from "../../cluster/report/columns.ts";
 import { summarise } from "../../cluster/report/measure.ts";
-import { reportPage } from "../../cluster/report/page.ts";
 import { type WinnerRow, winnerColumns, winnersOf } from "../../cluster/report/winners.ts";
 import { count, times } from "../../cluster/report/words.ts";
-import { nodesInWords } from "../../cluster/trace/nodes.ts";
 import { UserError } from "../../core/errors.ts";
 import type { Replayed } from "../../sim/cluster/replay-task.ts";
 import { replaySideBySide } from "../../sim/cluster/side-by-side.ts";
 import { wholeFrom } from "../arguments.ts";
+import { reportOf, writeReport } from "../cluster-report.ts";
 import {
   addTraceOptions,
   checkOptionsUsed,
-  type OpenedTrace,
   openTrace,
   sayNotes,
   type TraceArguments,
@@ -57,7 +54,10 @@ async function run(path: string, given: Arguments): Promise<void> {
   const progress = new Progress(names, opened.jobs.length);
   const results = await replaySideBySide(tasks, given.threads ?? availableParallelism(), progress);
   progress.end();
-  const report = reportOf(path, opened, results);
+  const { trace, jobs, nodes, notes } = opened;
+  const origin = { trace: basename(path), format: trace.format, origin: trace.origin, notes };
+  const policies = results.map(({ columns }) => columns);
+  const report = reportOf(origin, jobs, nodes, policies);
   if (given.report !== undefined) writeReport(given.report, report);
   if (given.json) printResults(results);
   else printTable(report);
@@ -95,49 +95,6 @@ class Progress {
   end(): void {
     sayOver("");
   }
-}
-
-function reportOf(path: string, { trace, jobs, nodes, notes }: OpenedTrace, results: readonly Replayed[]): Report {
-  const tenants = new Names();
-  const classes = new Names();
-  const tenant = Uint32Array.from(jobs, (job) => tenants.index(job.tenant));
-  const kind = Uint32Array.from(jobs, (job) => classes.index(job.class ?? job.model ?? ""));
-  return {
-    ...{ trace: basename(path), format: trace.format, origin: trace.origin, cluster: nodesInWords(nodes), notes },
-    nodes: nodes.map(({ id }) => id),
-    nodeGpus: Uint32Array.from(nodes, ({ gpus }) => gpus),
-    ...{ tenants: tenants.list, classes: classes.list },
-    jobs: {
-      ids: jobs.map(({ id }) => id),
-      submit: Float64Array.from(jobs, ({ submit }) => submit),
-      gpus: Uint32Array.from(jobs, ({ gpus }) => gpus),
-      ...{ tenant, class: kind },
-    },
-    policies: results.map(({ columns }) => columns),
-  };
-}
-
-/** Names by the order in which they first occur. */
-class Names {
-  readonly list: string[] = [];
-  readonly #indexes = new Map<string, number>();
-
-  index(name: string): number {
-    const known = this.#indexes.get(name);
-    if (known !== undefined) return known;
-    this.#indexes.set(name, this.list.length);
-    return this.list.push(name) - 1;
-  }
-}
-
-function writeReport(path: string, report: Report): void {
-  const page = reportPage(report);
-  try {
-    writeFileSync(path, page);
-  } catch (error) {
-    throw new UserError(`--report ${path}: it cannot be written: ${(error as Error).message}.`);
-  }
-  say(`${path}: ${(page.length / 2 ** 20).toFixed(1)} MiB; open it in a browser.`);
 }
 
 /** One document, written policy by policy: all of them as one text may be longer than a string can be. */

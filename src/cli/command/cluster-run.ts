@@ -3,20 +3,23 @@
  *
  * Its state is a folder. Killed at any moment and begun again with the same words, it goes on: no job is lost, none runs twice.
  */
-import { resolve } from "node:path";
+import { basename, resolve } from "node:path";
 import { type Command, InvalidArgumentError, Option } from "commander";
 import { clusters } from "../../cluster/clusters.ts";
 import type { LogLine } from "../../cluster/log.ts";
 import type { NodeSpec } from "../../cluster/node.ts";
 import { namePolicy, type PolicyNames } from "../../cluster/policy.ts";
+import type { Report } from "../../cluster/report/columns.ts";
 import { openSession, type Session } from "../../cluster/session.ts";
 import { jobFilter } from "../../cluster/trace/filter.ts";
 import { loadTrace } from "../../cluster/trace/load.ts";
 import { nodesInWords, readNodes } from "../../cluster/trace/nodes.ts";
 import { type ClusterMetrics, clusterMetrics } from "../../sim/cluster/metrics.ts";
+import { ReportReading } from "../../sim/cluster/report-reading.ts";
 import { loadCombination } from "../../system/combination.ts";
 import { collectOption, numberFrom, slotOptions, wholeFrom } from "../arguments.ts";
 import { type ClusterProgress, clusterProgress } from "../cluster-progress.ts";
+import { type ReportOrigin, reportOf, writeReport } from "../cluster-report.ts";
 import { clusterTask, progressModel } from "../cluster-task.ts";
 import { stopOnSignals } from "../stop-signals.ts";
 import { print, printJson, say } from "../terminal.ts";
@@ -37,6 +40,7 @@ interface Arguments {
   readonly failures: number;
   readonly format?: string;
   readonly strict?: boolean;
+  readonly report?: string;
   readonly json?: boolean;
 }
 
@@ -69,6 +73,7 @@ export function define(command: Command): void {
     .option("--failures <n>", "runs of a job that may fail before it is given up", wholeFrom(1), 3)
     .option("--format <name>", "format of the trace, instead of looking at it")
     .option("--strict", "stop at a bad row of the trace")
+    .option("--report <file>", "write a page that shows who ran when and where, at the end")
     .option("--json", "print {policy, jobs: [{id, submit, start, end, jct, …}], averageJct, makespan, …}")
     .action(run);
 }
@@ -115,8 +120,29 @@ async function run(path: string, given: Arguments): Promise<void> {
   await untilDone(session, given, progress);
   const { nodes: found } = session.cluster;
   const metrics = clusterMetrics(lines, found);
+  if (given.report !== undefined) {
+    const notes = [`They ran on ${given.on}, ${given.timeScale} seconds of the trace in a second.`];
+    const origin = { trace: basename(path), format: trace.format, origin: trace.origin, notes };
+    writeReport(given.report, reportOfRun(origin, policy.name, lines, found, metrics));
+  }
   if (given.json) printJson({ policy: policy.name, ...metrics });
   else print(summary(metrics));
+}
+
+function reportOfRun(
+  origin: ReportOrigin,
+  policy: string,
+  lines: readonly LogLine[],
+  nodes: readonly NodeSpec[],
+  { jobs: measured }: ClusterMetrics,
+): Report {
+  const jobs = lines.flatMap((line) =>
+    line.kind === "event" && line.event.kind === "submitted" ? [line.event.job] : [],
+  );
+  const columns = new ReportReading(jobs.map(({ id }) => id));
+  for (const line of lines) columns.add(line);
+  const rho = Float64Array.from(measured, (job) => job.rho ?? Number.NaN);
+  return reportOf(origin, jobs, nodes, [columns.policy(policy, rho)]);
 }
 
 async function untilDone(session: Session, { atStop }: Arguments, progress: ClusterProgress): Promise<void> {

@@ -1,5 +1,6 @@
 /** `heddle cluster why`: why a job waited, told from the log of decisions: one that a scheduler wrote, or that a replay makes. */
-import { createReadStream } from "node:fs";
+import { createReadStream, statSync } from "node:fs";
+import { join } from "node:path";
 import { createInterface } from "node:readline";
 import type { Command } from "commander";
 import type { LogHeader, LogLine } from "../../cluster/log.ts";
@@ -27,8 +28,11 @@ interface Arguments extends TraceArguments {
 export function define(command: Command): void {
   command
     .argument("<job>", "its id")
-    .argument("[trace]", "a file of jobs, to be replayed under --policy")
-    .option("--log <file>", "log.jsonl of a scheduler's folder, instead of a trace")
+    .argument(
+      "[trace]",
+      "a file of jobs, to be replayed under --policy; or the folder of a scheduler that has run them",
+    )
+    .option("--log <file>", "log.jsonl of a scheduler's folder, instead of either")
     .option("--policy <id>", "entries of slots joined by +");
   addTraceOptions(command);
   command.option("--json", "print {policy, spec, waited, ran, spells, rivals, moments, …}").action(run);
@@ -43,11 +47,21 @@ interface Told {
 async function run(job: string, trace: string | undefined, given: Arguments): Promise<void> {
   const both = given.log !== undefined && trace !== undefined;
   if (both || (given.log === undefined && trace === undefined)) {
-    throw new UserError("heddle cluster why needs one log to read.", "Give --log FILE, or a trace and --policy.");
+    throw new UserError(
+      "heddle cluster why needs one log to read.",
+      "Give a trace and --policy, or the folder of a scheduler, or --log FILE.",
+    );
   }
-  const told = given.log !== undefined ? await fromLog(job, given.log) : await fromTrace(job, trace!, given);
+  const log = given.log ?? logIn(trace!);
+  const told = log !== undefined ? await fromLog(job, log) : await fromTrace(job, trace!, given);
   if (given.json) printJson({ policy: told.policy, ...told.story });
   else tell(told);
+}
+
+/** Where a folder of `heddle cluster run` keeps its log; undefined of what is no folder. */
+function logIn(path: string): string | undefined {
+  const isFolder = statSync(path, { throwIfNoEntry: false })?.isDirectory() ?? false;
+  return isFolder ? join(path, "log.jsonl") : undefined;
 }
 
 async function fromTrace(id: string, path: string, given: Arguments): Promise<Told> {
