@@ -22,10 +22,10 @@ import { mean } from "../core/statistics.ts";
 import { type ClusterMetrics, clusterMetrics } from "../sim/cluster/metrics.ts";
 import { firstDifference, replayCluster } from "../sim/cluster/replay.ts";
 import { simulateCluster } from "../sim/cluster/simulate.ts";
-import { SteadyLauncher } from "../sim/cluster/steady-launcher.ts";
+import { SteadyLauncher, type SteadyOptions } from "../sim/cluster/steady-launcher.ts";
 import { loadCombination } from "../system/combination.ts";
 import type { Clock } from "../time/clock.ts";
-import { type Costs, calibrate } from "./cluster-calibration.ts";
+import { costsOf, pooled, type RunCosts } from "./run-costs.ts";
 import type { Bench } from "./terms.ts";
 
 /** Seconds of the trace in a second of the wall. */
@@ -43,6 +43,7 @@ export interface Fidelity {
   readonly policy: string;
   readonly measured: Figures;
   readonly simulated: readonly Figures[];
+  readonly costs: RunCosts;
   /** Where the decisions, made again from the log, differ from it. */
   readonly difference: string | undefined;
 }
@@ -76,6 +77,7 @@ export interface RealRun extends RealSetup {
   readonly log: readonly LogLine[];
   /** Where the decisions, made again from the log, differ from it. */
   readonly difference: string | undefined;
+  readonly costs: RunCosts;
 }
 
 /** The jobs for real, and their log replayed. Fails where a job that was not rejected did not run to its end, or ran twice. */
@@ -105,22 +107,29 @@ export async function runForReal(setup: RealSetup): Promise<RealRun> {
     }
     const launcher = (clock: Clock) => progressModel(clock, found);
     const again = replayCluster(log, { policy: await createPolicy(names), nodes: found, launcher, ...rounds });
-    return { ...setup, nodes: found, log, difference: firstDifference(log, again) };
+    const { epoch } = session.header;
+    const costs = costsOf(log, state, (at) => epoch + (at / timeScale) * 1e3);
+    return { ...setup, nodes: found, log, costs, difference: firstDifference(log, again) };
   } finally {
     rmSync(state, { recursive: true, force: true });
   }
 }
 
-/** One simulation of a real run's jobs. Each launch, restart and leave costs what one of those measured did, drawn by the seed. */
+/** One simulation of a real run's jobs. Each launch and leave costs what one of those measured did, drawn by the seed. */
 async function simulate(
   { policy, options, jobs, nodes, log, timeScale = scale, roundSeconds }: RealRun,
-  { launch, restart, stop }: Costs,
+  costs: RunCosts,
   seed: number,
 ): Promise<Figures> {
   const names = await namePolicy(policy, options, loadCombination);
   const random = stream(seed);
-  const drawn = (costs: readonly number[]) => () => timeScale * costs[Math.floor(random() * costs.length)]!;
-  const cost = { launchSeconds: drawn(launch), restartSeconds: drawn(restart), stopSeconds: drawn(stop) };
+  const drawn = (of: readonly number[]): number => timeScale * (of[Math.floor(random() * of.length)] ?? 0);
+  const cost: Omit<SteadyOptions, "report"> = {
+    launchSeconds: ({ attempt }) => drawn(attempt === 0 ? costs.launch : costs.resume),
+    hearSeconds: () => drawn(costs.hear),
+    stopSeconds: () => drawn(costs.stop),
+    endSeconds: () => drawn(costs.end),
+  };
   // A real scheduler opens its cluster first: what came before it was there comes then.
   const ready = log[0]?.at ?? 0;
   const simulation = simulateCluster({
@@ -154,10 +163,14 @@ function figuresOf(log: readonly LogLine[], nodes: readonly NodeSpec[]): Figures
 }
 
 /** A real run beside the mean of its simulations. */
-async function compare(run: RealRun, costs: Costs, seed: number): Promise<Fidelity> {
+export async function compare(run: RealRun, all: readonly RealRun[], seed: number): Promise<Fidelity> {
+  const costs = pooled(
+    run.costs,
+    all.map((one) => one.costs),
+  );
   const simulated: Figures[] = [];
   for (let i = 0; i < simulations; i++) simulated.push(await simulate(run, costs, 1000 * seed + i));
-  return { policy: run.policy, difference: run.difference, measured: figuresOf(run.log, run.nodes), simulated };
+  return { policy: run.policy, difference: run.difference, costs, measured: figuresOf(run.log, run.nodes), simulated };
 }
 
 /** Nodes of a Slurm that `bench/peers/slurm.sh up FOLDER 20` has started, in fours: what one policy gets. */
@@ -172,50 +185,44 @@ export const fidelityPolicies: Readonly<Record<string, { readonly options?: Poli
   elasticflow: {},
 };
 
-/** All of them at once, each on nodes of its own, and the calibration on four more. */
-export async function fidelities(
-  jobs: readonly JobSpec[],
-  seed: number,
-): Promise<{ readonly costs: Costs; readonly found: readonly Fidelity[] }> {
-  let over = false;
+/** All of them at once, each on nodes of its own, and their simulations. */
+export async function fidelities(jobs: readonly JobSpec[], seed: number): Promise<readonly Fidelity[]> {
   const runs = Object.entries(fidelityPolicies).map(([policy, given], group) =>
     runForReal({ on: "slurm", policy, jobs, nodes: fourNodes(group), ...given }),
   );
-  const all = Promise.all(runs).finally(() => (over = true));
-  const [costs, real] = await Promise.all([calibrate("slurm", fourNodes(4), settings, () => over), all]);
+  const real = await Promise.all(runs);
   const found: Fidelity[] = [];
-  for (const run of real) found.push(await compare(run, costs, seed));
-  return { costs, found };
+  for (const run of real) found.push(await compare(run, real, seed));
+  return found;
 }
 
-const metrics = ["averageJct", "makespan"] as const;
+const metrics = ["averageJct", "makespan", "restarts"] as const;
 
 export async function run(bench: Bench): Promise<void> {
   const repeats = Math.min(bench.repeat, repeatsMax);
   const jobs = fidelityJobs(bench.quick ? 8 : 40, bench.seed);
   const all: Fidelity[] = [];
-  for (let repeat = 1; repeat <= repeats; repeat++) {
-    const { costs, found } = await fidelities(jobs, repeat);
-    const measured = Object.entries(costs).map(([name, seconds]) => [`${name}Seconds`, spreadOf(seconds)]);
-    bench.note({ name: "costs of a run on Slurm", repeat, ...Object.fromEntries(measured) });
-    all.push(...found);
-  }
+  for (let repeat = 1; repeat <= repeats; repeat++) all.push(...(await fidelities(jobs, repeat)));
   for (const policy of Object.keys(fidelityPolicies)) {
     const mine = all.filter((one) => one.policy === policy);
     const decisionsEqual = mine.every(({ difference }) => difference === undefined);
-    const restarts = mine.map(({ measured }) => measured.restarts);
-    const terms = { policy, seed: bench.seed, finished: mine[0]!.measured.finished, restarts, decisionsEqual };
+    const terms = { policy, seed: bench.seed, finished: mine[0]!.measured.finished, decisionsEqual };
+    const cost = (name: keyof RunCosts) => spreadOf(mine.flatMap(({ costs }) => costs[name]));
+    const costs = { launch: cost("launch"), resume: cost("resume"), stop: cost("stop"), end: cost("end") };
+    bench.note({ name: "seconds of the wall that a run costs", policy, ...costs });
     for (const metric of metrics) {
       const measured = spreadOf(mine.map((one) => one.measured[metric]));
       const simulated = spreadOf(mine.flatMap((one) => one.simulated.map((figures) => figures[metric])));
-      bench.note({ name: metric, ...terms, measured, simulated, deviation: simulated.mean / measured.mean - 1 });
+      const deviation = simulated && measured ? simulated.mean / measured.mean - 1 : undefined;
+      bench.note({ name: metric, ...terms, measured, simulated, deviation });
     }
   }
 }
 
 /** `spread` is that from the least to the most, of the mean. */
 function spreadOf(values: readonly number[]) {
-  const average = mean(values)!;
+  const average = mean(values);
+  if (average === undefined) return undefined;
   const [least, most] = [Math.min(...values), Math.max(...values)];
   return { mean: average, least, most, spread: (most - least) / average, times: values.length };
 }

@@ -16,6 +16,8 @@ test("an attempt that finds all work done, and no record of it, makes the record
       const env = { ...process.env, HEDDLE_FOLDER: folder, HEDDLE_ATTEMPT: attempt };
       assert.equal(spawnSync(process.execPath, [worker, "5", "1"], { env }).status, 0);
       assert.equal(readFileSync(join(folder, "done"), "utf8"), "1\n");
+      const { began, ended } = JSON.parse(readFileSync(join(folder, `attempt-${attempt}.json`), "utf8"));
+      assert.ok(began <= ended && ended <= Date.now() + 1, `${began} to ${ended}`);
     }
   } finally {
     rmSync(folder, { recursive: true });

@@ -4,7 +4,8 @@
  *     node cluster-worker.js WORK RATE      WORK units in all, RATE units a second
  *
  * Its folder (`HEDDLE_FOLDER`) holds `checkpoint.json`, replaced whole every few seconds and at SIGTERM, from which the next
- * attempt goes on; `done`, which is made once, at the end; and, should it ever meet another of its kind there, `overlap`.
+ * attempt goes on; `attempt-N.json`, from when until when it counted, in milliseconds since 1970; `done`, which is made once, at the
+ * end; and, should it ever meet another of its kind there, `overlap`.
  */
 import { closeSync, fsyncSync, openSync, readFileSync, renameSync, rmSync, writeFileSync, writeSync } from "node:fs";
 import { join } from "node:path";
@@ -42,6 +43,11 @@ function save(saved: number): void {
   renameSync(`${checkpoint}.new`, checkpoint);
 }
 
+function note(ended?: number): void {
+  const times = { began: performance.timeOrigin + began, ...(ended !== undefined && { ended }) };
+  writeFileSync(join(folder, `attempt-${attempt}.json`), JSON.stringify(times));
+}
+
 function isAlive(pid: number): boolean {
   try {
     process.kill(pid, 0);
@@ -63,16 +69,20 @@ function lockFolder(): void {
 }
 
 process.on("SIGTERM", () => {
+  const ended = performance.timeOrigin + performance.now();
   save(unitsNow());
+  note(ended);
   rmSync(lock, { force: true });
   process.exit(143);
 });
 
 lockFolder();
+note();
 if (units < work) {
   setInterval(() => save(unitsNow()), checkpointEvery * 1e3).unref();
   await new Promise((wake) => setTimeout(wake, ((work - units) / rate) * 1e3));
 }
+note(performance.timeOrigin + performance.now());
 // An attempt that was told to leave at the last moment has saved all of its work, and made no record of that; one that was killed
 // right after the record finds it, and makes no second.
 try {

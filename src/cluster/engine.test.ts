@@ -109,6 +109,17 @@ test("a job is moved: it leaves, then starts again with the next attempt", () =>
   assert.equal(engine.job("a").restarts, 1);
 });
 
+test("a job that is done before it hears that it is to move does not begin again", () => {
+  const { clock, at, submit, answers, calls, engine } = scripted(nodeSpecs(1, 2));
+  answers.push(starts("a"), () => ({ stop: ["a"], start: [{ job: "a" }] }));
+  at(0, ...submit("a"));
+  at(10, ...submit("b"));
+  at(11, { kind: "finished", job: "a", attempt: 0 });
+  clock.run();
+  assert.deepEqual(calls, ["start a 0", "stop a 0"]);
+  assert.deepEqual([engine.job("a").state, engine.nodes.freeTotal()], ["finished", 2]);
+});
+
 test("events that come twice, late, or of another run change nothing", () => {
   const { clock, at, submit, answers, calls, engine, log } = scripted(nodeSpecs(1, 2));
   answers.push(starts("a"), () => ({ stop: ["a"], start: [] }), starts("a"));

@@ -168,6 +168,8 @@ export class ClusterEngine {
         return this.#runEnded(this.job(event.job), at, true);
       case "finished": {
         const job = this.job(event.job);
+        // Done before it heard that it was to move: what it leaves is no longer for itself.
+        this.#occupancy.unqueue(job);
         if (job.run?.attempt === event.attempt) this.#vacate(job, at);
         return job.outcome === undefined && this.#conclude(job, "finished");
       }

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { test } from "node:test";
+import type { ClusterView } from "../../cluster/decision.ts";
 import type { JobSpec } from "../../cluster/job.ts";
 import { policyOf } from "../../cluster/policy.ts";
 import { jobSpec, nodeSpecs } from "../../test/cluster-view.ts";
@@ -64,6 +65,24 @@ test("where what a launch takes was measured often, each launch takes one of tho
     found.jobs.map(({ end }) => end),
     [105, 107, 120],
   );
+});
+
+test("a job that is told to leave goes on until it hears, and the news of its end come later than its end", async () => {
+  const policy = {
+    ...(await policyOf("fifo")),
+    scheduling: {
+      decide: ({ now, waitingCount }: ClusterView) => {
+        if (now === 50) return { stop: ["a"], start: [{ job: "a" }] };
+        return { stop: [], start: waitingCount > 0 ? [{ job: "a" }] : [], ...(now < 50 && { wake: 50 }) };
+      },
+    },
+  };
+  const steady = { launchSeconds: 5, stopSeconds: 4, hearSeconds: 1, endSeconds: 3 };
+  const { jobs } = await run([job("a", 0, 4, 100)], { policy, steady });
+  // 5 to launch, computes until it hears at 51 and has left at 54; 5 to launch, 54 more, and 3 until that is known.
+  assert.deepEqual([jobs[0]!.end, jobs[0]!.restarts], [54 + 5 + 54 + 3, 1]);
+  const short = await run([job("a", 0, 4, 45.5)], { policy, steady });
+  assert.deepEqual([short.jobs[0]!.end, short.jobs[0]!.restarts], [53.5, 0], "done before it heard");
 });
 
 test("jobs that share GPUs slow one another down, and their GPUs count once", async () => {

@@ -13,20 +13,24 @@ import { sharedSpeed } from "./contention.ts";
 /** How fast a job goes: 1 as it was measured alone, so that it ends after its `duration`; 0 where it cannot run. */
 export type Speed = (job: JobSpec, gpus: number, nodes: number, type: string, beside: readonly JobSpec[]) => number;
 
-/** The same each time, or drawn anew. */
-export type Cost = Seconds | (() => Seconds);
+/** The same for every run, or drawn for each. */
+export type Cost = Seconds | ((run: Run) => Seconds);
 
-const secondsOf = (cost: Cost = 0): Seconds => (typeof cost === "number" ? cost : cost());
+const secondsOf = (cost: Cost = 0, run: Run): Seconds => (typeof cost === "number" ? cost : cost(run));
 
 export interface SteadyOptions {
   /** `linearSpeed` unless given. */
   readonly speed?: Speed;
   /** From the order to launch until the job computes. */
   readonly launchSeconds?: Cost;
-  /** More of that where the job resumes from a checkpoint; less where it is below 0. */
+  /** More of that where the job resumes from a checkpoint. */
   readonly restartSeconds?: Cost;
-  /** From the order to stop until the job has left. It makes no progress then. */
+  /** From the order to stop until the job has left. */
   readonly stopSeconds?: Cost;
+  /** The first of those, until it has heard: it goes on meanwhile. */
+  readonly hearSeconds?: Cost;
+  /** From the end of its work until the news of it: it holds its GPUs meanwhile. */
+  readonly endSeconds?: Cost;
   /** What a job reports after so much of its duration; nothing unless given. */
   readonly loss?: (job: JobSpec, done: Seconds) => TrainingLoss;
   /** Called once for each outcome that the model predicts; a replay takes what the log says instead. */
@@ -79,7 +83,7 @@ export class SteadyLauncher implements Launcher {
     const progress = this.#progressOf(job, now);
     progress.run = run;
     progress.at = now;
-    progress.ready = now + Math.max(0, secondsOf(launchSeconds) + (attempt > 0 ? secondsOf(restartSeconds) : 0));
+    progress.ready = now + secondsOf(launchSeconds, run) + (attempt > 0 ? secondsOf(restartSeconds, run) : 0);
     for (const id of run.beside) {
       const mate = this.#jobs.get(id);
       if (mate?.run === undefined) continue;
@@ -99,14 +103,22 @@ export class SteadyLauncher implements Launcher {
 
   stop(id: JobId, attempt: number): void {
     const progress = this.#jobs.get(id);
-    if (progress?.run?.attempt !== attempt) return;
-    const { report } = this.#options;
-    const stopSeconds = secondsOf(this.#options.stopSeconds);
+    const run = progress?.run;
+    if (progress === undefined || run?.attempt !== attempt) return;
+    const { stopSeconds, hearSeconds, report } = this.#options;
     const now = this.#clock.now();
-    this.#end(progress, now);
-    const left = (): void => report({ kind: "stopped", at: now + stopSeconds, job: id, attempt });
-    if (stopSeconds === 0) left();
-    else this.#clock.at(now + stopSeconds, left);
+    const left = now + secondsOf(stopSeconds, run);
+    const heard = Math.min(left, now + secondsOf(hearSeconds, run));
+    const leave = (): void => {
+      // It may have been done before it heard.
+      if (progress.run !== run) return;
+      this.#end(progress, heard);
+      const tell = (): void => report({ kind: "stopped", at: left, job: id, attempt });
+      if (left === now) tell();
+      else this.#clock.at(left, tell);
+    };
+    if (heard === now) leave();
+    else this.#clock.at(heard, leave);
   }
 
   /** Computed when it is read: policies ask for many and look at few of their fields. */
@@ -177,8 +189,13 @@ export class SteadyLauncher implements Launcher {
     this.#clock.at(end, () => {
       if (progress.version !== version) return;
       this.#end(progress, end);
-      this.#jobs.delete(spec.id);
-      this.#options.report({ kind: "finished", at: end, job: spec.id, attempt: run.attempt });
+      const at = end + secondsOf(this.#options.endSeconds, run);
+      const tell = (): void => {
+        this.#jobs.delete(spec.id);
+        this.#options.report({ kind: "finished", at, job: spec.id, attempt: run.attempt });
+      };
+      if (at === end) tell();
+      else this.#clock.at(at, tell);
     });
   }
 }
