@@ -22,7 +22,7 @@ import { gpusIn, type NodeSpec, type Share } from "./node.ts";
 import { Nodes } from "./nodes.ts";
 import { Occupancy } from "./occupancy.ts";
 import type { ClusterPolicy } from "./policy.ts";
-import { Timetable } from "./timetable.ts";
+import { earlier, Timetable } from "./timetable.ts";
 
 export interface EngineParts {
   readonly clock: Clock;
@@ -397,6 +397,3 @@ export class ClusterEngine {
     this.#launch(job);
   }
 }
-
-const earlier = (a: Seconds | undefined, b: Seconds | undefined): Seconds | undefined =>
-  a === undefined || b === undefined ? (a ?? b) : Math.min(a, b);

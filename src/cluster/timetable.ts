@@ -57,3 +57,6 @@ export class Timetable {
     });
   }
 }
+
+export const earlier = (a: Seconds | undefined, b: Seconds | undefined): Seconds | undefined =>
+  a === undefined || b === undefined ? (a ?? b) : Math.min(a, b);
