@@ -3,19 +3,26 @@ import type { ClusterView } from "./decision.ts";
 import type { JobId, JobView } from "./job.ts";
 
 export class Arrivals {
-  readonly #jobs = new Set<JobId>();
+  readonly #orders = new Map<JobId, number>();
+  #arrived = 0;
 
   /** To be called at each decision. */
   see(view: ClusterView): void {
-    for (const { spec } of view.arrived) this.#jobs.add(spec.id);
-    for (const { spec } of view.ended) this.#jobs.delete(spec.id);
+    for (const { spec } of view.arrived) this.#orders.set(spec.id, this.#arrived++);
+    for (const { spec } of view.ended) this.#orders.delete(spec.id);
+  }
+
+  /** Lower for who came earlier. */
+  order({ spec }: JobView): number {
+    return this.#orders.get(spec.id) ?? Number.POSITIVE_INFINITY;
   }
 
   /** Those of the view, which leaves out jobs that scaling gives nothing. */
   present(view: ClusterView): JobView[] {
-    const shown = new Set<JobId>();
-    for (const { spec } of view.waiting) shown.add(spec.id);
-    for (const { spec } of view.running) shown.add(spec.id);
-    return [...this.#jobs].filter((id) => shown.has(id)).map((id) => view.job(id));
+    const jobs = [...view.waiting, ...view.running].flatMap((job) => {
+      const order = this.#orders.get(job.spec.id);
+      return order === undefined ? [] : { job, order };
+    });
+    return jobs.sort((a, b) => a.order - b.order).map(({ job }) => job);
   }
 }

@@ -2,10 +2,10 @@
 import type { Seconds } from "../time/clock.ts";
 import type { ClusterView, Decision, Start } from "./decision.ts";
 import type { JobId, JobView } from "./job.ts";
-import type { JobRecord, Moment } from "./job-record.ts";
+import type { JobRecord, Moment, Sizes } from "./job-record.ts";
 import type { NodesView } from "./node.ts";
 import type { ClusterPolicy } from "./policy.ts";
-import { type Counted, emptied, resized, without } from "./resize.ts";
+import { type Counted, emptied, given, resized } from "./resize.ts";
 import type { Size } from "./scaling.ts";
 
 /** What there is to decide about. */
@@ -16,7 +16,7 @@ export interface Situation {
   readonly moment: Moment;
   readonly news: News;
   readonly round?: Seconds;
-  job(id: JobId): JobView;
+  job(id: JobId): JobRecord;
 }
 
 /** What has changed since the last decision. */
@@ -34,35 +34,39 @@ export interface Answer {
   readonly chosen: readonly Start[];
 }
 
-export const asRequested: ReadonlyMap<JobId, Size> = new Map();
+export const asRequested: Sizes = { named: new Map(), unnamed: "kept" };
 
 const givenNothing = (id: JobId): [JobId, Size] => [id, { gpus: 0 }];
 
 /** Leaves the sizes that it was answered in the moment: placement sees them too. */
 export function consult({ scaling, scheduling, sharing }: ClusterPolicy, situation: Situation): Answer {
-  const { moment } = situation;
+  const { moment, running, job } = situation;
   moment.sizes = asRequested;
   const all = viewOf(situation, asRequested);
-  const answered = scaling.sizes(all);
+  const named = scaling.sizes(all);
   const rejected = scaling.rejected?.() ?? [];
-  // Who was rejected gets nothing, and the other policies do not see it.
-  const sizes = rejected.length === 0 ? answered : new Map<JobId, Size>([...answered, ...rejected.map(givenNothing)]);
-  moment.sizes = sizes;
-  const view = sizes.size === 0 ? all : viewOf(situation, sizes);
+  moment.sizes = {
+    // Who was rejected gets nothing, and the other policies do not see it.
+    named: rejected.length === 0 ? named : new Map<JobId, Size>([...named, ...rejected.map(givenNothing)]),
+    unnamed: scaling.unnamed ?? "kept",
+  };
+  const { sizes } = moment;
+  const view = viewOf(situation, sizes);
   const scheduled = scheduling.decide(view);
-  const gone = new Set(rejected);
-  const decision = resized(scheduled, situation.job, sizes, gone);
+  const resizing = { job, running, sizes, gone: new Set(rejected) };
+  const decision = view.sized ? resized(scheduled, resizing) : scheduled;
   const shared = sharing.share(view, decision);
-  const whole = shared === decision ? decision : emptied(withoutOffer(shared), situation.job, sizes, gone);
+  const whole = shared === decision ? decision : emptied(withoutOffer(shared), resizing);
   return { decision: whole, rejected, chosen: scheduled.start };
 }
 
 const withoutOffer = ({ offer: _, ...rest }: Decision): Decision => rest;
 
-function viewOf(situation: Situation, sizes: ReadonlyMap<JobId, Size>): ClusterView {
+function viewOf(situation: Situation, sizes: Sizes): ClusterView {
   const { nodes, moment, news, round, job } = situation;
-  const waiting = without(situation.waiting, sizes);
-  const running = without(situation.running, sizes);
+  const sized = sizes.named.size > 0 || (sizes.unnamed === "nothing" && anybody(situation));
+  const waiting = sized ? given(situation.waiting, sizes, job) : situation.waiting;
+  const running = sized ? given(situation.running, sizes, job) : situation.running;
   return {
     now: moment.now,
     nodes,
@@ -71,8 +75,10 @@ function viewOf(situation: Situation, sizes: ReadonlyMap<JobId, Size>): ClusterV
     running,
     runningCount: running.size,
     ...news,
-    sized: sizes.size > 0,
+    sized,
     job,
     ...(round === undefined ? {} : { round }),
   };
 }
+
+const anybody = ({ waiting, running }: Situation): boolean => waiting.size + running.size > 0;

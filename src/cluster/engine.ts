@@ -285,7 +285,7 @@ export class ClusterEngine {
   }
 
   #start(wish: Start, job: JobRecord, parts: DecisionParts, stopped: JobId[]): StartLine | undefined {
-    const size = this.#moment.sizes.get(wish.job);
+    const size = this.#moment.sizes.named.get(wish.job);
     const sized = wish.gpus === undefined || wish.gpus === size?.gpus ? size?.on : undefined;
     // Scaling names places before scheduling has chosen; where others got them since, placement finds new ones.
     const on = wish.on ?? (sized?.every(({ node, gpus }) => gpus <= this.#nodes.free(node)) ? sized : undefined);

@@ -7,10 +7,12 @@ import type { JobRecord } from "./job-record.ts";
 export class JobList implements Iterable<JobRecord> {
   #first: JobRecord | undefined;
   #last: JobRecord | undefined;
+  #appended = 0;
   size = 0;
 
   append(job: JobRecord): void {
     job.list = this;
+    job.turn = this.#appended++;
     job.before = this.#last;
     job.after = undefined;
     if (this.#last === undefined) this.#first = job;

@@ -31,10 +31,17 @@ export interface LiveRun {
   stopping: boolean;
 }
 
+/** What scaling answered. */
+export interface Sizes {
+  readonly named: ReadonlyMap<JobId, Size>;
+  /** What the others have: what they had or asked for, or nothing. */
+  readonly unnamed: "kept" | "nothing";
+}
+
 /** What views of one engine share: the time of the decision, and what scaling answered. */
 export interface Moment {
   now: Seconds;
-  sizes: ReadonlyMap<JobId, Size>;
+  sizes: Sizes;
   outlook(job: JobSpec): Outlook | undefined;
 }
 
@@ -48,6 +55,7 @@ export class JobRecord implements JobView {
   list: JobList | undefined;
   before: JobRecord | undefined;
   after: JobRecord | undefined;
+  turn = 0;
   group: Group | undefined;
   run: LiveRun | undefined;
   outcome: "finished" | "failed" | "rejected" | undefined;
@@ -75,9 +83,12 @@ export class JobRecord implements JobView {
   }
 
   get gpus(): number {
-    const { sizes } = this.#moment;
-    const size = sizes.size === 0 ? undefined : sizes.get(this.spec.id);
-    return size?.gpus ?? (this.group === undefined ? this.spec.gpus : this.held);
+    const { named, unnamed } = this.#moment.sizes;
+    const size = named.size === 0 ? undefined : named.get(this.spec.id);
+    if (size !== undefined) return size.gpus;
+    // Who has ended is asked for what it once wanted.
+    if (unnamed === "nothing" && this.outcome === undefined) return 0;
+    return this.group === undefined ? this.spec.gpus : this.held;
   }
 
   get beside(): readonly JobId[] {

@@ -127,6 +127,8 @@ export interface JobView {
   readonly startedAt?: Seconds | undefined;
   /** When it was last made to wait: its submission or its last preemption. */
   readonly waitingSince: Seconds;
+  /** Its place among those that wait, or among those that run, in the order of `ClusterView`: lower is earlier. */
+  readonly turn: number;
   /** Starts after the first. */
   readonly restarts: number;
   readonly outlook?: Outlook | undefined;

@@ -29,7 +29,7 @@ test("the end is foretold from losses, not from what the job says; the speed fro
   const observed = new ObservedProgress(1);
   for (let now = 0; now <= 300; now += 10) {
     const seen = job(now, 1);
-    observed.see(clusterView([seen], nodeSpecs(2, 4), { now }), [seen]);
+    observed.see(clusterView([seen], nodeSpecs(2, 4), { now }));
   }
   const left = observed.remaining(job(300, 1));
   // One GPU alone was tried, at one unit a second; two do no more, so that more GPUs gain nothing.
@@ -42,7 +42,7 @@ test("of a job that has told nothing, the work is that of the others", () => {
   const fresh = jobView("b", { gpus: 1 }, { outlook: { done: 0, total: 5, gpusMax: 8, rate: (gpus) => 2 * gpus } });
   for (let now = 0; now <= 500; now += 10) {
     const seen = job(now, 1);
-    observed.see(clusterView([seen, fresh], nodeSpecs(2, 4), { now }), [seen, fresh]);
+    observed.see(clusterView([seen, fresh], nodeSpecs(2, 4), { now, arrived: now === 0 ? [fresh] : [] }));
   }
   assert.ok(Math.abs(observed.remaining(fresh)(1) / (end / 2) - 1) < 0.05, `${observed.remaining(fresh)(1)} s`);
 });

@@ -17,7 +17,8 @@ interface Watched {
   readonly rates: Map<number, number>;
   /** When it was last seen computing, what it had done then, and the start that it computed since. */
   seen: { readonly at: Seconds; readonly done: number; readonly start: Seconds | undefined } | undefined;
-  speed: SpeedModel | undefined;
+  /** By the rates; "unknown" until somebody asks for it since they changed. */
+  speed: SpeedModel | undefined | "unknown";
   /** Work in whole as it was foretold from so many points. */
   total: number | undefined;
   foretoldFrom: number;
@@ -28,31 +29,46 @@ const pointsMax = 64;
 export class ObservedProgress {
   readonly #samples: number;
   readonly #jobs = new Map<JobId, Watched>();
+  /** Jobs that were stopped, and may not have saved all that they did yet. */
+  readonly #leaving = new Set<JobView>();
+  #usualWork: number | undefined;
 
   /** `samples`: sizes that are tried before a job runs, powers of two from 1. */
   constructor(samples: number) {
     this.#samples = samples;
   }
 
-  /** To be called at each decision. */
-  see(view: ClusterView, jobs: readonly JobView[]): void {
+  /** To be called at each decision. Of jobs that wait there is nothing to see but when they come and when they have stopped. */
+  see(view: ClusterView): void {
     for (const { spec } of view.ended) this.#jobs.delete(spec.id);
-    for (const job of jobs) {
-      const { outlook } = job;
-      if (outlook === undefined) continue;
-      const watched = this.#jobs.get(job.spec.id) ?? this.#firstSight(view, job, outlook);
-      watchSpeed(watched, job, outlook, view.now);
-      watchLoss(watched, outlook);
+    for (const job of view.requeued) this.#leaving.add(job);
+    for (const job of view.arrived) this.#look(view, job);
+    for (const job of this.#leaving) {
+      this.#look(view, job);
+      if (job.state !== "stopping") this.#leaving.delete(job);
     }
+    for (const job of view.running) this.#look(view, job);
+    this.#usualWork = undefined;
+  }
+
+  #look(view: ClusterView, job: JobView): void {
+    const { outlook, state } = job;
+    if (outlook === undefined || state === "finished" || state === "failed" || state === "rejected") return;
+    const watched = this.#jobs.get(job.spec.id) ?? this.#firstSight(view, job, outlook);
+    watchSpeed(watched, job, outlook, view.now);
+    watchLoss(watched, outlook);
   }
 
   /** A function of GPUs: the seconds that are left, on as few nodes as hold them. */
   remaining({ spec, outlook }: JobView): (gpus: number) => Seconds {
     const watched = this.#jobs.get(spec.id);
-    if (watched?.speed === undefined || outlook === undefined) return () => 0;
+    if (watched === undefined || outlook === undefined) return () => 0;
+    if (watched.speed === "unknown") watched.speed = speedOf(watched.rates);
     const { speed } = watched;
+    if (speed === undefined) return () => 0;
     // A job that has passed its end goes on for a little, as far as anybody knows.
-    const total = watched.total ?? Math.max(this.#usual(), outlook.done);
+    this.#usualWork ??= this.#usual();
+    const total = watched.total ?? Math.max(this.#usualWork, outlook.done);
     const left = Math.max(total - outlook.done, 0.01 * total);
     return (gpus) => left / speed(gpus);
   }
@@ -70,7 +86,8 @@ export class ObservedProgress {
     for (let i = 0; i < this.#samples && 2 ** i <= Math.max(1, most); i++) {
       rates.set(2 ** i, outlook.rate(2 ** i, Math.ceil(2 ** i / nodes.gpusMax), type));
     }
-    const watched = { points: [], rates, seen: undefined, speed: speedOf(rates), total: undefined, foretoldFrom: 0 };
+    const unseen = { seen: undefined, speed: "unknown", total: undefined, foretoldFrom: 0 } as const;
+    const watched: Watched = { points: [], rates, ...unseen };
     this.#jobs.set(spec.id, watched);
     return watched;
   }
@@ -89,7 +106,7 @@ function watchSpeed(watched: Watched, job: JobView, { done }: Outlook, now: Seco
   const rate = (done - seen.done) / (now - seen.at);
   if (watched.rates.get(gpus) === rate) return;
   watched.rates.set(gpus, rate);
-  watched.speed = speedOf(watched.rates);
+  watched.speed = "unknown";
 }
 
 function watchLoss(watched: Watched, { done, loss }: Outlook): void {

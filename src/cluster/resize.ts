@@ -1,73 +1,93 @@
 /** What scaling's sizes mean for a decision: who is left out of it, and who must be moved because of its new size. */
 import type { Decision, Start } from "./decision.ts";
-import type { JobId, JobView } from "./job.ts";
-import type { JobRecord } from "./job-record.ts";
+import type { JobId } from "./job.ts";
+import type { JobRecord, Sizes } from "./job-record.ts";
 import { gpusIn, type Share } from "./node.ts";
-import type { Size } from "./scaling.ts";
 
 export interface Counted<T> extends Iterable<T> {
   readonly size: number;
 }
 
-/** The jobs that scaling gives something. */
-export function without(jobs: Counted<JobRecord>, sizes: ReadonlyMap<JobId, Size>): Counted<JobRecord> {
-  if (sizes.size === 0) return jobs;
-  const some = [...jobs].filter(({ spec }) => sizes.get(spec.id)?.gpus !== 0);
+/** What a decision is brought in line with. */
+interface Resizing {
+  readonly sizes: Sizes;
+  readonly running: Iterable<JobRecord>;
+  readonly gone: ReadonlySet<JobId>;
+  job(id: JobId): JobRecord;
+}
+
+const gives = ({ named, unnamed }: Sizes, id: JobId): boolean => {
+  const size = named.get(id);
+  return size === undefined ? unnamed === "kept" : size.gpus !== 0;
+};
+
+/** The jobs that scaling gives something. Where those that it does not name get nothing, they are not looked at. */
+export function given(jobs: Counted<JobRecord>, sizes: Sizes, job: (id: JobId) => JobRecord): Counted<JobRecord> {
+  const { named, unnamed } = sizes;
+  const few = unnamed === "nothing" && named.size < jobs.size;
+  const some = few ? listed(jobs, sizes, job) : [...jobs].filter(({ spec }) => gives(sizes, spec.id));
   return some.length === jobs.size ? jobs : { size: some.length, [Symbol.iterator]: () => some[Symbol.iterator]() };
+}
+
+/** Those on the list that are named and get something, in its order. */
+function listed(jobs: Counted<JobRecord>, { named }: Sizes, job: (id: JobId) => JobRecord): JobRecord[] {
+  const some: JobRecord[] = [];
+  for (const [id, { gpus }] of named) {
+    const one = gpus === 0 ? undefined : job(id);
+    if (one !== undefined && one.list === jobs) some.push(one);
+  }
+  return some.sort((a, b) => a.turn - b.turn);
 }
 
 /**
  * The decision, with the running jobs stopped that get nothing, and those moved that get another size or other places, where
  * scheduling has not done so itself.
  */
-export function resized(
-  decision: Decision,
-  job: (id: JobId) => JobView,
-  sizes: ReadonlyMap<JobId, Size>,
-  rejected: ReadonlySet<JobId>,
-): Decision {
-  if (sizes.size === 0) return decision;
+export function resized(decision: Decision, { sizes, running, gone, job }: Resizing): Decision {
   const named = new Set([...decision.stop, ...decision.start.map((start) => start.job)]);
   // Scheduling that names places has left the others where they are for a reason.
   const arranged = decision.start.some((wish) => wish.on !== undefined);
   const stop: JobId[] = [];
   const move: Start[] = [];
-  for (const [id, { gpus, on }] of sizes) {
+  for (const [id, { gpus, on }] of sizes.named) {
     const { places } = job(id);
-    if (places.length === 0 || named.has(id) || rejected.has(id)) continue;
+    if (places.length === 0 || named.has(id) || gone.has(id)) continue;
     if (gpus === gpusIn(places) && (on === undefined || arranged || samePlaces(on, places))) continue;
     stop.push(id);
     if (gpus > 0) move.push({ job: id });
   }
+  for (const id of forgotten(sizes, running)) if (!named.has(id)) stop.push(id);
   // A policy that keeps an index of its own may choose jobs that the view leaves out.
-  const isGiven = (id: JobId): boolean => sizes.get(id)?.gpus !== 0;
-  const start = decision.start.filter((wish) => isGiven(wish.job));
+  const start = decision.start.filter((wish) => gives(sizes, wish.job));
   const { order } = decision;
   return {
     ...decision,
     stop: [...decision.stop, ...stop],
     start: [...move, ...start],
-    ...(order !== undefined && { order: order.filter(isGiven) }),
+    ...(order !== undefined && { order: order.filter((id) => gives(sizes, id)) }),
   };
 }
 
 /** The decision, with the running jobs stopped that get nothing: sharing, which answers for the jobs it sees, does not see these. */
-export function emptied(
-  decision: Decision,
-  job: (id: JobId) => JobView,
-  sizes: ReadonlyMap<JobId, Size>,
-  rejected: ReadonlySet<JobId>,
-): Decision {
-  const named = new Set(decision.stop);
+export function emptied(decision: Decision, { sizes, running, gone, job }: Resizing): Decision {
+  const stopped = new Set(decision.stop);
   const stop: JobId[] = [];
-  for (const [id, { gpus }] of sizes) {
-    if (gpus === 0 && job(id).places.length > 0 && !named.has(id) && !rejected.has(id)) stop.push(id);
+  for (const [id, { gpus }] of sizes.named) {
+    if (gpus === 0 && job(id).places.length > 0 && !stopped.has(id) && !gone.has(id)) stop.push(id);
   }
+  for (const id of forgotten(sizes, running)) if (!stopped.has(id)) stop.push(id);
   return stop.length === 0 ? decision : { ...decision, stop: [...decision.stop, ...stop] };
 }
 
+/** Who runs, is not named, and so gets nothing. */
+function* forgotten({ named, unnamed }: Sizes, running: Iterable<JobRecord>): Iterable<JobId> {
+  if (unnamed === "kept") return;
+  for (const { spec } of running) if (!named.has(spec.id)) yield spec.id;
+}
+
 const samePlaces = (a: readonly Share[], b: readonly Share[]): boolean =>
-  a.length === b.length &&
-  a.every(({ node, gpus, devices }) =>
-    b.some((share) => share.node === node && share.gpus === gpus && String(share.devices) === String(devices)),
-  );
+  a === b ||
+  (a.length === b.length &&
+    a.every(({ node, gpus, devices }) =>
+      b.some((share) => share.node === node && share.gpus === gpus && String(share.devices) === String(devices)),
+    ));

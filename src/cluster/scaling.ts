@@ -15,10 +15,15 @@ export interface Size {
 
 export interface Scaling {
   /**
-   * Sizes by job; 0 GPUs to give it nothing now. A job that is not named keeps what it has, or gets what it asked for. A running job
-   * whose size or places differ from what it has is stopped and started again.
+   * Sizes by job; 0 GPUs to give it nothing now. A running job whose size or places differ from what it has is stopped and started
+   * again.
    */
   sizes(view: ClusterView): ReadonlyMap<JobId, Size>;
+  /**
+   * What a job gets that `sizes` does not name: nothing, so that a decision costs no more where many wait; where this is absent, it
+   * keeps what it has, or gets what it asked for.
+   */
+  readonly unnamed?: "nothing";
   /** When to decide again, though nothing may have happened by then; asked after `sizes`. */
   wake?(): Seconds | undefined;
   /** Jobs that will never be run (admission control), asked after `sizes`. */

@@ -20,7 +20,7 @@ export function jobView(id: string, spec: Partial<JobSpec> = {}, view: Partial<J
       places: [],
       beside: [],
     },
-    ...{ service: 0, ran: 0, waited: 0, waitingSince: full.submit, restarts: 0 },
+    ...{ service: 0, ran: 0, waited: 0, waitingSince: full.submit, turn: 0, restarts: 0 },
     ...view,
   };
 }

@@ -2,19 +2,11 @@
  * Apathetic future share: of two jobs, GPUs go to the one whose speed they raise more for what the shorter one holds. Pair by pair,
  * that orders all jobs, without a look at what may arrive.
  */
-import type { ClusterView } from "../decision.ts";
-import { throughputSizes } from "../forecast.ts";
-import type { JobView } from "../job.ts";
+import type { JobId } from "../job.ts";
 import { type Size, scaling } from "../scaling.ts";
-
-interface Sharer {
-  readonly job: JobView;
-  /** Speed by GPUs, from 0 on. */
-  readonly speed: readonly number[];
-  /** Work left, where it is known. */
-  readonly left: number | undefined;
-  gpus: number;
-}
+import { deal } from "./afs/deal.ts";
+import { Sharer, type Speeds, speedsOf } from "./afs/sharer.ts";
+import { WaitingSharers } from "./afs/waiting.ts";
 
 export default scaling({
   title: "Apathetic Future Share (AFS)",
@@ -40,60 +32,25 @@ export default scaling({
   },
   claim: { metric: "averageJct", better: "lower", than: "requested", on: "tenants", factor: 1.5, where: "sim" },
 
-  create: ({ known }) => ({
-    sizes(view) {
-      const jobs = [...view.running, ...view.waiting].map((job) => sharer(view, job, known > 0));
-      deal(jobs, view.nodes.total());
-      return new Map<string, Size>(
-        [...jobs].sort((a, b) => b.gpus - a.gpus).map(({ job, gpus }) => [job.spec.id, { gpus }]),
-      );
-    },
-  }),
+  create({ known }) {
+    const waiting = new WaitingSharers(known > 0);
+    const speeds = new Map<JobId, Speeds>();
+    return {
+      unnamed: "nothing",
+      sizes(view) {
+        for (const { spec } of view.ended) speeds.delete(spec.id);
+        waiting.sync(view);
+        const running = Array.from(view.running, (job, place) => {
+          const now = speedsOf(view.nodes, job, speeds.get(job.spec.id));
+          speeds.set(job.spec.id, now);
+          return new Sharer(job, place, now, known > 0);
+        });
+        const started = deal(running, waiting, view.nodes.total());
+        const dealt = [...running, ...started.toSorted((a, b) => a.place - b.place)];
+        return new Map<JobId, Size>(
+          dealt.sort((a, b) => b.gpus - a.gpus).map(({ job, gpus }) => [job.spec.id, { gpus }]),
+        );
+      },
+    };
+  },
 });
-
-/** Deals GPUs one by one: the champion of all comparisons gets the next (Alg. 1). */
-function deal(jobs: readonly Sharer[], total: number): void {
-  for (let free = total; free > 0; free--) {
-    let best: Sharer | undefined;
-    for (const job of jobs) {
-      if (job.gpus + 1 >= job.speed.length || gain(job) <= 0) continue;
-      if (best === undefined || beats(job, best)) best = job;
-    }
-    if (best === undefined) return;
-    best.gpus++;
-  }
-}
-
-const speedOf = ({ speed, gpus }: Sharer): number => speed[gpus]!;
-const gain = ({ speed, gpus }: Sharer): number => speed[gpus + 1]! - speed[gpus]!;
-
-/** Whether the next GPU is worth more to `a` than to `b` (eq. 4). Jobs without any come first, the shorter before the longer. */
-function beats(a: Sharer, b: Sharer): boolean {
-  if (a.gpus === 0 && b.gpus === 0) return length(a) < length(b);
-  const [short, long] = length(a) <= length(b) ? [a, b] : [b, a];
-  const longWins = gain(long) / (speedOf(long) + gain(long)) > gain(short) / Math.max(speedOf(short), Number.MIN_VALUE);
-  return longWins ? a === long : a === short;
-}
-
-/** Seconds until it would be done with what it has; on one GPU while it has none. */
-const length = ({ left, speed, gpus, job }: Sharer): number => (left ?? job.service) / (speed[Math.max(1, gpus)] || 1);
-
-function sharer(view: ClusterView, job: JobView, known: boolean): Sharer {
-  const { outlook, spec } = job;
-  const points = throughputSizes(view.nodes, job);
-  const most = points.at(-1)!.gpus;
-  const least = points[0]!.gpus;
-  const speed = Array.from({ length: most + 1 }, (_, gpus) =>
-    gpus < least ? (gpus / least) * points[0]!.rate : between(points, gpus),
-  );
-  const left = outlook === undefined ? spec.duration : outlook.total - outlook.done;
-  return { job, speed, left: known ? left : undefined, gpus: 0 };
-}
-
-/** Linear between measured sizes. */
-function between(points: readonly { readonly gpus: number; readonly rate: number }[], gpus: number): number {
-  const above = points.findIndex((point) => point.gpus >= gpus);
-  const [high, low] = [points[above]!, points[Math.max(0, above - 1)]!];
-  if (high.gpus === low.gpus) return high.rate;
-  return low.rate + ((high.rate - low.rate) * (gpus - low.gpus)) / (high.gpus - low.gpus);
-}

@@ -9,6 +9,6 @@ test("who is due first gets all it can use, others what is left", () => {
   const sizes = earliestDeadline.create({}).sizes(clusterView([a, b, c], nodeSpecs(2, 3)));
   assert.deepEqual(
     ["a", "b", "c"].map((id) => sizes.get(id)?.gpus),
-    [0, 4, 2],
+    [undefined, 4, 2],
   );
 });

@@ -1,6 +1,8 @@
 /** Earliest deadline first, elastic: who is due first gets as many GPUs as it can use, and the next what is left. */
 import { settle } from "../buddies.ts";
 import { throughputSizes } from "../forecast.ts";
+import type { JobView } from "../job.ts";
+import { type Claims, LeastLines } from "../least-lines.ts";
 import { type Size, scaling } from "../scaling.ts";
 
 export default scaling({
@@ -13,26 +15,36 @@ export default scaling({
   options: {},
   claim: "baseline",
 
-  create: () => ({
-    sizes(view) {
-      const due = (deadline: number | undefined): number => deadline ?? Number.POSITIVE_INFINITY;
-      const jobs = [...view.running, ...view.waiting].sort((a, b) => due(a.spec.deadline) - due(b.spec.deadline));
-      let free = view.nodes.total();
-      const wants = jobs.map((job) => {
-        const gpus = throughputSizes(view.nodes, job).findLast((size) => size.gpus <= free)?.gpus ?? 0;
-        free -= gpus;
-        return { job, gpus };
-      });
-      const places = settle(
-        view.nodes,
-        wants.filter(({ gpus }) => gpus > 0),
-      );
-      return new Map<string, Size>(
-        wants.map(({ job: { spec }, gpus }) => {
-          const on = places.get(spec.id);
-          return [spec.id, on === undefined ? { gpus: 0 } : { gpus, on }];
-        }),
-      );
-    },
-  }),
+  create() {
+    const lines = new LeastLines(claims);
+    return {
+      unnamed: "nothing",
+      sizes(view) {
+        const { nodes } = view;
+        lines.sync(view);
+        let free = nodes.total();
+        const wants: { readonly job: JobView; readonly gpus: number }[] = [];
+        for (const job of lines.walk(view.running, () => free)) {
+          const gpus = throughputSizes(nodes, job).findLast((size) => size.gpus <= free)?.gpus ?? 0;
+          free -= gpus;
+          wants.push({ job, gpus });
+        }
+        const places = settle(
+          nodes,
+          wants.filter(({ gpus }) => gpus > 0),
+        );
+        return new Map<string, Size>(
+          wants.map(({ job: { spec }, gpus }) => {
+            const on = places.get(spec.id);
+            return [spec.id, on === undefined ? { gpus: 0 } : { gpus, on }];
+          }),
+        );
+      },
+    };
+  },
 });
+
+const claims: Claims = {
+  rank: ({ spec }) => spec.deadline ?? Number.POSITIVE_INFINITY,
+  least: (job, nodes) => throughputSizes(nodes, job)[0]!.gpus,
+};

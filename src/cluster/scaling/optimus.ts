@@ -1,7 +1,9 @@
 /** Optimus: GPUs go, one by one, to the job whose remaining time shortens most. */
+import { Heap } from "../../core/heap.ts";
 import { Arrivals } from "../arrivals.ts";
 import type { ClusterView } from "../decision.ts";
 import type { JobId, JobView } from "../job.ts";
+import { LeastLines } from "../least-lines.ts";
 import { ObservedProgress } from "../observed-progress.ts";
 import { type Size, scaling } from "../scaling.ts";
 
@@ -38,13 +40,23 @@ export default scaling({
 
   create({ fitted, samples }) {
     const arrivals = new Arrivals();
+    const lines = new LeastLines({ rank: (job) => arrivals.order(job), least });
     const observed = fitted === 0 ? undefined : new ObservedProgress(samples);
     return {
+      unnamed: "nothing",
       sizes(view) {
         arrivals.see(view);
-        const jobs = arrivals.present(view);
-        observed?.see(view, jobs);
-        return marginalGains(view, jobs, (job) => observed?.remaining(job) ?? remaining(job, view));
+        lines.sync(view);
+        observed?.see(view);
+        let free = view.nodes.total();
+        const given = new Map<JobView, number>();
+        for (const job of lines.walk(view.running, () => free)) {
+          const gpus = least(job) > free ? 0 : least(job);
+          free -= gpus;
+          given.set(job, gpus);
+        }
+        dealGains(given, free, (job) => observed?.remaining(job) ?? remaining(job, view));
+        return new Map<JobId, Size>([...given].map(([{ spec }, gpus]) => [spec.id, { gpus }]));
       },
     };
   },
@@ -53,43 +65,38 @@ export default scaling({
 /** Seconds that a job is expected to need on so many GPUs. */
 type Remaining = (gpus: number) => number;
 
-function marginalGains(
-  { nodes }: ClusterView,
-  jobs: readonly JobView[],
-  remainingOf: (job: JobView) => Remaining,
-): Map<JobId, Size> {
-  let free = nodes.total();
-  const given = new Map<JobView, number>();
-  const gains = new Map<JobView, number>();
-  const expected = new Map<JobView, Remaining>();
-  const gainOf = (job: JobView): number => {
+/** What it can begin with. */
+const least = ({ outlook, spec }: JobView): number => (outlook === undefined ? spec.gpus : (spec.range?.min ?? 1));
+
+interface Gain {
+  readonly job: JobView;
+  readonly order: number;
+  readonly seconds: Remaining;
+  /** That one GPU more saves. */
+  readonly saved: number;
+}
+
+/** Deals further GPUs, one by one, to whom one more saves most; of equals, to who came first. */
+function dealGains(given: Map<JobView, number>, free: number, remainingOf: (job: JobView) => Remaining): void {
+  if (free === 0) return;
+  const gains = new Heap<Gain>((a, b) => (a.saved === b.saved ? a.order < b.order : a.saved > b.saved));
+  const add = (job: JobView, order: number, seconds: Remaining): void => {
     const gpus = given.get(job)!;
-    if (job.outlook === undefined || free === 0 || gpus + 1 > gpusMax(job)) return 0;
-    const seconds = expected.get(job)!;
-    return seconds(gpus) - seconds(gpus + 1);
+    if (gpus + 1 > gpusMax(job)) return;
+    const saved = seconds(gpus) - seconds(gpus + 1);
+    if (saved > 0) gains.push({ job, order, seconds, saved });
   };
-  for (const job of jobs) {
-    const least = job.outlook === undefined ? job.spec.gpus : (job.spec.range?.min ?? 1);
-    given.set(job, least > free ? 0 : least);
-    if (least > free) continue;
-    free -= least;
-    expected.set(job, remainingOf(job));
-    gains.set(job, gainOf(job));
+  let order = 0;
+  for (const [job, gpus] of given) {
+    order++;
+    if (job.outlook !== undefined && gpus > 0 && gpus < gpusMax(job)) add(job, order, remainingOf(job));
   }
-  while (free > 0) {
-    let best: JobView | undefined;
-    let most = 0;
-    for (const [job, gain] of gains) {
-      if (gain <= most) continue;
-      most = gain;
-      best = job;
-    }
-    if (best === undefined) break;
-    given.set(best, given.get(best)! + 1);
-    gains.set(best, gainOf(best));
-    free--;
+  for (let left = free; left > 0; left--) {
+    const best = gains.pop();
+    if (best === undefined) return;
+    given.set(best.job, given.get(best.job)! + 1);
+    add(best.job, best.order, best.seconds);
   }
-  return new Map([...given].map(([{ spec }, gpus]) => [spec.id, { gpus }]));
 }
 
 /** What the job says itself, else its user's range, else what it asked for. */

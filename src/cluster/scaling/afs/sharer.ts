@@ -1,0 +1,85 @@
+/** A job among whom AFS deals GPUs: its speed by GPUs, and what that means for the pairs that it is compared in. */
+import { throughputSizes } from "../../forecast.ts";
+import type { JobView } from "../../job.ts";
+import type { NodesView } from "../../node.ts";
+
+type Points = readonly { readonly gpus: number; readonly rate: number }[];
+
+/** Speeds of one job; they are kept while those that were measured stay the same. */
+export interface Speeds {
+  readonly points: Points;
+  /** By GPUs, from 0 on. */
+  readonly speed: readonly number[];
+  /** GPUs of which each raises the speed, from the first on. */
+  readonly most: number;
+}
+
+export function speedsOf(nodes: NodesView, job: JobView, known: Speeds | undefined): Speeds {
+  const points = throughputSizes(nodes, job);
+  if (known !== undefined && equal(known.points, points)) return known;
+  const least = points[0]!.gpus;
+  const speed = Array.from({ length: points.at(-1)!.gpus + 1 }, (_, gpus) =>
+    gpus < least ? (gpus / least) * points[0]!.rate : between(points, gpus),
+  );
+  let most = 0;
+  while (most + 1 < speed.length && speed[most + 1]! - speed[most]! > 0) most++;
+  return { points, speed, most };
+}
+
+const equal = (a: Points, b: Points): boolean =>
+  a.length === b.length && a.every(({ gpus, rate }, i) => gpus === b[i]!.gpus && rate === b[i]!.rate);
+
+/** Linear between measured sizes. */
+function between(points: Points, gpus: number): number {
+  const above = points.findIndex((point) => point.gpus >= gpus);
+  const [high, low] = [points[above]!, points[Math.max(0, above - 1)]!];
+  if (high.gpus === low.gpus) return high.rate;
+  return low.rate + ((high.rate - low.rate) * (gpus - low.gpus)) / (high.gpus - low.gpus);
+}
+
+export class Sharer {
+  readonly job: JobView;
+  /** In the order in which jobs are compared. */
+  place: number;
+  readonly turn: number;
+  readonly #speeds: Speeds;
+  /** Work left, or what takes its place where that is not known. */
+  readonly #left: number;
+  gpus = 0;
+  /** Seconds until it would be done with what it has; on one GPU while it has none. */
+  length = 0;
+  /** What the next GPU gains, in parts of its speed with it and without it. */
+  gainWith = 0;
+  gainWithout = 0;
+
+  constructor(job: JobView, place: number, speeds: Speeds, known: boolean) {
+    this.job = job;
+    this.place = place;
+    this.turn = job.turn;
+    this.#speeds = speeds;
+    const { outlook, spec } = job;
+    const left = outlook === undefined ? spec.duration : outlook.total - outlook.done;
+    this.#left = (known ? left : undefined) ?? job.service;
+    this.deal(0);
+  }
+
+  get most(): number {
+    return this.#speeds.most;
+  }
+
+  deal(gpus: number): void {
+    const { speed, most } = this.#speeds;
+    this.gpus = gpus;
+    this.length = this.#left / (speed[Math.max(1, gpus)] || 1);
+    if (gpus >= most) return;
+    const gain = speed[gpus + 1]! - speed[gpus]!;
+    this.gainWith = gain / (speed[gpus]! + gain);
+    this.gainWithout = gain / Math.max(speed[gpus]!, Number.MIN_VALUE);
+  }
+}
+
+/** Whether the next GPU is worth more to `a` than to `b` (eq. 4). Of jobs without any the shorter comes first. */
+export function beats(a: Sharer, b: Sharer): boolean {
+  if (a.gpus === 0 && b.gpus === 0) return a.length < b.length;
+  return a.length <= b.length ? b.gainWith <= a.gainWithout : a.gainWith > b.gainWithout;
+}
