@@ -9,7 +9,7 @@ import { UserError } from "../core/errors.ts";
 import { say } from "./terminal.ts";
 
 /** What the page says of where its jobs are from. */
-export type ReportOrigin = Pick<Report, "trace" | "format" | "origin" | "notes">;
+export type ReportOrigin = Pick<Report, "trace" | "format" | "origin" | "notes" | "how">;
 
 /** `policies` by the index of `jobs`. */
 export function reportOf(

@@ -88,7 +88,7 @@ test("a run that is over has a page of who ran when, and its folder tells why a 
   const ran = await runHeddle(["cluster", "run", trace, "--nodes", "1x2", "--state", state, "--report", page]);
   assert.equal(ran.code, 0, ran.stderr);
   const html = readFileSync(page, "utf8");
-  assert.match(html, /They ran on local/);
+  assert.match(html, /run on local/);
   assert.doesNotMatch(html, /(src|href)="https?:/);
   const why = await runHeddle(["cluster", "why", "behind", state, "--json"]);
   assert.equal(why.code, 0, why.stderr);

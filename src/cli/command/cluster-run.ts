@@ -121,9 +121,10 @@ async function run(path: string, given: Arguments): Promise<void> {
   const { nodes: found } = session.cluster;
   const metrics = clusterMetrics(lines, found);
   if (given.report !== undefined) {
-    const notes = [`They ran on ${given.on}, ${given.timeScale} seconds of the trace in a second.`];
-    const origin = { trace: basename(path), format: trace.format, origin: trace.origin, notes };
-    writeReport(given.report, reportOfRun(origin, policy.name, lines, found, metrics));
+    const speed = given.timeScale === 1 ? "" : `, ${given.timeScale} seconds of the trace in a second`;
+    const origin = { trace: basename(path), format: trace.format, origin: trace.origin, notes: [] };
+    const how = `run on ${given.on}${speed}`;
+    writeReport(given.report, reportOfRun({ ...origin, how }, policy.name, lines, found, metrics));
   }
   if (given.json) printJson({ policy: policy.name, ...metrics });
   else print(summary(metrics));

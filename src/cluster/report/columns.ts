@@ -56,6 +56,8 @@ export interface Report {
   readonly classes: readonly string[];
   /** What a reader should know: rows passed over, jobs left out. */
   readonly notes: readonly string[];
+  /** How the jobs ran, for example "run on slurm"; replayed in virtual time where it is absent. */
+  readonly how?: string;
   readonly jobs: ReportJobs;
   readonly policies: readonly ReportPolicy[];
 }

@@ -58,14 +58,14 @@ function bodyOf(report: Report): string {
   return `<a class="skip" href="#winners">To the results</a>
 <header>
 <h1>${escaped(report.trace)} under ${escaped(listed(names))}</h1>
-<p>${count(report.jobs.ids.length)} jobs (${escaped(report.format)}) on ${escaped(report.cluster)}, replayed in virtual time.</p>
+<p>${count(report.jobs.ids.length)} jobs (${escaped(report.format)}) on ${escaped(report.cluster)}, ${escaped(report.how ?? "replayed in virtual time")}.</p>
 ${notes === "" ? "" : `<ul class="notes">${notes}</ul>`}
 </header>
 <noscript><p class="notes">Scripts are off: the table below is all that can be shown.</p></noscript>
 <form id="filters" aria-label="Jobs to look at"></form>
 <main>
 <section aria-labelledby="winners">
-<h2 id="winners">Who wins, by how much</h2>
+<h2 id="winners">${names.length > 1 ? "Who wins, by how much" : "In figures"}</h2>
 <p id="sentence" aria-live="polite">${escaped(winners.sentence)}</p>
 <div class="wide" id="winner-table" tabindex="0" role="region" aria-labelledby="winners">${winnerTable(winners)}</div>
 </section>
