@@ -7,8 +7,9 @@
 import type { JobId, JobSpec, Outlook } from "../../cluster/job.ts";
 import type { ClusterEvent, Launcher, Run } from "../../cluster/launcher.ts";
 import { gpusIn } from "../../cluster/node.ts";
-import { UserError } from "../../core/errors.ts";
 import type { Clock, Seconds } from "../../time/clock.ts";
+import { type Progress, ProgressOfJobs } from "./progress.ts";
+import { durationOf } from "./steady-launcher.ts";
 
 export interface ArrivalsOptions {
   readonly jobs: readonly JobSpec[];
@@ -18,22 +19,15 @@ export interface ArrivalsOptions {
   readonly report: (event: ClusterEvent) => void;
 }
 
-interface Progress {
-  readonly spec: JobSpec;
-  left: Seconds;
-  at: Seconds;
-  run: Run | undefined;
-  starting: Seconds;
+interface Looked extends Progress {
   /** The look that it last began or went on at. */
   look: number;
-  version: number;
 }
 
 export class ArrivalsLauncher implements Launcher {
   readonly #clock: Clock;
   readonly #options: ArrivalsOptions;
-  readonly #jobs = new Map<JobId, Progress>();
-  readonly #running = new Set<Progress>();
+  readonly #jobs: ProgressOfJobs<Looked>;
   /** Until the last arrival. */
   readonly #looks: readonly Seconds[];
   #look = -1;
@@ -41,6 +35,11 @@ export class ArrivalsLauncher implements Launcher {
   constructor(clock: Clock, options: ArrivalsOptions) {
     this.#clock = clock;
     this.#options = options;
+    this.#jobs = new ProgressOfJobs({
+      ...{ clock, report: options.report, work: durationOf },
+      make: (idle) => ({ ...idle, look: -1 }),
+      leaves: advance,
+    });
     this.#looks = looksOf(
       options.jobs.map(({ submit }) => submit),
       options.slotSeconds,
@@ -49,25 +48,17 @@ export class ArrivalsLauncher implements Launcher {
   }
 
   start(run: Run): void {
-    const now = this.#clock.now();
-    const progress = this.#progressOf(run.job, now);
-    progress.run = run;
-    progress.at = now;
-    this.#running.add(progress);
-    this.#options.report({ kind: "started", at: now, job: run.job.id, attempt: run.attempt });
+    this.#jobs.begin(run);
+    this.#jobs.started(run);
   }
 
   stop(id: JobId, attempt: number): void {
-    const progress = this.#jobs.get(id);
-    if (progress?.run?.attempt !== attempt) return;
-    const now = this.#clock.now();
-    this.#leave(progress, now);
-    this.#options.report({ kind: "stopped", at: now, job: id, attempt });
+    this.#jobs.stop(id, attempt);
   }
 
   settle(now: Seconds): void {
     this.#look++;
-    for (const progress of this.#running) this.#advance(progress, now);
+    for (const progress of this.#jobs.running) advance(progress, now);
     // When what is decided now has been started and stopped.
     this.#clock.at(now, () => this.#goOn(now));
   }
@@ -87,54 +78,28 @@ export class ArrivalsLauncher implements Launcher {
     this.#clock.at(at, () => this.#options.report({ kind: "round", at }));
   }
 
-  #progressOf(spec: JobSpec, now: Seconds): Progress {
-    const known = this.#jobs.get(spec.id);
-    if (known !== undefined) return known;
-    const idle = { at: now, run: undefined, starting: 0, look: -1, version: 0 };
-    const progress: Progress = { spec, left: durationOf(spec), ...idle };
-    this.#jobs.set(spec.id, progress);
-    return progress;
-  }
-
   #goOn(now: Seconds): void {
-    for (const progress of this.#running) {
+    for (const progress of this.#jobs.running) {
       progress.starting = this.#startOf(progress);
       progress.look = this.#look;
-      const end = now + progress.starting + progress.left;
-      const version = ++progress.version;
-      this.#clock.at(end, () => {
-        if (progress.version === version) this.#finish(progress, end);
-      });
+      this.#jobs.predict(progress, now + progress.starting + progress.left);
     }
     const next = this.#looks[this.#look + 1];
-    if (next !== undefined || this.#running.size > 0) this.#askFor(next ?? now + this.#options.slotSeconds);
+    if (next !== undefined || this.#jobs.running.size > 0) this.#askFor(next ?? now + this.#options.slotSeconds);
   }
 
-  #startOf({ spec, run, look }: Progress): Seconds {
+  #startOf({ spec, run, look }: Looked): Seconds {
     const last = this.#looks.length - 1;
     const gpus = gpusIn(run!.places);
     if (this.#look < last) return this.#options.startSeconds(gpus, this.#look);
     const owes = last > 0 && look < last - 1 && spec.submit <= this.#looks[last - 1]!;
     return owes ? this.#options.startSeconds(gpus, last - 1) : 0;
   }
+}
 
-  #advance(progress: Progress, now: Seconds): void {
-    progress.left = leftAt(progress, now);
-    progress.at = now;
-  }
-
-  #leave(progress: Progress, now: Seconds): void {
-    this.#advance(progress, now);
-    progress.run = undefined;
-    progress.version++;
-    this.#running.delete(progress);
-  }
-
-  #finish(progress: Progress, at: Seconds): void {
-    const { attempt } = progress.run!;
-    this.#leave(progress, at);
-    this.#options.report({ kind: "finished", at, job: progress.spec.id, attempt });
-  }
+function advance(progress: Progress, now: Seconds): void {
+  progress.left = leftAt(progress, now);
+  progress.at = now;
 }
 
 const leftAt = ({ left, at, starting, run }: Progress, now: Seconds): Seconds =>
@@ -151,12 +116,4 @@ function looksOf(submits: readonly Seconds[], slotSeconds: Seconds): readonly Se
     while (i < times.length && times[i]! <= at) i++;
   }
   return looks;
-}
-
-function durationOf({ id, duration }: JobSpec): Seconds {
-  if (duration !== undefined) return duration;
-  throw new UserError(
-    `The trace does not say how long job ${id} runs, so it cannot be simulated.`,
-    "Give each job a duration, or a trace whose format has one.",
-  );
 }

@@ -8,6 +8,7 @@ import type { JobId, JobSpec, Outlook } from "../../cluster/job.ts";
 import type { ClusterEvent, Launcher, Run } from "../../cluster/launcher.ts";
 import { gpusIn } from "../../cluster/node.ts";
 import type { Clock, Seconds } from "../../time/clock.ts";
+import { type Progress, ProgressOfJobs } from "./progress.ts";
 import { iterationsOf } from "./turns-launcher.ts";
 
 export interface SlotOptions {
@@ -23,22 +24,14 @@ export interface SlotOptions {
   readonly controller: { readonly decisions: number; readonly seconds: Seconds };
 }
 
-interface Progress {
-  readonly spec: JobSpec;
-  /** Iterations, as of `at`. */
-  left: number;
-  at: Seconds;
-  run: Run | undefined;
+interface Slotted extends Progress {
   rate: number;
-  starting: Seconds;
-  version: number;
 }
 
 export class SlotLauncher implements Launcher {
   readonly #clock: Clock;
   readonly #options: SlotOptions;
-  readonly #jobs = new Map<JobId, Progress>();
-  readonly #running = new Set<Progress>();
+  readonly #jobs: ProgressOfJobs<Slotted>;
   /** Groups of GPUs that have run a job. */
   readonly #groups = new Set<string>();
   #decisions = 0;
@@ -46,33 +39,28 @@ export class SlotLauncher implements Launcher {
   constructor(clock: Clock, options: SlotOptions) {
     this.#clock = clock;
     this.#options = options;
+    this.#jobs = new ProgressOfJobs({
+      ...{ clock, report: options.report, work: iterationsOf },
+      make: (idle) => ({ ...idle, rate: 0 }),
+      leaves: (progress, at) => this.#advance(progress, at),
+    });
   }
 
   start(run: Run): void {
-    const now = this.#clock.now();
-    const progress = this.#progressOf(run.job, now);
-    progress.run = run;
-    progress.at = now;
-    progress.rate = this.#options.rate(run.job, gpusIn(run.places));
-    this.#running.add(progress);
-    this.#options.report({ kind: "started", at: now, job: run.job.id, attempt: run.attempt });
+    this.#jobs.begin(run).rate = this.#options.rate(run.job, gpusIn(run.places));
+    this.#jobs.started(run);
   }
 
   stop(id: JobId, attempt: number): void {
-    const progress = this.#jobs.get(id);
-    if (progress?.run?.attempt !== attempt) return;
-    const now = this.#clock.now();
-    this.#advance(progress, now);
-    this.#leave(progress);
-    this.#options.report({ kind: "stopped", at: now, job: id, attempt });
+    this.#jobs.stop(id, attempt);
   }
 
   settle(now: Seconds): void {
     if (this.#isAnew()) this.#groups.clear();
     this.#decisions++;
-    for (const progress of [...this.#running]) {
+    for (const progress of [...this.#jobs.running]) {
       if (this.#leftAt(progress, now) === 0) {
-        this.#finish(progress, progress.at + Math.ceil(progress.left / progress.rate));
+        this.#jobs.finish(progress, progress.at + Math.ceil(progress.left / progress.rate));
         continue;
       }
       this.#advance(progress, now);
@@ -91,32 +79,15 @@ export class SlotLauncher implements Launcher {
     };
   }
 
-  #progressOf(spec: JobSpec, now: Seconds): Progress {
-    const known = this.#jobs.get(spec.id);
-    if (known !== undefined) return known;
-    const progress: Progress = {
-      ...{ spec, left: iterationsOf(spec), at: now, run: undefined },
-      ...{ rate: 0, starting: 0, version: 0 },
-    };
-    this.#jobs.set(spec.id, progress);
-    return progress;
-  }
-
-  #leftAt({ spec, left, at, starting, rate, run }: Progress, now: Seconds): number {
+  #leftAt({ spec, left, at, starting, rate, run }: Slotted, now: Seconds): number {
     if (run === undefined) return left;
     const until = Math.min(now, this.#options.plannedEnd?.(spec.id) ?? now);
     return Math.max(0, left - Math.max(0, until - at - starting) * rate);
   }
 
-  #advance(progress: Progress, now: Seconds): void {
+  #advance(progress: Slotted, now: Seconds): void {
     progress.left = this.#leftAt(progress, now);
     progress.at = now;
-  }
-
-  #leave(progress: Progress): void {
-    progress.run = undefined;
-    progress.version++;
-    this.#running.delete(progress);
   }
 
   /** Whether the controller has just started anew. */
@@ -127,14 +98,14 @@ export class SlotLauncher implements Launcher {
 
   /** Groups are of the same GPUs; of equally many on the same nodes, where nobody says which. */
   #beginAll(): void {
-    for (const progress of this.#running) {
+    for (const progress of this.#jobs.running) {
       const group = progress.run!.places.map(({ node, gpus, devices }) => `${node}:${devices ?? gpus}`);
       this.#begin(progress, group.join(" "));
     }
   }
 
   /** It waits for its start, and then runs to the end of its last slot, if nothing is decided before. */
-  #begin(progress: Progress, group: string): void {
+  #begin(progress: Slotted, group: string): void {
     const { slotSeconds, startSeconds, controller } = this.#options;
     const known = this.#groups.has(group);
     this.#groups.add(group);
@@ -142,16 +113,6 @@ export class SlotLauncher implements Launcher {
       startSeconds(gpusIn(progress.run!.places), known) + (!known && this.#isAnew() ? controller.seconds : 0);
     const slots = Math.ceil(Math.ceil(progress.left / progress.rate) / slotSeconds);
     const end = progress.at + slots * slotSeconds + progress.starting;
-    const version = ++progress.version;
-    this.#clock.at(end, () => {
-      if (progress.version === version) this.#finish(progress, end);
-    });
-  }
-
-  #finish(progress: Progress, at: Seconds): void {
-    const { attempt } = progress.run!;
-    this.#leave(progress);
-    progress.left = 0;
-    this.#options.report({ kind: "finished", at, job: progress.spec.id, attempt });
+    this.#jobs.predict(progress, end);
   }
 }

@@ -234,7 +234,8 @@ class SteadyOutlook implements Outlook {
 
 const alone: readonly JobSpec[] = [];
 
-function durationOf({ id, duration }: JobSpec): Seconds {
+/** Throws a `UserError` where the trace does not tell. */
+export function durationOf({ id, duration }: JobSpec): Seconds {
   if (duration !== undefined) return duration;
   throw new UserError(
     `The trace does not say how long job ${id} runs, so it cannot be simulated.`,

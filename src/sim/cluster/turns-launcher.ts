@@ -10,6 +10,7 @@ import type { ClusterEvent, Launcher, Run } from "../../cluster/launcher.ts";
 import { gpusIn } from "../../cluster/node.ts";
 import { UserError } from "../../core/errors.ts";
 import type { Clock, Seconds } from "../../time/clock.ts";
+import { type Progress, ProgressOfJobs } from "./progress.ts";
 
 export interface TurnsOptions {
   readonly report: (event: ClusterEvent) => void;
@@ -30,63 +31,51 @@ export interface TurnsOptions {
   readonly lastStart?: boolean;
 }
 
-interface Progress {
-  readonly spec: JobSpec;
-  /** Iterations, as of `at`. */
-  left: number;
-  at: Seconds;
-  run: Run | undefined;
-  mates: Set<Progress>;
+interface Turn extends Progress {
+  mates: Set<Turn>;
   /** Seconds of an iteration now. */
   period: Seconds;
-  /** Not computing yet: so much of the next interval goes to the start. */
-  starting: Seconds;
-  version: number;
 }
 
 export class TurnsLauncher implements Launcher {
   readonly #clock: Clock;
   readonly #options: TurnsOptions;
-  readonly #jobs = new Map<JobId, Progress>();
-  readonly #running = new Set<Progress>();
+  readonly #jobs: ProgressOfJobs<Turn>;
   readonly #periods = new Periods();
   #settled: Seconds = Number.NEGATIVE_INFINITY;
 
   constructor(clock: Clock, options: TurnsOptions) {
     this.#clock = clock;
     this.#options = options;
+    this.#jobs = new ProgressOfJobs({
+      ...{ clock, report: options.report, work: iterationsOf },
+      make: (idle) => ({ ...idle, mates: new Set<Turn>(), period: 0 }),
+      leaves: (progress, at) => this.#leave(progress, at),
+    });
   }
 
   start(run: Run): void {
-    const now = this.#clock.now();
-    const progress = this.#progressOf(run.job, now);
-    progress.run = run;
-    progress.at = now;
+    const progress = this.#jobs.begin(run);
     const mates = run.beside.flatMap((id) => {
       const mate = this.#jobs.get(id);
       return mate?.run === undefined ? [] : [mate];
     });
-    for (const mate of mates) this.#advance(mate, now);
+    for (const mate of mates) this.#advance(mate, progress.at);
     progress.mates = new Set(mates);
     for (const mate of mates) mate.mates.add(progress);
-    this.#running.add(progress);
     for (const one of [progress, ...mates]) this.#regroup(one, true);
-    this.#options.report({ kind: "started", at: now, job: run.job.id, attempt: run.attempt });
+    this.#jobs.started(run);
   }
 
   stop(id: JobId, attempt: number): void {
-    const progress = this.#jobs.get(id);
-    if (progress?.run?.attempt !== attempt) return;
-    const now = this.#clock.now();
-    this.#leave(progress, now);
-    this.#options.report({ kind: "stopped", at: now, job: id, attempt });
+    this.#jobs.stop(id, attempt);
   }
 
   settle(now: Seconds): void {
     if (now === this.#settled) return;
     const again = this.#options.relaunches?.(this.#settled, now) ?? true;
     this.#settled = now;
-    for (const progress of this.#running) {
+    for (const progress of this.#jobs.running) {
       this.#advance(progress, now);
       this.#regroup(progress, again);
     }
@@ -108,33 +97,20 @@ export class TurnsLauncher implements Launcher {
     return gpus === spec.gpus ? 1 / (iterationSeconds(spec)! * contention[1]!) : 0;
   }
 
-  #progressOf(spec: JobSpec, now: Seconds): Progress {
-    const known = this.#jobs.get(spec.id);
-    if (known !== undefined) return known;
-    const progress: Progress = {
-      ...{ spec, left: iterationsOf(spec), at: now, run: undefined, mates: new Set<Progress>() },
-      ...{ period: 0, starting: 0, version: 0 },
-    };
-    this.#jobs.set(spec.id, progress);
-    return progress;
-  }
-
-  #leftAt({ left, at, starting, period, run }: Progress, now: Seconds): number {
+  #leftAt({ left, at, starting, period, run }: Turn, now: Seconds): number {
     return run === undefined ? left : Math.max(0, left - Math.max(0, now - at - starting) / period);
   }
 
-  #advance(progress: Progress, now: Seconds): void {
+  #advance(progress: Turn, now: Seconds): void {
     if (now === progress.at) return;
     progress.left = this.#leftAt(progress, now);
     progress.starting = Math.max(0, progress.starting - (now - progress.at));
     progress.at = now;
   }
 
-  #leave(progress: Progress, now: Seconds): void {
+  /** Those it runs with go on without it. */
+  #leave(progress: Turn, now: Seconds): void {
     this.#advance(progress, now);
-    progress.run = undefined;
-    progress.version++;
-    this.#running.delete(progress);
     const { mates } = progress;
     progress.mates = new Set();
     for (const mate of mates) {
@@ -145,7 +121,7 @@ export class TurnsLauncher implements Launcher {
   }
 
   /** Its period among those it runs with now, and when it will end. */
-  #regroup(progress: Progress, again: boolean): void {
+  #regroup(progress: Turn, again: boolean): void {
     const { spec, run, mates } = progress;
     const group = [spec, ...[...mates].map((mate) => mate.spec)];
     const gpus = gpusIn(run!.places);
@@ -159,15 +135,8 @@ export class TurnsLauncher implements Launcher {
       const first = atOnce ? Math.max(...starts) : starts.reduce((a, b) => a + b, 0);
       progress.starting = first + (group.length === 1 ? aloneSeconds : 0);
     }
-    const version = ++progress.version;
     const begin = progress.at + (this.#options.lastStart ? progress.starting : 0);
-    const end = begin + progress.left * progress.period;
-    this.#clock.at(end, () => {
-      if (progress.version !== version) return;
-      this.#leave(progress, end);
-      progress.left = 0;
-      this.#options.report({ kind: "finished", at: end, job: spec.id, attempt: run!.attempt });
-    });
+    this.#jobs.predict(progress, begin + progress.left * progress.period);
   }
 }
 
