@@ -24,6 +24,8 @@ interface Cursors {
   readonly low: number;
   readonly high: number;
   readonly operand: Inner["operand"];
+  /** Called after each quad's products. */
+  readonly afterQuad: () => void;
 }
 
 /** What a tile has brought into the cache while it multiplies: from `ahead` bytes behind `from`, `bytes` in all. */
@@ -54,23 +56,25 @@ export function blockTile(
   const quant = quantLayout(k, b.target.dot4);
   const sums = Array.from({ length: rows }, () => columns.map(() => b.constF(0)));
   const block = blockCursor(b, f, panel, column);
-  const cursors: Cursors = { ...quant, block, codes: b.int(x), facts: b.int(b.add(x, quant.facts)), operand };
   const known = constantsOf(b, f, rows * columns.length);
   const turn = block.quads * 4;
-  const parts = turn / quantBlock;
   const lines = Math.ceil((fetches.bytes / 64 / k) * turn);
   const ahead = fetches.from === undefined ? undefined : b.int(fetches.from);
+  let [quads, line] = [0, 0];
+  const afterQuad = (): void => {
+    quads++;
+    // Evenly: a burst would fill the queues.
+    for (; ahead !== undefined && line < (lines * quads) / block.quads; line++)
+      b.prefetch(at(ahead, fetches.ahead + line * 64));
+  };
+  const activations = { ...quant, codes: b.int(x), facts: b.int(b.add(x, quant.facts)), operand };
+  const cursors: Cursors = { ...activations, block, afterQuad };
   const step = (): void => {
     const factors = factorsOf(b, f, block, columns);
     eachTurn(b, block, () => {
-      for (let part = 0; part < parts; part++) {
-        // Evenly: a burst would fill the queues.
-        if (ahead !== undefined) {
-          for (let line = Math.ceil((lines * part) / parts); line < (lines * (part + 1)) / parts; line++)
-            b.prefetch(at(ahead, fetches.ahead + line * 64));
-        }
+      [quads, line] = [0, 0];
+      for (let part = 0; part < turn / quantBlock; part++)
         columnsOf32(b, f, columns, sums, cursors, known, factors, part);
-      }
       if (ahead !== undefined) b.add(ahead, Math.round((fetches.bytes / k) * turn), ahead);
     });
   };
@@ -110,7 +114,8 @@ export function blocksInOrder(
       const to = column === undefined ? out : b.add(out, column);
       const sums = [columns.map((c) => b.loadF(at(to, c)))];
       const factors = factorsOf(b, f, block, columns);
-      const cursors: Cursors = { ...quant, block, codes: b.int(codes), facts: b.int(facts), operand };
+      const activations = { ...quant, codes: b.int(codes), facts: b.int(facts), operand };
+      const cursors: Cursors = { ...activations, block, afterQuad() {} };
       eachTurn(b, block, () => {
         for (let part = 0; part < (block.quads * 4) / quantBlock; part++)
           columnsOf32(b, f, columns, sums, cursors, known, factors, part);
@@ -183,6 +188,7 @@ function integerDots(
       const v: I32Operand = c.operand === "memory" ? broadcast(from) : b.broadcastI(from);
       for (const [i, dot] of row.entries()) b.dot4(dot, w[i]!, v);
     }
+    c.afterQuad();
   }
   return dots;
 }
@@ -237,6 +243,7 @@ function pairDots(
         }
       }
     }
+    c.afterQuad();
   }
   for (const [r, row] of dots.entries()) {
     for (const [i, dot] of row.entries()) {

@@ -1,7 +1,7 @@
 /** Packed codes to bytes: in registers for a tile, or a whole panel into scratch. */
 import { type BlockFormat, blockLayout, panelRows, unpacked } from "../../block-format.ts";
 import type { F32, I32, Int } from "../../tile.ts";
-import { at, type TileBuilder } from "../../tile-builder.ts";
+import { at, type TileBuilder, vector } from "../../tile-builder.ts";
 import { type BlockCursor, blockCursor, eachPart, eachTurn } from "./block-cursor.ts";
 
 /** Constants of a tile as registers, kept where there is room. */
@@ -29,7 +29,9 @@ export function quad(
   q: number,
 ): I32 {
   const parts = f.bits(q).map(({ word, shift, mask }, part) => {
-    const loaded = b.loadI(from.word(part, word, column));
+    const place = from.word(part, word, column);
+    if (shift === 0 && mask !== -1) return b.i32("and", masks(mask), vector(place));
+    const loaded = b.loadI(place);
     const moved = shift === 0 ? loaded : b.shift(shift > 0 ? "shl" : "shr", loaded, Math.abs(shift));
     return mask === -1 ? moved : b.i32("and", moved, masks(mask));
   });
