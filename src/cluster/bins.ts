@@ -13,9 +13,11 @@ export class Bins {
   /** Every usable node, empty; or what is free of it now. */
   constructor(nodes: NodesView, now: "empty" | "as-is" = "empty") {
     this.#nodes = nodes;
-    this.#free = Int32Array.from(nodes.specs, ({ gpus }, node) =>
-      now === "as-is" ? nodes.free(node) : nodes.usable(node) ? gpus : 0,
-    );
+    const { specs } = nodes;
+    this.#free = new Int32Array(specs.length);
+    for (let node = 0; node < specs.length; node++) {
+      this.#free[node] = now === "as-is" ? nodes.free(node) : nodes.usable(node) ? specs[node]!.gpus : 0;
+    }
     this.#from = new Int32Array(nodes.gpusMax + 1);
   }
 
@@ -25,7 +27,7 @@ export class Bins {
 
   /** Takes those very GPUs; false, and nothing is taken, where they are not free. */
   hold(places: readonly Share[]): boolean {
-    if (!places.every(({ node, gpus }) => this.#free[node]! >= gpus)) return false;
+    for (const { node, gpus } of places) if (this.#free[node]! < gpus) return false;
     for (const { node, gpus } of places) this.#free[node]! -= gpus;
     return true;
   }
@@ -55,7 +57,7 @@ export class Bins {
     this.#from[left] = first;
     for (let node = first; node < specs.length; node++) {
       if (this.#free[node]! < left || !allows(types, specs[node]!.type)) continue;
-      if (places.some((share) => share.node === node)) continue;
+      if (places.length > 0 && places.some((share) => share.node === node)) continue;
       places.push({ node, gpus: left });
       this.hold(places);
       return places;

@@ -8,6 +8,7 @@
  */
 import type { Seconds } from "../time/clock.ts";
 import type { JobId, JobView } from "./job.ts";
+import type { JobOrder } from "./job-order.ts";
 import type { NodesView, Share } from "./node.ts";
 
 export interface ClusterView {
@@ -62,7 +63,7 @@ export interface Decision {
   readonly reject?: readonly JobId[];
   readonly strict?: boolean;
   /** All jobs that could run, first first, by a policy that ranks them: sharing may take others than those that fit. */
-  readonly order?: readonly JobId[];
+  readonly order?: JobOrder;
   /**
    * Asked for one more start after all others, until it has none, and told what became of the last: for policies that leave it to
    * placement who fits, and need not offer what is sure to fail. Not asked where sharing answers otherwise than scheduling did.

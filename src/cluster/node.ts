@@ -23,7 +23,11 @@ export interface Share {
   readonly devices?: readonly number[];
 }
 
-export const gpusIn = (of: readonly { readonly gpus: number }[]): number => of.reduce((n, { gpus }) => n + gpus, 0);
+export function gpusIn(of: readonly { readonly gpus: number }[]): number {
+  let sum = 0;
+  for (const { gpus } of of) sum += gpus;
+  return sum;
+}
 
 /** Whether a job that can run on these types, on any where they are absent, can run on this one. */
 export const allows = (types: readonly string[] | undefined, type: string): boolean => types?.includes(type) !== false;

@@ -1,14 +1,28 @@
 /** The order in which a decision would have jobs run, for those that decide anew who of them does. */
 import type { ClusterView, Decision } from "./decision.ts";
 import type { JobView } from "./job.ts";
+import { type JobOrder, listed, oneAfterAnother, only } from "./job-order.ts";
+import { WaitingOrder } from "./waiting-order.ts";
 
-/** All jobs that could run, first first: as scheduling ranks them, else who runs, and then who waits. */
-export function ranking(view: ClusterView, decision: Decision): readonly JobView[] {
-  if (decision.order !== undefined) return decision.order.map((id) => view.job(id));
-  const started = new Set(decision.start.map(({ job }) => view.job(job)));
-  const stopped = new Set(decision.stop.map((id) => view.job(id)));
-  const goingOn = [...view.running].filter((job) => !started.has(job) && !stopped.has(job));
-  const taken = new Set([...started, ...goingOn]);
-  const rest = [...view.waiting, ...view.running].filter((job) => !taken.has(job));
-  return [...goingOn, ...started, ...rest];
+export class RankOrder {
+  readonly #waiting = new WaitingOrder();
+
+  /** All jobs that could run, first first: as scheduling ranks them, else who runs, and then who waits. To be asked at each decision. */
+  of(view: ClusterView, decision: Decision): JobOrder {
+    this.#waiting.sync(view);
+    if (decision.order !== undefined) return decision.order;
+    const started = new Set(decision.start.map(({ job }) => view.job(job)));
+    const stopped = new Set(decision.stop.map((id) => view.job(id)));
+    const goingOn: JobView[] = [];
+    const leaving: JobView[] = [];
+    for (const job of view.running) {
+      if (stopped.has(job) && !started.has(job)) leaving.push(job);
+      else if (!started.has(job)) goingOn.push(job);
+    }
+    return oneAfterAnother(
+      listed(() => [...goingOn, ...started]),
+      only(this.#waiting.waiting(view), (job) => !started.has(job)),
+      listed(() => leaving),
+    );
+  }
 }

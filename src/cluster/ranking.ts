@@ -6,6 +6,7 @@ import { Heap } from "../core/heap.ts";
 import type { Seconds } from "../time/clock.ts";
 import type { ClusterView, Decision, Start } from "./decision.ts";
 import type { JobId, JobView } from "./job.ts";
+import { listed } from "./job-order.ts";
 import { allows, gpusIn, type NodesView } from "./node.ts";
 import { runFirst } from "./scheduling.ts";
 
@@ -96,9 +97,10 @@ export class RankedJobs {
     const entries = [...view.running, ...view.waiting].map((job) =>
       this.#entry(job, this.#ranking.rank(job, view.now), view.now, job.places.length > 0),
     );
+    const sorted = entries.sort((a, b) => (before(a, b) ? -1 : 1)).map(({ job }) => job);
     return runFirst(
       view,
-      entries.sort((a, b) => (before(a, b) ? -1 : 1)).map(({ job }) => job),
+      listed(() => sorted),
     );
   }
 

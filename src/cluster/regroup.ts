@@ -5,6 +5,7 @@
 import { Bins } from "./bins.ts";
 import type { ClusterView, Decision, Start } from "./decision.ts";
 import type { JobId, JobView } from "./job.ts";
+import { type JobOrder, Kinds } from "./job-order.ts";
 import { makeRoom } from "./make-room.ts";
 import { allows, gpusIn, type Share } from "./node.ts";
 
@@ -33,47 +34,77 @@ export interface Regrouping {
  * `strict` and `order` of the decision are not set.
  */
 export function regroup(view: ClusterView, groups: readonly Group[], { gently = false }: Regrouping = {}): Decision {
-  const largestFirst = [...groups].sort((a, b) => b[0]!.gpus - a[0]!.gpus);
-  const sites = beside(view, largestFirst, gently) ?? anew(view, largestFirst);
+  const sorted = largestFirst(groups);
+  const sites = beside(view, sorted, gently) ?? anew(view, sorted);
   // Named places are taken before placement looks for others.
   if (gently) sites.sort((a, b) => Number(a.anywhere ?? false) - Number(b.anywhere ?? false));
   const staying = new Set<JobView>();
   const start: Start[] = [];
-  for (const { group, on, there, anywhere } of sites) {
-    for (const job of there) staying.add(job);
-    let leader = group.find((job) => there.includes(job));
-    for (const job of group) {
-      if (there.includes(job)) continue;
-      const id = job.spec.id;
-      if (leader !== undefined) start.push({ job: id, beside: leader.spec.id });
-      else start.push(anywhere ? { job: id } : { job: id, on });
-      leader ??= job;
-    }
+  for (const site of sites) {
+    for (const job of site.there) staying.add(job);
+    if (site.there.length < site.group.length) startOthers(site, start);
   }
   const stop: JobId[] = [];
   for (const job of view.running) if (!staying.has(job)) stop.push(job.spec.id);
   return { stop, start };
 }
 
+/** Of those that are not there yet, the first takes the places, unless somebody is, and the others go beside it. */
+function startOthers({ group, on, there, anywhere }: Site, start: Start[]): void {
+  let leader = group.find((job) => there.includes(job));
+  for (const job of group) {
+    if (there.includes(job)) continue;
+    const id = job.spec.id;
+    if (leader !== undefined) start.push({ job: id, beside: leader.spec.id });
+    else start.push(anywhere ? { job: id } : { job: id, on });
+    leader ??= job;
+  }
+}
+
+/** Groups of one size stay in their order. */
+function largestFirst(groups: readonly Group[]): readonly Group[] {
+  const bySize = new Map<number, Group[]>();
+  for (const group of groups) {
+    const { gpus } = group[0]!;
+    const same = bySize.get(gpus);
+    if (same === undefined) bySize.set(gpus, [group]);
+    else same.push(group);
+  }
+  return [...bySize].sort(([a], [b]) => b - a).flatMap(([, same]) => same);
+}
+
 /** Empties the cluster and fills it with the first jobs that fit, whoever must move or stop for it. */
-export function refill(view: ClusterView, ranked: readonly JobView[]): Decision {
-  const chosen = fitting(
-    view,
-    ranked.map((job) => [job]),
-  );
-  const order = ranked.map(({ spec }) => spec.id);
+export function refill(view: ClusterView, order: JobOrder): Decision {
+  const full = new Kinds();
+  const chosen = fitting(view, alone(order.without(full)), full);
   // Where just those are to run that do, each stays on the GPUs it has.
   const same = chosen.length === view.runningCount && chosen.every(([job]) => runsAlone(job!));
   return same ? { stop: [], start: [], order } : { ...regroup(view, chosen), order };
 }
 
+/** Groups of one. */
+export function* alone(jobs: Iterable<JobView>): Iterable<Group> {
+  for (const job of jobs) yield [job];
+}
+
 const runsAlone = ({ places, gpus, beside }: JobView): boolean =>
   places.length > 0 && beside.length === 0 && gpusIn(places) === gpus;
 
-/** The groups that fit into an empty cluster, tried in this order; one that does not is passed over. */
-export function fitting(view: ClusterView, groups: readonly Group[]): readonly Group[] {
+/**
+ * The groups that fit into an empty cluster, tried in this order; one that does not is passed over, and so are all of its kind: whoever
+ * makes the groups may leave out what is `full`.
+ */
+export function fitting(view: ClusterView, groups: Iterable<Group>, full: Kinds = new Kinds()): readonly Group[] {
   const bins = new Bins(view.nodes);
-  return groups.filter(([job]) => bins.take(job!.gpus, job!.spec.types) !== undefined);
+  const chosen: Group[] = [];
+  for (const group of groups) {
+    const [job] = group;
+    const { types } = job!.spec;
+    if (full.has(job!.gpus, types)) continue;
+    if (bins.take(job!.gpus, types) === undefined) full.add(job!);
+    else chosen.push(group);
+  }
+  return chosen;
 }
 
 /** Leaves every group where most of it is; undefined where the others find no room then. */
@@ -89,7 +120,7 @@ function beside(view: ClusterView, groups: readonly Group[], gently: boolean): S
       homeless.push(group);
       continue;
     }
-    for (const job of together(view, there[0]!)) claimed.add(job);
+    claim(view, there[0]!, claimed);
     sites.push({ group, on, there });
   }
   for (const group of homeless) {
@@ -118,7 +149,7 @@ function anew(view: ClusterView, groups: readonly Group[]): Site[] {
     const on = bins.take(group[0]!.gpus, group[0]!.spec.types);
     if (on === undefined) continue;
     const there = largestPart(view, group, claimed).filter((job) => isSame(job.places, on));
-    if (there.length > 0) for (const job of together(view, there[0]!)) claimed.add(job);
+    if (there.length > 0) claim(view, there[0]!, claimed);
     sites.push({ group, on, there });
   }
   return sites;
@@ -136,6 +167,14 @@ function largestPart(view: ClusterView, group: Group, claimed: ReadonlySet<JobVi
     if (part.length > best.length) best = part;
   }
   return best;
+}
+
+/** Nobody who shares these GPUs with the job stays on them with others. */
+function claim(view: ClusterView, job: JobView, claimed: Set<JobView>): void {
+  const { beside: mates } = job;
+  if (mates.length === 0) return;
+  claimed.add(job);
+  for (const id of mates) claimed.add(view.job(id));
 }
 
 const together = (view: ClusterView, job: JobView): readonly JobView[] => [

@@ -1,6 +1,7 @@
 /** What scaling's sizes mean for a decision: who is left out of it, and who must be moved because of its new size. */
 import type { Decision, Start } from "./decision.ts";
 import type { JobId } from "./job.ts";
+import { only } from "./job-order.ts";
 import type { JobRecord, Sizes } from "./job-record.ts";
 import { gpusIn, type Share } from "./node.ts";
 
@@ -64,7 +65,7 @@ export function resized(decision: Decision, { sizes, running, gone, job }: Resiz
     ...decision,
     stop: [...decision.stop, ...stop],
     start: [...move, ...start],
-    ...(order !== undefined && { order: order.filter((id) => gives(sizes, id)) }),
+    ...(order !== undefined && { order: only(order, ({ spec }) => gives(sizes, spec.id)) }),
   };
 }
 

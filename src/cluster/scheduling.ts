@@ -4,6 +4,7 @@ import type { Entry, Options } from "../core/entry.ts";
 import { slot } from "../core/slot.ts";
 import type { ClusterView, Decision } from "./decision.ts";
 import type { JobView } from "./job.ts";
+import { type JobOrder, Kinds } from "./job-order.ts";
 import { gpusIn } from "./node.ts";
 import { schedulingIndex } from "./scheduling.index.ts";
 
@@ -22,29 +23,31 @@ export const scheduling = <const O extends Options>(entry: Entry<Scheduling, O>)
 
 /**
  * Runs the first jobs of `order` that fit into the GPUs of the cluster together, and stops all others: what a preemptive policy
- * decides that ranks every job at every decision. A job that does not fit is passed over, unless `strict`. Jobs that go on with
- * the size they have keep their places. O(jobs); policies for millions of jobs keep an index instead.
+ * decides that ranks every job at every decision. A job that does not fit is passed over. Jobs that go on with the size they have
+ * keep their places.
  */
-export function runFirst(view: ClusterView, order: Iterable<JobView>, strict = false): Decision {
+export function runFirst(view: ClusterView, order: JobOrder): Decision {
   let free = view.nodes.total();
-  const keep = new Set<string>();
+  const full = new Kinds();
+  const keep = new Set<JobView>();
   const start: { job: string }[] = [];
   const resized: string[] = [];
-  for (const job of order) {
+  for (const job of order.without(full)) {
     if (job.gpus > free) {
-      if (strict) break;
+      full.add(job);
       continue;
     }
     free -= job.gpus;
     if (job.places.length === 0) start.push({ job: job.spec.id });
-    else if (gpusIn(job.places) === job.gpus) keep.add(job.spec.id);
     else {
+      keep.add(job);
+      if (gpusIn(job.places) === job.gpus) continue;
       resized.push(job.spec.id);
       start.push({ job: job.spec.id });
     }
   }
-  const resizing = new Set(resized);
-  const stop = [...view.running].map(({ spec }) => spec.id).filter((id) => !keep.has(id) && !resizing.has(id));
+  const stop: string[] = [];
+  for (const job of view.running) if (!keep.has(job)) stop.push(job.spec.id);
   return { stop: [...stop, ...resized], start };
 }
 

@@ -5,8 +5,10 @@
 import { Bins } from "../bins.ts";
 import type { ClusterView, Decision } from "../decision.ts";
 import type { JobId, JobView } from "../job.ts";
+import { type JobOrder, Kinds, listed, oneAfterAnother } from "../job-order.ts";
 import { type Group, regroup } from "../regroup.ts";
 import { scheduling } from "../scheduling.ts";
+import { WaitingOrder } from "../waiting-order.ts";
 import { byNodeSets } from "./gandiva/node-sets.ts";
 import { tidy } from "./gandiva/tidy.ts";
 
@@ -52,36 +54,27 @@ export default scheduling({
   create({ quantum, stretch, migrate, sets }) {
     if (sets > 0) return byNodeSets(quantum);
     const turns = new Turns(quantum, stretch);
+    const waiting = new WaitingOrder();
     return {
       decide(view) {
         turns.see(view);
+        waiting.sync(view);
         if (view.waitingCount === 0) {
           // Who is given another size now moves already.
           return migrate > 0 && view.ended.length > 0 && !view.sized ? tidy(view) : nobodyWaits(view);
         }
-        const order = turns.order(view);
+        const order = turns.order(view, waiting.waiting(view));
         const chosen = firstThatFit(view, order);
         for (const [job] of chosen) turns.grant(job!, view.now);
         const { stop, start } = regroup(view, chosen, { gently: true });
         const wake = Math.max(turns.firstEnd, quantum * (Math.floor(view.now / quantum) + 1));
-        return {
-          ...{ stop, start, wake },
-          // A long list, which few look at.
-          get order() {
-            return Array.from(order, ({ spec }) => spec.id);
-          },
-        };
+        return { stop, start, wake, order };
       },
     };
   },
 });
 
-const nobodyWaits = ({ running }: ClusterView): Decision => ({
-  ...{ stop: [], start: [] },
-  get order() {
-    return Array.from(running, ({ spec }) => spec.id);
-  },
-});
+const nobodyWaits = ({ running }: ClusterView): Decision => ({ stop: [], start: [], order: listed(() => running) });
 
 class Turns {
   readonly #quantum: number;
@@ -102,12 +95,11 @@ class Turns {
   }
 
   /** Who is in the middle of a turn goes on; then those who wait, the longest first; last those whose turn is over. */
-  order(view: ClusterView): Iterable<JobView> {
-    const { now } = view;
+  order({ now, running }: ClusterView, waiting: JobOrder): JobOrder {
     const inTurn: JobView[] = [];
     const over: { readonly job: JobView; readonly began: number }[] = [];
     this.firstEnd = Number.POSITIVE_INFINITY;
-    for (const job of view.running) {
+    for (const job of running) {
       const began = this.#beganOf(job, now);
       const end = this.#endOf(job, began);
       if (end <= now) over.push({ job, began });
@@ -117,14 +109,12 @@ class Turns {
       }
     }
     over.sort((a, b) => a.began - b.began);
-    return {
-      *[Symbol.iterator]() {
-        yield* inTurn;
-        // The engine lists them by when they began to wait.
-        yield* view.waiting;
-        for (const { job } of over) yield job;
-      },
-    };
+    const after = over.map(({ job }) => job);
+    return oneAfterAnother(
+      listed(() => inTurn),
+      waiting,
+      listed(() => after),
+    );
   }
 
   /** The job goes on, or begins. */
@@ -148,17 +138,14 @@ class Turns {
 }
 
 /** Tried in this order in an empty cluster; one that does not fit is passed over, and so are all like it. */
-function firstThatFit({ nodes }: ClusterView, order: Iterable<JobView>): readonly Group[] {
+function firstThatFit({ nodes }: ClusterView, order: JobOrder): readonly Group[] {
   const bins = new Bins(nodes);
-  const full = new Set<number | string>();
+  const full = new Kinds();
   const chosen: Group[] = [];
   let free = nodes.total();
-  for (const job of order) {
+  for (const job of order.without(full)) {
     if (free === 0) break;
-    const { types } = job.spec;
-    const size = types === undefined ? job.gpus : `${job.gpus} ${types.join(" ")}`;
-    if (job.gpus > free || full.has(size)) continue;
-    if (bins.take(job.gpus, types) === undefined) full.add(size);
+    if (bins.take(job.gpus, job.spec.types) === undefined) full.add(job);
     else {
       free -= job.gpus;
       chosen.push([job]);

@@ -1,5 +1,6 @@
 /** Every waiting job is offered a place, by priority: whether it fits is for placement to say, which may make others leave. */
 import type { JobView } from "../job.ts";
+import { listed } from "../job-order.ts";
 import { Offers } from "../offers.ts";
 import { scheduling } from "../scheduling.ts";
 
@@ -19,12 +20,8 @@ export default scheduling({
         // Jobs that are alike may have got different sizes.
         if (view.sized)
           return { stop: [], start: [...view.waiting].sort(byPriority).map(({ spec }) => ({ job: spec.id })) };
-        return {
-          ...{ stop: [], start: [], offer: offers.begin() },
-          get order() {
-            return [...view.running, ...offers.all()].map(({ spec }) => spec.id);
-          },
-        };
+        const order = listed(() => [...view.running, ...offers.all()]);
+        return { stop: [], start: [], offer: offers.begin(), order };
       },
     };
   },

@@ -1,6 +1,7 @@
 /** Least attained service in two dimensions, GPUs and seconds: who has used least runs, though nobody knows how long jobs take. */
 import { refill } from "../regroup.ts";
 import { scheduling } from "../scheduling.ts";
+import { WaitingOrder } from "../waiting-order.ts";
 
 export default scheduling({
   title: "2D-LAS",
@@ -13,14 +14,13 @@ export default scheduling({
   options: {},
   claim: "baseline",
 
-  create: () => ({
-    decide(view) {
-      // Jobs that run stand before those that wait, and keep their places among equals.
-      const order = [...view.running, ...view.waiting]
-        .map((job) => ({ job, service: job.service }))
-        .sort((a, b) => a.service - b.service)
-        .map(({ job }) => job);
-      return refill(view, order);
-    },
-  }),
+  create() {
+    const waiting = new WaitingOrder(({ service }) => service);
+    return {
+      decide(view) {
+        waiting.sync(view);
+        return refill(view, waiting.all(view));
+      },
+    };
+  },
 });

@@ -1,6 +1,7 @@
 /** The jobs with the fewest GPUs run first: the order in which elastic schedulers place what they have sized. */
 
 import { Arrivals } from "../arrivals.ts";
+import { listed } from "../job-order.ts";
 import { runFirst, scheduling } from "../scheduling.ts";
 
 export default scheduling({
@@ -17,10 +18,10 @@ export default scheduling({
       decide(view) {
         arrivals.see(view);
         const jobs = arrivals.present(view);
-        // Array.sort keeps the order of arrival among equals.
         return runFirst(
           view,
-          jobs.sort((a, b) => a.gpus - b.gpus),
+          // Array.sort keeps the order of arrival among equals.
+          listed(() => jobs.sort((a, b) => a.gpus - b.gpus)),
         );
       },
     };

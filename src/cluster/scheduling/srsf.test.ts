@@ -8,8 +8,13 @@ const b = jobView("b", { gpus: 2, duration: 70 });
 const c = jobView("c", { gpus: 1, duration: 150 });
 
 test("who has the fewest GPU-seconds left runs, and a running job stops for it", () => {
-  const { stop, start, order } = srsf.create({ gpus: 1 }).decide(clusterView([a, b, c], nodeSpecs(1, 3)));
-  assert.deepEqual(order, ["b", "c", "a"]);
+  const { stop, start, order } = srsf
+    .create({ gpus: 1 })
+    .decide(clusterView([a, b, c], nodeSpecs(1, 3), { arrived: [b, c] }));
+  assert.deepEqual(
+    Array.from(order!, ({ spec }) => spec.id),
+    ["b", "c", "a"],
+  );
   assert.deepEqual(stop, ["a"]);
   assert.deepEqual(
     start.map(({ job }) => job),
@@ -18,6 +23,9 @@ test("who has the fewest GPU-seconds left runs, and a running job stops for it",
 });
 
 test("by time alone, the job of one GPU comes last", () => {
-  const { order } = srsf.create({ gpus: 0 }).decide(clusterView([a, b, c], nodeSpecs(1, 3)));
-  assert.deepEqual(order, ["b", "a", "c"]);
+  const { order } = srsf.create({ gpus: 0 }).decide(clusterView([a, b, c], nodeSpecs(1, 3), { arrived: [b, c] }));
+  assert.deepEqual(
+    Array.from(order!, ({ spec }) => spec.id),
+    ["b", "a", "c"],
+  );
 });

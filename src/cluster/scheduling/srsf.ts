@@ -2,6 +2,7 @@
 import type { JobView } from "../job.ts";
 import { refill } from "../regroup.ts";
 import { scheduling } from "../scheduling.ts";
+import { WaitingOrder } from "../waiting-order.ts";
 
 export default scheduling({
   title: "Shortest remaining service first",
@@ -28,13 +29,11 @@ export default scheduling({
         rate > 0 ? (outlook!.total - outlook!.done) / rate : (spec.duration ?? Number.POSITIVE_INFINITY) - job.ran;
       return gpus > 0 ? seconds * job.gpus : seconds;
     };
+    const waiting = new WaitingOrder(remaining);
     return {
       decide(view) {
-        const order = [...view.running, ...view.waiting]
-          .map((job) => ({ job, left: remaining(job) }))
-          .sort((a, b) => a.left - b.left)
-          .map(({ job }) => job);
-        return refill(view, order);
+        waiting.sync(view);
+        return refill(view, waiting.all(view));
       },
     };
   },

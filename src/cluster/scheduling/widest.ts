@@ -1,5 +1,6 @@
 /** Everybody whom scaling gives GPUs runs, those with the most first: what elastic policies need that place gangs in blocks. */
 import { runFirst, scheduling } from "../scheduling.ts";
+import { WaitingOrder } from "../waiting-order.ts";
 
 export default scheduling({
   title: "Widest first",
@@ -9,11 +10,13 @@ export default scheduling({
   options: {},
   claim: "baseline",
 
-  create: () => ({
-    decide: (view) =>
-      runFirst(
-        view,
-        [...view.running, ...view.waiting].sort((a, b) => b.gpus - a.gpus),
-      ),
-  }),
+  create() {
+    const waiting = new WaitingOrder(({ gpus }) => -gpus);
+    return {
+      decide(view) {
+        waiting.sync(view);
+        return runFirst(view, waiting.all(view));
+      },
+    };
+  },
 });

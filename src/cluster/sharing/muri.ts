@@ -4,7 +4,7 @@
  */
 import { slotCount } from "../interleave.ts";
 import type { JobView } from "../job.ts";
-import { ranking } from "../rank-order.ts";
+import { RankOrder } from "../rank-order.ts";
 import { fitting, regroup } from "../regroup.ts";
 import { sharing } from "../sharing.ts";
 import { candidates, merge, type Pack, Prices } from "./muri/packs.ts";
@@ -48,11 +48,11 @@ export default sharing({
     const prices = new Prices(measured > 0);
     const split = (pack: Pack): readonly Pack[] =>
       unpack > 0 && prices.isWorse(pack) ? pack.map((job) => [job]) : [pack];
+    const order = new RankOrder();
     return {
       jobsMax,
       share(view, decision) {
-        const ranked = ranking(view, decision);
-        const classes = candidates(view, ranked, jobsMax);
+        const { classes, ranks } = candidates(view, order.of(view, decision), jobsMax);
         const total = view.nodes.total();
         let required = [...classes].reduce((sum, [gpus, packs]) => sum + gpus * packs.length, 0);
         for (let round = 0; round < jobsMax && required > total; round++) {
@@ -66,7 +66,7 @@ export default sharing({
           }
         }
         const packs = [...classes.values()].flat().flatMap(split);
-        const { stop, start } = regroup(view, fitting(view, byRank(ranked, packs)));
+        const { stop, start } = regroup(view, fitting(view, byRank(ranks, packs)));
         return { ...decision, stop, start, strict: false };
       },
     };
@@ -74,9 +74,8 @@ export default sharing({
 });
 
 /** The pack with the first job of all first. */
-function byRank(ranked: readonly JobView[], packs: readonly Pack[]): readonly Pack[] {
-  const rank = new Map(ranked.map((job, i) => [job, i]));
-  const first = (pack: Pack): number => Math.min(...pack.map((job) => rank.get(job)!));
+function byRank(ranks: ReadonlyMap<JobView, number>, packs: readonly Pack[]): readonly Pack[] {
+  const first = (pack: Pack): number => pack.reduce((least, job) => Math.min(least, ranks.get(job)!), ranks.size);
   return packs
     .map((pack) => ({ pack, first: first(pack) }))
     .sort((a, b) => a.first - b.first)

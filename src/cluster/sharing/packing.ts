@@ -4,7 +4,7 @@
  */
 import type { ClusterView } from "../decision.ts";
 import type { JobId, JobView } from "../job.ts";
-import { ranking } from "../rank-order.ts";
+import { RankOrder } from "../rank-order.ts";
 import { fitting, type Group, regroup } from "../regroup.ts";
 import { sharing } from "../sharing.ts";
 import { Rates } from "./packing/rates.ts";
@@ -56,6 +56,7 @@ export default sharing({
 
   create({ trial, look, gain, busy }) {
     const rates = new Rates();
+    const order = new RankOrder();
     /** Pairs that were slower than in turn. */
     const parted = new Map<JobId, Set<JobId>>();
     const isParted = (a: JobView, b: JobView): boolean => parted.get(a.spec.id)?.has(b.spec.id) ?? false;
@@ -77,13 +78,13 @@ export default sharing({
     return {
       jobsMax: 2,
       share(view, decision) {
+        const jobs = order.of(view, decision);
         rates.observe(view);
         for (const { spec } of view.ended) parted.delete(spec.id);
-        const mates = standing(view);
-        const isShort = view.waitingCount > 0;
-        const nobodyShares = [...view.running].every(({ beside }) => beside.length === 0);
-        if (!isShort && nobodyShares) return decision;
-        const ranked = ranking(view, decision);
+        const shares = someShare(view);
+        const mates = shares ? standing(view) : new Map<JobView, JobView>();
+        if (!shares && (view.waitingCount === 0 || !rates.knowsAny)) return decision;
+        const ranked = [...jobs];
         const lacking = demand(ranked, mates) - view.nodes.total();
         if (lacking > 0) pairUp(lacking, ranked, mates, (job) => measured(job, rates, busy), isParted);
         else partSpare(-lacking, mates);
@@ -94,13 +95,18 @@ export default sharing({
         const watched = (lacking > 0 || mates.size > 0) && ranked.some(isUnseen);
         const wake = Math.min(decision.wake ?? Number.POSITIVE_INFINITY, view.now + look);
         const woken = watched ? { ...decision, wake } : decision;
-        if (mates.size === 0 && nobodyShares) return woken;
+        if (mates.size === 0 && !shares) return woken;
         const { stop, start } = regroup(view, fitting(view, groupsOf(ranked, mates)), { gently: true });
         return { ...woken, stop, start, strict: false };
       },
     };
   },
 });
+
+function someShare({ running }: ClusterView): boolean {
+  for (const { beside } of running) if (beside.length > 0) return true;
+  return false;
+}
 
 /** The part of the time that the job keeps its GPUs busy, of one that may be tried; `undefined` of others. */
 function measured(job: JobView, rates: Rates, busy: number): number | undefined {

@@ -6,6 +6,7 @@
 import type { Seconds } from "../../../time/clock.ts";
 import { type ClusterView, runningAfter } from "../../decision.ts";
 import type { JobId, JobView } from "../../job.ts";
+import { listed } from "../../job-order.ts";
 import { refill, regroup } from "../../regroup.ts";
 import type { Scheduling } from "../../scheduling.ts";
 
@@ -43,7 +44,12 @@ export function byProgram(byLaunches: boolean): Scheduling {
       worth.sort((a, b) => b.value - a.value);
       order.splice(0, order.length, ...worth.map(({ id }) => id));
       const ranked = order.map((id) => view.job(id));
-      const decision = byLaunches ? refill(view, ranked) : regroup(view, whatFits(view, ranked));
+      const decision = byLaunches
+        ? refill(
+            view,
+            listed(() => ranked),
+          )
+        : regroup(view, whatFits(view, ranked));
       if (byLaunches) for (const id of runningAfter(view, decision)) launches.set(id, (launches.get(id) ?? 0) + 1);
       return decision;
     },

@@ -4,6 +4,7 @@
  */
 import { type ClusterView, runningAfter } from "../../decision.ts";
 import type { JobId, JobView } from "../../job.ts";
+import { listed } from "../../job-order.ts";
 import { refill } from "../../regroup.ts";
 import type { Scheduling } from "../../scheduling.ts";
 
@@ -21,7 +22,10 @@ export function emptied(limits: readonly number[]): Scheduling {
       demote(view, queues, limits);
       const present = new Set([...view.running, ...view.waiting].map(({ spec }) => spec.id));
       const order = queues.flatMap((queue) => queue.filter((id) => present.has(id)).map((id) => view.job(id)));
-      const decision = refill(view, order);
+      const decision = refill(
+        view,
+        listed(() => order),
+      );
       const runs = runningAfter(view, decision);
       for (const queue of queues) {
         const waiting = queue.filter((id) => !runs.has(id));

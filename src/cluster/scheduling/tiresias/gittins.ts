@@ -1,5 +1,6 @@
 /** 2D-Gittins: within a queue, the job goes first that is likeliest to end soon, by what finished jobs took in all. */
 import { Arrivals } from "../../arrivals.ts";
+import { listed } from "../../job-order.ts";
 import { runFirst, type Scheduling } from "../../scheduling.ts";
 
 /** Seconds by which a threshold may be missed by rounding. */
@@ -27,7 +28,7 @@ export function byIndex(limits: readonly number[], known?: readonly number[], pu
       ranked.sort((a, b) => a.queue - b.queue || b.index - a.index);
       const decision = runFirst(
         view,
-        ranked.map(({ job }) => job),
+        listed(() => ranked.map(({ job }) => job)),
       );
       const starts = new Set(decision.start.map(({ job }) => job));
       const stops = new Set(decision.stop);

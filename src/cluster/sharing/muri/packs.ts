@@ -3,34 +3,46 @@ import { Bins } from "../../bins.ts";
 import type { ClusterView } from "../../decision.ts";
 import { busySeconds, contention, efficiency, iterationSeconds, Periods } from "../../interleave.ts";
 import type { JobView, Phases } from "../../job.ts";
+import { type JobOrder, Kinds } from "../../job-order.ts";
 import { maximumWeightMatching } from "../../matching.ts";
 
 /** Jobs of one size that are to take turns. */
 export type Pack = readonly JobView[];
 
-/** By size, in the order in which sizes occur in the ranking. */
-export type Classes = Map<number, readonly Pack[]>;
+export interface Candidates {
+  /** By size, in the order in which sizes occur in the ranking. */
+  readonly classes: Map<number, readonly Pack[]>;
+  /** Of each of them: those that rank first have lower ones. */
+  readonly ranks: ReadonlyMap<JobView, number>;
+}
+
+/** Jobs of one size, as they were met in the ranking, and how many of the first are candidates. */
+interface SizeClass {
+  readonly jobs: JobView[];
+  chosen: number;
+}
 
 /** For every gang that fits into an empty cluster by rank, the next `perGang` jobs of its size. */
-export function candidates(view: ClusterView, ranked: readonly JobView[], perGang: number): Classes {
-  const bySize = new Map<number, JobView[]>();
-  for (const job of ranked) {
-    const same = bySize.get(job.gpus);
-    if (same === undefined) bySize.set(job.gpus, [job]);
-    else same.push(job);
+export function candidates({ nodes }: ClusterView, ranked: JobOrder, perGang: number): Candidates {
+  const classes = new Map<number, SizeClass>();
+  const ranks = new Map<JobView, number>();
+  const bins = new Bins(nodes);
+  const full = new Kinds();
+  for (const job of ranked.without(full)) {
+    const { gpus, spec } = job;
+    let same = classes.get(gpus);
+    if (same === undefined) classes.set(gpus, (same = { jobs: [], chosen: 0 }));
+    ranks.set(job, ranks.size);
+    if (same.jobs.push(job) <= same.chosen) continue;
+    if (bins.take(gpus, spec.types) !== undefined) same.chosen += perGang;
+    // A job that may run anywhere has met none of its size that could: all that are chosen of that size have been seen.
+    else if (spec.types === undefined) full.add(job);
   }
-  const bins = new Bins(view.nodes);
-  const taken = new Map<number, number>();
-  const chosen = new Set<JobView>();
-  for (const job of ranked) {
-    if (chosen.has(job) || bins.take(job.gpus, job.spec.types) === undefined) continue;
-    const same = bySize.get(job.gpus)!;
-    const from = taken.get(job.gpus) ?? 0;
-    const to = Math.min(from + perGang, same.length);
-    for (let i = from; i < to; i++) chosen.add(same[i]!);
-    taken.set(job.gpus, to);
-  }
-  return new Map([...bySize].map(([gpus, same]) => [gpus, same.slice(0, taken.get(gpus) ?? 0).map((job) => [job])]));
+  const packs = [...classes].map(([gpus, { jobs, chosen }]): [number, Pack[]] => [
+    gpus,
+    jobs.slice(0, chosen).map((job) => [job]),
+  ]);
+  return { classes: new Map(packs), ranks };
 }
 
 /** What packs last, and what they are worth. */
@@ -60,6 +72,11 @@ export class Prices {
     );
   }
 
+  /** Whether it may take turns with others. */
+  isOpen(pack: Pack, jobsMax: number): boolean {
+    return pack.length < jobsMax && pack.every(({ spec }) => hasPhases(spec.phases));
+  }
+
   /** Whether its jobs would be done sooner one after another. */
   isWorse(pack: Pack): boolean {
     return pack.length > 1 && this.period(pack) > pack.reduce((sum, job) => sum + this.period([job]), 0);
@@ -75,10 +92,10 @@ export class Prices {
 }
 
 /** One round: a matching of the packs of one size; a pair is merged while `wanted` says that it must be. */
-export function merge(packs: readonly Pack[], prices: Prices, jobsMax: number, wanted: () => boolean): Pack[] {
+export function merge(packs: readonly Pack[], prices: Prices, jobsMax: number, wanted: () => boolean): readonly Pack[] {
   const n = packs.length;
   const weights = weightsOf(packs, prices, jobsMax);
-  if (weights === undefined) return [...packs];
+  if (weights === undefined) return packs;
   const mates = maximumWeightMatching(weights, n);
   const merged: Pack[] = [];
   for (const [i, pack] of packs.entries()) {
@@ -92,6 +109,8 @@ export function merge(packs: readonly Pack[], prices: Prices, jobsMax: number, w
 
 /** Packs of the same phases have the same weights: each kind is weighed with each other kind once. Undefined where none is above 0. */
 function weightsOf(packs: readonly Pack[], prices: Prices, jobsMax: number): Float64Array | undefined {
+  // Jobs that nobody profiled, and packs that are full: on an overloaded cluster, a matrix of all pairs would be made in vain.
+  if (!packs.some((pack) => prices.isOpen(pack, jobsMax))) return undefined;
   const n = packs.length;
   const kinds = new Map<string, number>();
   const examples: Pack[] = [];
@@ -103,7 +122,6 @@ function weightsOf(packs: readonly Pack[], prices: Prices, jobsMax: number): Flo
     return examples.push(pack) - 1;
   });
   const table = examples.map((a) => examples.map((b) => prices.weight(a, b, jobsMax)));
-  // Jobs that nobody profiled, and packs that are full: on an overloaded cluster, a matrix of all pairs would be made in vain.
   if (table.every((row) => row.every((weight) => weight <= 0))) return undefined;
   const weights = new Float64Array(n * n);
   for (let i = 0; i < n; i++) {

@@ -10,7 +10,9 @@ interface Sample {
   readonly at: Seconds;
   readonly done: number;
   /** The run, and who shared its GPUs: a sample of another run or company tells nothing. */
-  readonly setting: string;
+  readonly restarts: number;
+  readonly gpus: number;
+  readonly mate: JobId;
 }
 
 interface Rate {
@@ -19,18 +21,36 @@ interface Rate {
   seconds: Seconds;
 }
 
-export class Rates {
-  readonly #samples = new Map<JobId, Sample>();
-  /** By job, and by the job beside it; "" alone. */
-  readonly #rates = new Map<JobId, Map<JobId, Rate>>();
+interface Known {
+  sample: Sample | undefined;
+  /** By the job beside it; "" alone. */
+  readonly rates: Map<JobId, Rate>;
+}
 
-  /** Takes in what running jobs report now. */
-  observe({ now, running, ended }: ClusterView): void {
-    for (const { spec } of ended) {
-      this.#samples.delete(spec.id);
-      this.#rates.delete(spec.id);
-    }
+export class Rates {
+  readonly #jobs = new Map<JobId, Known>();
+  /** Jobs that have told how busy they keep their GPUs. */
+  readonly #told = new Set<JobId>();
+
+  /** Whether any job has: the others run alone. */
+  get knowsAny(): boolean {
+    return this.#told.size > 0;
+  }
+
+  /** Takes in what jobs report now. */
+  observe({ now, running, arrived, requeued, ended }: ClusterView): void {
+    for (const job of arrived) this.#hear(job);
+    // What they told at the end of a run.
+    for (const job of requeued) this.#hear(job);
     for (const job of running) this.#sample(job, now);
+    for (const { spec } of ended) {
+      this.#jobs.delete(spec.id);
+      this.#told.delete(spec.id);
+    }
+  }
+
+  #hear({ spec, outlook }: JobView): void {
+    if (outlook?.utilisation !== undefined) this.#told.add(spec.id);
   }
 
   /** Progress per second alone; `undefined` where the job has not run alone yet. */
@@ -51,26 +71,30 @@ export class Rates {
   }
 
   #rateOf(job: JobId, beside: JobId, secondsMin: Seconds): number | undefined {
-    const rate = this.#rates.get(job)?.get(beside);
+    const rate = this.#jobs.get(job)?.rates.get(beside);
     return rate === undefined || rate.seconds < secondsMin || rate.seconds === 0 ? undefined : rate.done / rate.seconds;
   }
 
   #sample(job: JobView, now: Seconds): void {
-    const { spec, state, beside, restarts, outlook } = job;
-    const before = this.#samples.get(spec.id);
+    const { spec, state, beside, restarts, gpus, outlook } = job;
+    let known = this.#jobs.get(spec.id);
     if (state !== "running" || outlook === undefined || beside.length > 1) {
-      this.#samples.delete(spec.id);
+      if (known !== undefined) known.sample = undefined;
       return;
     }
+    if (known === undefined) this.#jobs.set(spec.id, (known = { sample: undefined, rates: new Map() }));
+    if (outlook.utilisation !== undefined) this.#told.add(spec.id);
     const [mate = ""] = beside;
-    const setting = `${restarts} ${job.gpus} ${mate}`;
-    this.#samples.set(spec.id, { at: now, done: outlook.done, setting });
-    if (before === undefined || before.setting !== setting || before.at === now) return;
-    const rates = this.#rates.get(spec.id) ?? new Map<JobId, Rate>();
-    this.#rates.set(spec.id, rates);
-    const rate = rates.get(mate) ?? { done: 0, seconds: 0 };
-    rate.done += outlook.done - before.done;
-    rate.seconds += now - before.at;
-    rates.set(mate, rate);
+    const { done } = outlook;
+    const before = known.sample;
+    known.sample = { at: now, done, restarts, gpus, mate };
+    if (before === undefined || before.at === now) return;
+    if (before.restarts !== restarts || before.gpus !== gpus || before.mate !== mate) return;
+    const rate = known.rates.get(mate);
+    if (rate === undefined) known.rates.set(mate, { done: done - before.done, seconds: now - before.at });
+    else {
+      rate.done += done - before.done;
+      rate.seconds += now - before.at;
+    }
   }
 }
