@@ -1,6 +1,6 @@
 /** A few kernels on a device, launched in order: what a step of a model is, without the model. */
 import type { TileProgram } from "../compile/tile.ts";
-import { callList, chunkOf, evenChunks } from "../device/call-list.ts";
+import { callList, chunkOf, evenClaims } from "../device/call-list.ts";
 import type { Device, Region } from "../device/device.ts";
 
 export interface Launch {
@@ -22,10 +22,7 @@ export function prepare(device: Device, launches: readonly Launch[]): { run(): P
       kernel: handles[programs.indexOf(program)]!,
       args: args.map((a) => (typeof a === "number" ? a : a.address)),
       items,
-      chunk:
-        seconds === undefined
-          ? chunkOf(device, items)
-          : Math.ceil(items / (device.threads * evenChunks(seconds / device.threads))),
+      ...(seconds === undefined ? { chunk: chunkOf(device, items) } : evenClaims(device.threads, items, seconds)),
       barrier: true,
     })),
   );

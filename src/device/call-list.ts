@@ -1,5 +1,5 @@
 /** Launches calls that are not part of a program: packing, measuring, single kernels. */
-import { type Device, record } from "./device.ts";
+import { type Device, record, sharesMax } from "./device.ts";
 
 export interface ListedCall {
   readonly kernel: number;
@@ -8,6 +8,8 @@ export interface ListedCall {
   readonly items: number;
   /** Items that a thread claims at a time; default 1. */
   readonly chunk?: number;
+  /** Items of each thread's own share; without, threads take their chunks from one queue. */
+  readonly share?: number;
   /** Whether the next call waits for this one. */
   readonly barrier?: boolean;
 }
@@ -28,13 +30,28 @@ export const chunkOf = ({ threads }: Pick<Device, "threads">, items: number): nu
 const chunkSeconds = 64e-6;
 const chunksMax = 16;
 
+/** How threads claim the items of a call: see `record`. */
+export interface Claims {
+  readonly share: number;
+  readonly chunk: number;
+}
+
+/** The least that a thread claims of its share is a part of this many of a run of that length. */
+const piecesOfRun = 8;
+
 /**
- * Chunks for a thread of a call whose items take equally long, which `seconds` estimates for one thread: some hundred KiB each.
- * Each costs a claim, on a line that threads take from each other, and the start of a stream of memory; the last ones to end
- * keep all others waiting.
+ * Of a call whose items take equally long, which `seconds` estimates for one thread: each thread has a share, so that memory is
+ * read in long runs, and claims it in ever smaller pieces, so that who is held up leaves little for the others to wait for.
  */
-export const evenChunks = (seconds: number): number =>
-  Math.max(1, Math.min(chunksMax, Math.round(seconds / chunkSeconds)));
+export function evenClaims(threads: number, items: number, seconds: number): Claims {
+  if (threads === 1) return { share: 0, chunk: Math.max(1, items) };
+  const chunks = threads * evenChunks(seconds / threads);
+  if (threads > sharesMax) return { share: 0, chunk: Math.max(1, Math.ceil(items / chunks)) };
+  return { share: Math.ceil(items / threads), chunk: Math.max(1, Math.ceil(items / (chunks * piecesOfRun))) };
+}
+
+/** Runs of a thread: some hundred KiB each. */
+const evenChunks = (seconds: number): number => Math.max(1, Math.min(chunksMax, Math.round(seconds / chunkSeconds)));
 
 export function callList(device: Device, calls: readonly ListedCall[]): CallList {
   const records = device.alloc(Math.max(1, calls.length) * record.stride);
@@ -47,12 +64,13 @@ export function callList(device: Device, calls: readonly ListedCall[]): CallList
   const launch = new DataView(records.buffer, records.offset, records.bytes);
   const words = new DataView(parameters.buffer, parameters.offset, parameters.bytes);
   let next = 0;
-  for (const [i, { kernel, args, items, chunk = 1, barrier = false }] of calls.entries()) {
+  for (const [i, { kernel, args, items, chunk = 1, share = 0, barrier = false }] of calls.entries()) {
     const at = i * record.stride;
     launch.setBigUint64(at + record.kernel, BigInt(kernel), true);
     launch.setBigUint64(at + record.args, BigInt(parameters.address + next), true);
     launch.setInt32(at + record.items, items, true);
     launch.setInt32(at + record.chunk, chunk, true);
+    launch.setInt32(at + record.share, share, true);
     launch.setInt32(at + record.barrier, barrier ? 1 : 0, true);
     for (const x of args) {
       words.setBigUint64(next, BigInt(x), true);
@@ -61,7 +79,11 @@ export function callList(device: Device, calls: readonly ListedCall[]): CallList
   }
   return {
     async run() {
-      for (let i = 0; i < calls.length; i++) launch.setInt32(i * record.stride + record.counter, 0, true);
+      for (const [i, { share = 0 }] of calls.entries()) {
+        launch.setInt32(i * record.stride + record.counter, 0, true);
+        for (let t = 0; share > 0 && t < device.threads; t++)
+          launch.setInt32(i * record.stride + record.claimed + 4 * t, 0, true);
+      }
       await device.run(records, calls.length);
     },
     close() {

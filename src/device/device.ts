@@ -25,7 +25,9 @@ export interface Region {
  * Byte layout of a launch record; each record has its own cache lines, since its counter is contended.
  *
  * Threads claim `chunk` items at a time, from where `counter` stands to `items`. A record whose `thread` is i + 1 is thread
- * i's alone, and 0 anyone's. Before its first item a thread waits until nothing remains of the records that `waits` points
+ * i's alone, and 0 anyone's. Where machine code finds a `share`, items from `counter` on are cut into as many shares of that
+ * size as there are threads, and `claimed` counts what was claimed of each: a thread claims half of what is left of its own,
+ * `chunk` items at least, and then of the others'; so what it reads lies in one run of memory. Before its first item a thread waits until nothing remains of the records that `waits` points
  * at: 64-bit distances in bytes from this record, ended by 0. Where `signals` is set, `remaining` counts down to 0.
  */
 export const record = {
@@ -38,9 +40,14 @@ export const record = {
   thread: 28,
   waits: 32,
   signals: 40,
+  share: 44,
   counter: 64,
   remaining: 68,
+  claimed: 72,
 } as const;
+
+/** A record has room for what so many threads claimed. */
+export const sharesMax = (record.stride - record.claimed) / 4;
 
 export interface Device {
   readonly level: Level;
@@ -68,7 +75,7 @@ export interface Device {
   run(records: Region, count: number): Promise<void>;
   /**
    * The same while the caller waits, without the cost of an asynchronous call. `alone` runs it on this thread only, as
-   * WebAssembly always does: no record may then be another thread's.
+   * WebAssembly always does: no record may then be another thread's, or have shares.
    */
   runNow(records: Region, count: number, alone?: boolean): void;
   /** The same as `run`, and when each thread did its part of each record. Machine code has it only on a device opened with `timed`. */

@@ -4,7 +4,7 @@ import { checkPlan } from "../compile/launch-order.ts";
 import { classOf, itemsOf, launchCalls, type StepSize } from "../compile/launch-view.ts";
 import type { Program } from "../compile/schedule.ts";
 import { assert } from "../core/errors.ts";
-import { chunksPerThread, evenChunks } from "./call-list.ts";
+import { type Claims, chunksPerThread, evenClaims } from "./call-list.ts";
 import { type Device, type Region, record } from "./device.ts";
 
 /** A policy, and what to call it in errors. */
@@ -147,16 +147,23 @@ export class LaunchLists {
         assert(begin < end, () => `task ${i} of launch policy ${this.#launch.id} has none of ${items} items`);
         const at = (i * record.stride) / 4;
         const count = end - begin;
-        const chunks = call.op === "attention" ? chunksPerThread : evenChunks(seconds[i]! / threads);
+        const { chunk, share } = claimsOf(call.op, thread === undefined ? threads : 1, count, seconds[i]!);
         words[at + record.items / 4] = end;
-        words[at + record.chunk / 4] =
-          thread === undefined && threads > 1 ? Math.ceil(count / (threads * chunks)) : count;
+        words[at + record.chunk / 4] = chunk;
+        words[at + record.share / 4] = share;
+        words.fill(0, at + record.claimed / 4, at + record.stride / 4);
         words[at + record.counter / 4] = begin;
         words[at + record.remaining / 4] = count;
       }
       last = { size, words: words.slice() };
     };
   }
+}
+
+/** Attention's items are of unequal length. */
+function claimsOf(op: string, threads: number, items: number, seconds: number): Claims {
+  if (op !== "attention" || threads === 1) return evenClaims(threads, items, seconds);
+  return { share: 0, chunk: Math.ceil(items / (threads * chunksPerThread)) };
 }
 
 function segmentsOf(plan: LaunchPlan, region: Region): readonly Segment[] {

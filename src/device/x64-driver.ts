@@ -203,6 +203,7 @@ function walk(a: Assembler, timed: boolean): void {
   const next = a.label();
   const whole = a.label();
   const spent = a.label();
+  const shared = a.label();
   a.mov(reg.r12, ctl(control.records));
   a.mov(reg.r13, ctl(control.count));
   const top = a.here();
@@ -212,6 +213,8 @@ function walk(a: Assembler, timed: boolean): void {
   enter(a, passed);
   if (timed) stamp(a, stamps.begin);
   a.xor32(reg.r14, reg.r14);
+  a.immediate(7, of(record.share), 0, 0);
+  a.jumpIf("ne", shared);
   const claim = a.here();
   a.mov32(reg.rsi, of(record.chunk));
   a.mov(reg.rdx, reg.rsi);
@@ -224,13 +227,10 @@ function walk(a: Assembler, timed: boolean): void {
   a.jumpIf("le", whole);
   a.mov(reg.rdx, reg.rcx);
   a.bind(whole);
-  a.add(reg.r14, reg.rsi);
-  a.sub(reg.r14, reg.rdx);
-  a.mov(reg.rdi, of(record.args));
-  a.mov(reg.rcx, reg.r15);
-  a.mov(reg.rax, of(record.kernel));
-  a.call(reg.rax);
+  work(a);
   a.jump(claim);
+  a.bind(shared);
+  workShares(a, spent);
   a.bind(spent);
   signal(a, passed);
   a.bind(passed);
@@ -248,6 +248,66 @@ function walk(a: Assembler, timed: boolean): void {
   a.jump(top);
   a.bind(finished);
   barrier(a);
+}
+
+/** Calls the kernel for the items from rsi to before rdx. */
+function work(a: Assembler): void {
+  a.add(reg.r14, reg.rsi);
+  a.sub(reg.r14, reg.rdx);
+  a.mov(reg.rdi, of(record.args));
+  a.mov(reg.rcx, reg.r15);
+  a.mov(reg.rax, of(record.kernel));
+  a.call(reg.rax);
+}
+
+/** All shares of a record, this thread's first, until nothing is left to claim; then to `spent`. rbp counts the shares that are. */
+function workShares(a: Assembler, spent: Label): void {
+  const empty = a.label();
+  a.xor32(reg.rbp, reg.rbp);
+  const claim = a.here();
+  a.cmp32(reg.rbp, ctl(control.threads));
+  a.jumpIf("ge", spent);
+  // rax: whose share it is, threads in a ring.
+  a.mov32(reg.rax, { base: reg.r15, offset: own.thread });
+  a.lea(reg.rax, { base: reg.rax, index: reg.rbp, scale: 1, offset: -1 });
+  a.mov32(reg.rcx, ctl(control.threads));
+  a.mov(reg.rdx, reg.rax);
+  a.sub(reg.rdx, reg.rcx);
+  a.cmp(reg.rax, reg.rcx);
+  a.cmov("ge", reg.rax, reg.rdx);
+  a.lea(reg.rdi, { base: reg.r12, index: reg.rax, scale: 4, offset: record.claimed });
+  // rax: its first item; rcx: how many it has.
+  a.mov32(reg.rcx, of(record.share));
+  a.imul(reg.rax, reg.rcx);
+  a.mov32(reg.rdx, of(record.counter));
+  a.add(reg.rax, reg.rdx);
+  a.mov32(reg.rdx, of(record.items));
+  a.sub(reg.rdx, reg.rax);
+  a.cmp(reg.rdx, reg.rcx);
+  a.cmov("l", reg.rcx, reg.rdx);
+  // What is left may be less by the time it is claimed: what is claimed behind the end is nobody's.
+  a.mov32(reg.rsi, { base: reg.rdi, offset: 0 });
+  a.mov(reg.rdx, reg.rcx);
+  a.sub(reg.rdx, reg.rsi);
+  a.jumpIf("le", empty);
+  a.shiftImmediate("shr", reg.rdx, 1);
+  a.mov32(reg.rsi, of(record.chunk));
+  a.cmp(reg.rdx, reg.rsi);
+  a.cmov("l", reg.rdx, reg.rsi);
+  a.mov(reg.rsi, reg.rdx);
+  a.fetchAdd32({ base: reg.rdi, offset: 0 }, reg.rsi);
+  a.cmp(reg.rsi, reg.rcx);
+  a.jumpIf("ge", claim);
+  a.add(reg.rdx, reg.rsi);
+  a.cmp(reg.rdx, reg.rcx);
+  a.cmov("g", reg.rdx, reg.rcx);
+  a.add(reg.rsi, reg.rax);
+  a.add(reg.rdx, reg.rax);
+  work(a);
+  a.jump(claim);
+  a.bind(empty);
+  a.immediate(0, reg.rbp, 1);
+  a.jump(claim);
 }
 
 /** Goes to `passed` where this thread has nothing to do; else on, when the records that this one waits for are done. */
