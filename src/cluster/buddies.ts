@@ -98,7 +98,7 @@ export function afresh(nodes: NodesView, wants: readonly { readonly job: JobView
   return placed;
 }
 
-/** Places for all; who has no size gets nothing. */
+/** Places for all; who has no size gets nothing, and is named only if it runs. */
 export function placed(
   view: ClusterView,
   gpusOf: ReadonlyMap<JobView, number>,
@@ -111,7 +111,6 @@ export function placed(
     const on = places.get(job.spec.id);
     if (on !== undefined) sizes.set(job.spec.id, { gpus, on });
   }
-  for (const job of [...view.running, ...view.waiting])
-    if (!sizes.has(job.spec.id)) sizes.set(job.spec.id, { gpus: 0 });
+  for (const { spec } of view.running) if (!sizes.has(spec.id)) sizes.set(spec.id, { gpus: 0 });
   return sizes;
 }

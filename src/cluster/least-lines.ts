@@ -40,8 +40,8 @@ export class LeastLines {
   readonly #claims: Claims;
   readonly #lines = new Map<number, Line>();
   readonly #entries = new Map<JobId, Entry>();
-  /** Found to run when they were looked at: another part of the policy has started them. */
-  #started: Entry[] = [];
+  /** By the last walk; another part of the policy may have started them. */
+  readonly #walked = new Set<Entry>();
   #total: number | undefined;
   #added = 0;
 
@@ -51,8 +51,8 @@ export class LeastLines {
 
   /** Takes in who arrived, left and came back; all anew where the cluster has another number of GPUs. */
   sync({ arrived, requeued, ended, waiting, nodes }: ClusterView): void {
-    for (const { job } of this.#started) this.#remove(job.spec.id);
-    this.#started = [];
+    for (const { job } of this.#walked) if (!waits(job)) this.#remove(job.spec.id);
+    this.#walked.clear();
     const total = nodes.total();
     if (total !== this.#total) {
       this.#total = total;
@@ -80,17 +80,25 @@ export class LeastLines {
         yield run;
       } else if (cursor !== undefined) {
         open.pop();
+        this.#walked.add(cursor.entry);
         this.#advance(cursor.rest, open);
         yield cursor.entry.job;
       } else return;
     }
   }
 
-  #advance(rest: Iterator<Entry>, open: Heap<Cursor>): void {
-    for (let next = rest.next(); next.done !== true; next = rest.next()) {
-      if (waits(next.value.job)) return open.push({ entry: next.value, rest });
-      this.#started.push(next.value);
+  /** Whether one of those that the last walk left out could run on so many GPUs, of a higher turn than this. */
+  leaves(gpus: number, turn: number): boolean {
+    for (const [least, line] of this.#lines) {
+      const last = line.last()!;
+      if (least <= gpus && last.turn > turn && !this.#walked.has(last)) return true;
     }
+    return false;
+  }
+
+  #advance(rest: Iterator<Entry>, open: Heap<Cursor>): void {
+    const { done, value } = rest.next();
+    if (!done) open.push({ entry: value, rest });
   }
 
   #add(job: JobView, nodes: NodesView): void {

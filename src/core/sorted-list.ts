@@ -18,6 +18,10 @@ export class SortedList<T> implements Iterable<T> {
     return this.#chunks[0]?.[0];
   }
 
+  last(): T | undefined {
+    return this.#chunks.at(-1)?.at(-1);
+  }
+
   add(item: T): void {
     this.size++;
     const c = Math.min(this.#chunkOf(item), this.#chunks.length - 1);

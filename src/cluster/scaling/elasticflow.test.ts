@@ -20,7 +20,7 @@ test("a job is admitted only beside all promises made", () => {
   const view = clusterView([a!, b!, c!], nodeSpecs(1, 4), { arrived: [a!, b!, c!] });
   const sizes = policy.sizes(view);
   assert.deepEqual(policy.rejected!(), ["c"]);
-  assert.deepEqual([sizes.get("a")?.gpus, sizes.get("b")?.gpus, sizes.get("c")?.gpus], [2, 2, 0]);
+  assert.deepEqual([sizes.get("a")?.gpus, sizes.get("b")?.gpus, sizes.get("c")?.gpus], [2, 2, undefined]);
 });
 
 test("spare GPUs go where they cost least, not to whom is due first", () => {

@@ -5,16 +5,11 @@
 
 import { placed, settle } from "../buddies.ts";
 import type { ClusterView } from "../decision.ts";
-import { Forecast, gpuSeconds, type Need, needOf, type Piece } from "../forecast.ts";
+import { Forecast, gpuSeconds, needOf, type Piece } from "../forecast.ts";
 import type { JobId, JobView } from "../job.ts";
 import { type Size, scaling } from "../scaling.ts";
 import { inSlots } from "../slot-shares.ts";
-
-interface Promised {
-  readonly job: JobView;
-  readonly need: Need;
-  readonly pieces: readonly Piece[];
-}
+import { type Promised, Undated } from "./elasticflow/undated.ts";
 
 interface Plan {
   readonly promised: readonly Promised[];
@@ -66,13 +61,21 @@ export default scaling({
   create({ reserve, slot, published }) {
     if (published > 0) return inSlots(reserve, slot);
     const plans = new Map<JobId, readonly Piece[]>();
+    const undated = new Undated(reserve);
     let rejected: JobId[] = [];
     let wake: number | undefined;
     return {
+      unnamed: "nothing",
       sizes(view) {
         rejected = [];
         for (const { spec } of view.ended) plans.delete(spec.id);
         const fresh = new Set(view.arrived.filter(({ state }) => state === "waiting"));
+        undated.sync(view, fresh);
+        if (undated.isAll) {
+          const { promised, next } = undated.promise(view, fresh);
+          wake = next && Math.max(view.now + slot, next);
+          return sizesOf(view, promised);
+        }
         const old = [...view.running, ...view.waiting].filter((job) => !fresh.has(job));
         let plan = promise(view, old, reserve);
         if (plan.late > 0) plan = keep(view, old, plans) ?? plan;
