@@ -72,10 +72,13 @@ export function defaultSchedule(
   if (format.kind !== "blocks") return { cases: [], rest: { ...plain, rows: wide ? 12 : 4, vectors: 2 } };
   if (target.lanes === 8) {
     const few = { ...plain, rows: 2, vectors: 1, nextPanel: 1 } as const;
+    const { block, codeBits } = blockFormats[format.type];
+    // A line of memory is two vectors; those of a long block, with its scales, take too many registers.
+    const one = block === 32 ? [{ until: 1, tile: { ...few, rows: 1, vectors: 2 } }] : [];
     // The products of 8-bit codes take two registers each, and whole bytes need no unpacking.
-    if (blockFormats[format.type].codeBits === 8) return { cases: [], rest: few };
+    if (codeBits === 8) return { cases: one, rest: few };
     const many = { ...few, rows: 4, stage: 1, prefetch: 8192, tail: "even" } as const;
-    return { cases: [{ until: 2, tile: few }], rest: many };
+    return { cases: [...one, { until: 2, tile: few }], rest: many };
   }
   if (!wide) {
     const f = blockFormats[format.type];
