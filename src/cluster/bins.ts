@@ -4,6 +4,8 @@
  */
 import { allows, type NodesView, type Share } from "./node.ts";
 
+const none: readonly Share[] = [];
+
 export class Bins {
   readonly #nodes: NodesView;
   readonly #free: Int32Array;
@@ -37,6 +39,28 @@ export class Bins {
     this.#from.fill(0);
   }
 
+  /** Takes what `take` would, and tells only whether there was room. */
+  fits(gpus: number, types?: readonly string[]): boolean {
+    if (gpus > this.#nodes.gpusMax) return this.take(gpus, types) !== undefined;
+    const node = this.#first(gpus, types);
+    if (node === undefined) return false;
+    this.#free[node]! -= gpus;
+    return true;
+  }
+
+  /** The first node with so many free GPUs, but for those of `except`. */
+  #first(gpus: number, types: readonly string[] | undefined, except: readonly Share[] = none): number | undefined {
+    const { specs } = this.#nodes;
+    let first = this.#from[gpus]!;
+    while (first < specs.length && this.#free[first]! < gpus) first++;
+    this.#from[gpus] = first;
+    for (let node = first; node < specs.length; node++) {
+      if (this.#free[node]! < gpus || !allows(types, specs[node]!.type)) continue;
+      if (except.length === 0 || !except.some((share) => share.node === node)) return node;
+    }
+    return undefined;
+  }
+
   /**
    * The first node that has all of them; where no node is that large, the first empty nodes, and one more for the rest.
    * Takes them, or returns undefined.
@@ -52,16 +76,10 @@ export class Bins {
       left -= size;
     }
     if (left > gpusMax) return undefined;
-    let first = this.#from[left]!;
-    while (first < specs.length && this.#free[first]! < left) first++;
-    this.#from[left] = first;
-    for (let node = first; node < specs.length; node++) {
-      if (this.#free[node]! < left || !allows(types, specs[node]!.type)) continue;
-      if (places.length > 0 && places.some((share) => share.node === node)) continue;
-      places.push({ node, gpus: left });
-      this.hold(places);
-      return places;
-    }
-    return undefined;
+    const node = this.#first(left, types, places);
+    if (node === undefined) return undefined;
+    places.push({ node, gpus: left });
+    this.hold(places);
+    return places;
   }
 }

@@ -46,6 +46,9 @@ export class Occupancy {
     if (--group.present > 0) return [];
     for (const share of group.places) this.#hold(share, -share.gpus);
     if (this.#queued.size === 0) return [];
+    const [share, ...more] = group.places;
+    const here = this.#queues.get(share!.node);
+    if (more.length === 0) return here === undefined ? [] : [...here];
     return [...new Set(group.places.flatMap(({ node }) => [...(this.#queues.get(node) ?? [])]))];
   }
 

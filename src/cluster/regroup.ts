@@ -70,22 +70,37 @@ function largestFirst(groups: readonly Group[]): readonly Group[] {
     if (same === undefined) bySize.set(gpus, [group]);
     else same.push(group);
   }
-  return [...bySize].sort(([a], [b]) => b - a).flatMap(([, same]) => same);
+  const sorted: Group[] = [];
+  for (const [, same] of [...bySize].sort(([a], [b]) => b - a)) for (const group of same) sorted.push(group);
+  return sorted;
 }
 
 /** Empties the cluster and fills it with the first jobs that fit, whoever must move or stop for it. */
 export function refill(view: ClusterView, order: JobOrder): Decision {
-  const full = new Kinds();
-  const chosen = fitting(view, alone(order.without(full)), full);
+  const chosen = firstThatFit(view, order);
   // Where just those are to run that do, each stays on the GPUs it has.
-  const same = chosen.length === view.runningCount && chosen.every(([job]) => runsAlone(job!));
-  return same ? { stop: [], start: [], order } : { ...regroup(view, chosen), order };
+  if (chosen.length === view.runningCount && chosen.every(runsAlone)) return { stop: [], start: [], order };
+  return { ...regroup(view, chosen.map(alone)), order };
 }
 
-/** Groups of one. */
-export function* alone(jobs: Iterable<JobView>): Iterable<Group> {
-  for (const job of jobs) yield [job];
+/** The jobs that fit into an empty cluster, tried in this order; with `untilFull`, nobody is tried when all GPUs are taken. */
+export function firstThatFit({ nodes }: ClusterView, order: JobOrder, untilFull = false): readonly JobView[] {
+  const bins = new Bins(nodes);
+  const full = new Kinds();
+  const chosen: JobView[] = [];
+  let free = nodes.total();
+  for (const job of order.without(full)) {
+    const { gpus } = job;
+    if (untilFull && free === 0) break;
+    if (bins.fits(gpus, job.spec.types)) {
+      free -= gpus;
+      chosen.push(job);
+    } else full.add(job);
+  }
+  return chosen;
 }
+
+export const alone = (job: JobView): Group => [job];
 
 const runsAlone = ({ places, gpus, beside }: JobView): boolean =>
   places.length > 0 && beside.length === 0 && gpusIn(places) === gpus;
@@ -101,8 +116,8 @@ export function fitting(view: ClusterView, groups: Iterable<Group>, full: Kinds 
     const [job] = group;
     const { types } = job!.spec;
     if (full.has(job!.gpus, types)) continue;
-    if (bins.take(job!.gpus, types) === undefined) full.add(job!);
-    else chosen.push(group);
+    if (bins.fits(job!.gpus, types)) chosen.push(group);
+    else full.add(job!);
   }
   return chosen;
 }

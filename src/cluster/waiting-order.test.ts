@@ -6,10 +6,10 @@ import { nodeSpecs } from "../test/cluster-view.ts";
 import { Bins } from "./bins.ts";
 import type { ClusterView } from "./decision.ts";
 import type { JobSpec, JobView } from "./job.ts";
-import { type JobOrder, Kinds } from "./job-order.ts";
+import { Kinds } from "./job-order.ts";
 import { policyOf } from "./policy.ts";
 import { RankOrder } from "./rank-order.ts";
-import { alone, fitting } from "./regroup.ts";
+import { firstThatFit } from "./regroup.ts";
 import { WaitingOrder } from "./waiting-order.ts";
 
 /** More than three nodes can run, of several sizes, some for one type alone; many of equal length. */
@@ -60,11 +60,6 @@ function plainly(view: ClusterView, order: readonly JobView[]): string[] {
   return ids(order.filter(({ gpus, spec }) => bins.take(gpus, spec.types) !== undefined));
 }
 
-function inLines(view: ClusterView, order: JobOrder): string[] {
-  const full = new Kinds();
-  return fitting(view, alone(order.without(full)), full).flatMap(ids);
-}
-
 const ranks: Readonly<Record<string, (job: JobView) => number>> = {
   service: ({ service }) => service,
   length: ({ spec, ran }) => spec.duration! - ran,
@@ -83,7 +78,7 @@ for (const [name, rank] of Object.entries(ranks)) {
           .sort((a, b) => a.rank - b.rank)
           .map(({ job }) => job);
         assert.deepEqual(ids(waiting.all(view)), ids(sorted));
-        assert.deepEqual(inLines(view, waiting.all(view)), plainly(view, sorted));
+        assert.deepEqual(ids(firstThatFit(view, waiting.all(view))), plainly(view, sorted));
       });
       assert.ok(decisions > 200, `${decisions} decisions`);
     }

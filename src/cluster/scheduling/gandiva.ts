@@ -2,11 +2,10 @@
  * Time slicing: nobody waits for a cluster to empty. Jobs that ask for more GPUs than there are take turns, a quantum each, and
  * are suspended where their state on the GPU is smallest, between mini-batches. Jobs move where that makes room or brings one together.
  */
-import { Bins } from "../bins.ts";
 import type { ClusterView, Decision } from "../decision.ts";
 import type { JobId, JobView } from "../job.ts";
-import { type JobOrder, Kinds, listed, oneAfterAnother } from "../job-order.ts";
-import { type Group, regroup } from "../regroup.ts";
+import { type JobOrder, listed, oneAfterAnother } from "../job-order.ts";
+import { alone, firstThatFit, regroup } from "../regroup.ts";
 import { scheduling } from "../scheduling.ts";
 import { WaitingOrder } from "../waiting-order.ts";
 import { byNodeSets } from "./gandiva/node-sets.ts";
@@ -64,9 +63,9 @@ export default scheduling({
           return migrate > 0 && view.ended.length > 0 && !view.sized ? tidy(view) : nobodyWaits(view);
         }
         const order = turns.order(view, waiting.waiting(view));
-        const chosen = firstThatFit(view, order);
-        for (const [job] of chosen) turns.grant(job!, view.now);
-        const { stop, start } = regroup(view, chosen, { gently: true });
+        const chosen = firstThatFit(view, order, true);
+        for (const job of chosen) turns.grant(job, view.now);
+        const { stop, start } = regroup(view, chosen.map(alone), { gently: true });
         const wake = Math.max(turns.firstEnd, quantum * (Math.floor(view.now / quantum) + 1));
         return { stop, start, wake, order };
       },
@@ -135,21 +134,4 @@ class Turns {
     // Who is still waiting for GPUs that are being left has not begun.
     return Math.max(state === "starting" ? now : startedAt, this.#began.get(spec.id) ?? 0);
   }
-}
-
-/** Tried in this order in an empty cluster; one that does not fit is passed over, and so are all like it. */
-function firstThatFit({ nodes }: ClusterView, order: JobOrder): readonly Group[] {
-  const bins = new Bins(nodes);
-  const full = new Kinds();
-  const chosen: Group[] = [];
-  let free = nodes.total();
-  for (const job of order.without(full)) {
-    if (free === 0) break;
-    if (bins.take(job.gpus, job.spec.types) === undefined) full.add(job);
-    else {
-      free -= job.gpus;
-      chosen.push([job]);
-    }
-  }
-  return chosen;
 }

@@ -22,8 +22,8 @@ interface Life {
   /** The run that goes on. */
   run: number | undefined;
   places: readonly Share[];
-  /** Those on the same GPUs, itself included; the same set for all of them. */
-  group: Set<Life>;
+  /** Those on the same GPUs, itself included; the same set for all of them. Absent where it was never with others. */
+  group: Set<Life> | undefined;
 }
 
 /** Numbers, of which more will come. */
@@ -78,7 +78,7 @@ export class ReportReading {
   constructor(ids: readonly JobId[]) {
     this.#lives = ids.map((_, index) => ({
       ...{ index, launches: 0, start: Number.NaN, end: Number.NaN, held: 0 },
-      ...{ planned: undefined, run: undefined, places: [], group: new Set() },
+      ...{ planned: undefined, run: undefined, places: [], group: undefined },
     }));
     this.#byId = new Map(ids.map((id, i) => [id, this.#lives[i]!]));
   }
@@ -110,27 +110,34 @@ export class ReportReading {
     if (Number.isNaN(life.start)) life.start = at;
     life.launches++;
     life.places = on;
-    life.group = beside.map((id) => this.#life(id)).find((mate) => mate.run !== undefined)?.group ?? new Set();
-    for (const mate of life.group) this.#close(mate, at);
-    life.group.add(life);
-    for (const mate of life.group) this.#open(mate, at);
+    const mate =
+      beside.length === 0 ? undefined : beside.map((id) => this.#life(id)).find(({ run }) => run !== undefined);
+    if (mate === undefined) return this.#open(life, at, 1);
+    const group = mate.group ?? new Set([mate]);
+    for (const other of group) this.#close(other, at);
+    group.add(life);
+    for (const other of group) {
+      other.group = group;
+      this.#open(other, at, group.size);
+    }
   }
 
   #left(life: Life, at: Seconds): void {
     if (life.run === undefined) return;
     const { group } = life;
+    if (group === undefined) return this.#close(life, at);
     for (const mate of group) this.#close(mate, at);
     group.delete(life);
-    for (const mate of group) this.#open(mate, at);
-    life.group = new Set();
+    life.group = undefined;
+    for (const mate of group) this.#open(mate, at, group.size);
   }
 
-  #open(life: Life, at: Seconds): void {
+  #open(life: Life, at: Seconds, sharers: number): void {
     life.run = this.#job.length;
     this.#job.push(life.index);
     this.#start.push(at);
     this.#end.push(at);
-    this.#sharers.push(life.group.size);
+    this.#sharers.push(sharers);
     this.#first.push(this.#node.length);
     for (const { node, gpus } of life.places) {
       this.#node.push(node);
@@ -167,17 +174,13 @@ export class ReportReading {
       ...{ shareNode: this.#node.done(), shareGpus: this.#gpus.done() },
       coarseSeconds: 0,
     };
-    let coarse = all;
-    for (let gap = 60; coarse.runJob.length > runsMost && gap < 1e7; gap *= 4) coarse = joined(all, gap);
-    return coarse;
+    return all.runJob.length <= runsMost ? all : joined(all, runsMost);
   }
 }
 
-/** Runs of a job on the same GPUs as one, where less than `gap` seconds lie between them. */
-function joined(policy: ReportPolicy, gap: Seconds): ReportPolicy {
-  const { runJob, runStart, runEnd, runSharers, first, shareNode, shareGpus } = policy;
-  const lastOf = new Map<number, number>();
-  const ends = runEnd.slice();
+/** For each run, how long its job had not run on those very GPUs; infinite where it last ran on others, or never. */
+function pauses({ runJob, runStart, runEnd, first, shareNode, shareGpus, start }: ReportPolicy): Float64Array {
+  const lastOf = new Int32Array(start.length).fill(-1);
   const samePlaces = (a: number, b: number): boolean => {
     const shares = first[a + 1]! - first[a]!;
     if (shares !== first[b + 1]! - first[b]!) return false;
@@ -187,30 +190,44 @@ function joined(policy: ReportPolicy, gap: Seconds): ReportPolicy {
     }
     return true;
   };
+  return runJob.reduce((found, job, run) => {
+    const last = lastOf[job]!;
+    if (last >= 0 && samePlaces(last, run)) found[run] = runStart[run]! - runEnd[last]!;
+    lastOf[job] = run;
+    return found;
+  }, new Float64Array(runJob.length).fill(Number.POSITIVE_INFINITY));
+}
+
+/** Runs of a job on the same GPUs as one, where so little time lies between them that at most `runsMost` are left, if that can be. */
+function joined(policy: ReportPolicy, runsMost: number): ReportPolicy {
+  const { runJob, runStart, runEnd, runSharers, first, shareNode, shareGpus } = policy;
+  const pause = pauses(policy);
+  const left = (gap: Seconds): number => pause.reduce((n, seconds) => (seconds < gap ? n : n + 1), 0);
+  let gap = 60;
+  while (left(gap) > runsMost && 4 * gap < 1e7) gap *= 4;
+  const ends = runEnd.slice();
+  const headOf = new Uint32Array(policy.start.length);
   const kept: number[] = [];
+  const shares: number[] = [];
+  const starts: number[] = [0];
   for (let run = 0; run < runJob.length; run++) {
-    const last = lastOf.get(runJob[run]!);
-    if (last !== undefined && runStart[run]! - ends[last]! < gap && samePlaces(last, run)) {
-      ends[last] = runEnd[run]!;
+    const job = runJob[run]!;
+    if (pause[run]! < gap) {
+      ends[headOf[job]!] = runEnd[run]!;
       continue;
     }
-    lastOf.set(runJob[run]!, run);
+    headOf[job] = run;
     kept.push(run);
+    for (let share = first[run]!; share < first[run + 1]!; share++) shares.push(share);
+    starts.push(shares.length);
   }
-  const shares = kept.flatMap((run) =>
-    Array.from({ length: first[run + 1]! - first[run]! }, (_, i) => first[run]! + i),
-  );
-  const starts = new Uint32Array(kept.length + 1);
-  kept.forEach((run, k) => {
-    starts[k + 1] = starts[k]! + first[run + 1]! - first[run]!;
-  });
   return {
     ...policy,
     runJob: Uint32Array.from(kept, (run) => runJob[run]!),
     runStart: Float64Array.from(kept, (run) => runStart[run]!),
     runEnd: Float64Array.from(kept, (run) => ends[run]!),
     runSharers: Uint32Array.from(kept, (run) => runSharers[run]!),
-    first: starts,
+    first: Uint32Array.from(starts),
     shareNode: Uint32Array.from(shares, (share) => shareNode[share]!),
     shareGpus: Uint32Array.from(shares, (share) => shareGpus[share]!),
     coarseSeconds: gap,
