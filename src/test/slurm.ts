@@ -39,11 +39,20 @@ async function kill(
 export const killNode = (node: string): Promise<() => void> =>
   kill(setting("SlurmdPidFile").replace("%n", node), "SIGKILL", ["slurmd", ["-N", node]]);
 
-/** As its machine is restarted: it saves its state first. (Killed outright, Slurm itself forgets the jobs of its last seconds.) */
-export const stopController = (): Promise<() => void> => {
-  const pidFile = setting("SlurmctldPidFile");
-  return kill(pidFile, "SIGTERM", ["slurmctld", []]);
-};
+/** As its machine is restarted: it saves its state first. */
+export const stopController = (): Promise<() => void> =>
+  kill(setting("SlurmctldPidFile"), "SIGTERM", ["slurmctld", []]);
+
+/** As its machine fails: it forgets the jobs of its last seconds, and gives their numbers again. */
+export const killController = (): Promise<() => void> =>
+  kill(setting("SlurmctldPidFile"), "SIGKILL", ["slurmctld", []]);
+
+/** Nodes that Slurm has drained are used again. */
+export function resumeNodes(): void {
+  const drained = execFileSync("sinfo", ["-h", "-N", "-t", "drain", "-o", "%N"], { encoding: "utf8" }).split("\n");
+  const names = drained.filter((name) => name !== "");
+  if (names.length > 0) execFileSync("scontrol", ["update", `NodeName=${names.join(",")}`, "State=RESUME"]);
+}
 
 /** Jobs of this scheduler that Slurm knows, as "STATE NODES GRES". */
 export const slurmJobs = (name: string): string[] =>

@@ -1,8 +1,8 @@
 /** The script that runs a job: a signal that comes while it begins ends it as surely as a later one. */
 import assert from "node:assert/strict";
-import { spawn } from "node:child_process";
+import { spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
-import { mkdtempSync, rmSync } from "node:fs";
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
@@ -37,3 +37,20 @@ for (const alone of [true, false]) {
     }
   });
 }
+
+test("an attempt that finds that the last one has done the job does nothing, and says that it is done", () => {
+  const folder = mkdtempSync(join(tmpdir(), "heddle-attempt-"));
+  const ran = (attempt: number): boolean => {
+    const file = join(folder, `ran-${attempt}`);
+    assert.equal(spawnSync("sh", ["-c", attemptScript, "heddle", folder, `${attempt}`, "touch", file]).status, 0);
+    assert.equal(readFileSync(join(folder, `exit-${attempt}`), "utf8"), "0\n");
+    return existsSync(file);
+  };
+  try {
+    assert.deepEqual([ran(0), ran(1)], [true, false]);
+    writeFileSync(join(folder, "exit-4"), "143\n");
+    assert.equal(ran(5), true, "the last one was told to leave");
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
+});

@@ -5,7 +5,8 @@
  *
  * Whatever starts a run starts this script. A run that is started twice, because the scheduler was killed before it could write
  * down that it had, claims once and leaves the second time. A run whose node was given up for lost ends itself when a later
- * attempt claims, and that one waits until it must have: no two attempts compute at once.
+ * attempt claims, and that one waits until it must have: no two attempts compute at once. One that finds that the last has done the
+ * job after all does nothing.
  */
 import {
   existsSync,
@@ -54,6 +55,7 @@ fi
 rm -f "$folder/.claim-$attempt.$$"
 before=$((attempt - 1))
 if [ -e "$folder/claim-$before" ] && [ ! -e "$folder/exit-$before" ]; then sleep ${2 * fenceSeconds + 1}; fi
+if [ "$(cat "$folder/exit-$before" 2> /dev/null)" = 0 ]; then set -- true; fi
 (
   trap '' TERM INT
   while sleep ${fenceSeconds}; do

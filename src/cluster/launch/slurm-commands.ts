@@ -56,13 +56,22 @@ export class SlurmCommands {
     return [...found.values()];
   }
 
-  /** To all processes of the job. A job that has ended hears nothing, and that is no failure. */
-  async signal(id: string, signal: "TERM" | "KILL"): Promise<void> {
-    await command("scancel", ["--quiet", "--full", `--signal=${signal}`, id]);
+  /** When the controller began, as it says it: another answer is another life of it. */
+  async life(): Promise<string> {
+    const answer = await command("scontrol", ["show", "config"]);
+    return /^BOOT_TIME\s*=\s*(.*)$/m.exec(answer)?.[1]?.trim() ?? "";
   }
 
-  async cancel(id: string): Promise<void> {
-    await command("scancel", ["--quiet", id]);
+  /**
+   * To all processes of the job. A job that has ended hears nothing, and that is no failure; nor does another that was given its number
+   * by a controller that had forgotten it.
+   */
+  async signal(id: string, name: string, signal: "TERM" | "KILL"): Promise<void> {
+    await command("scancel", ["--quiet", "--full", `--signal=${signal}`, `--name=${name}`, id]);
+  }
+
+  async cancel(id: string, name: string): Promise<void> {
+    await command("scancel", ["--quiet", `--name=${name}`, id]);
   }
 }
 

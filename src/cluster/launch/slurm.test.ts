@@ -2,7 +2,15 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { ClusterFolder, jobOf, runOf, until } from "../../test/cluster-folder.ts";
-import { aloneOnSlurm, killNode, slurmJobs, slurmOrSkip, stopController } from "../../test/slurm.ts";
+import {
+  aloneOnSlurm,
+  killController,
+  killNode,
+  resumeNodes,
+  slurmJobs,
+  slurmOrSkip,
+  stopController,
+} from "../../test/slurm.ts";
 import { open } from "./slurm.ts";
 
 async function withSlurm(body: (folder: ClusterFolder) => Promise<void>): Promise<void> {
@@ -129,6 +137,47 @@ test("while the controller is away jobs run and submissions wait; nothing is los
     await folder.heard("finished during/0", 40);
     assert.equal(folder.read("during", "done"), "0\n");
     assert.equal(named(folder, "during").length, 1);
+  }),
+);
+
+test("what a controller that was killed has forgotten begins again; nothing is lost or done twice", slurmOrSkip, (t) =>
+  withSlurm(async (folder) => {
+    const cluster = await folder.cluster();
+    // Where a number that was forgotten is given again, Slurm drains the node that remembers it: as the engine does, elsewhere.
+    const on = (attempt: number) => [{ node: 4 + attempt, gpus: 4 }];
+    const jobs = new Map([jobOf("runs", 4), jobOf("waits", 1)].map((job) => [job.id, job]));
+    folder.onReport = (event) => {
+      if (event.kind === "stopped")
+        cluster.start(runOf(jobs.get(event.job)!, event.attempt + 1, on(event.attempt + 1)));
+    };
+    // It writes its state down five seconds after what changed first: what changed before is written.
+    await new Promise((wake) => setTimeout(wake, 6000));
+    cluster.start(runOf(jobs.get("runs")!, 0, on(0)));
+    await folder.works("runs");
+    cluster.start(runOf(jobs.get("waits")!, 0, on(0)));
+    await until(
+      () => named(folder, "waits").length > 0,
+      10,
+      () => "job that waits",
+    );
+    (await killController())();
+    t.after(resumeNodes);
+    for (const id of jobs.keys()) {
+      await until(
+        () => folder.reports.some((report) => report.startsWith(`finished ${id}/`)),
+        60,
+        () => `end of ${id}; there was ${folder.reports.join(", ")}`,
+      );
+      assert.match(folder.read(id, "done") ?? "", /^\d\n$/);
+      assert.equal(folder.read(id, "overlap"), undefined);
+    }
+    const wrong = folder.reports.filter((report) => /^(failed|node-lost (?![45]$))/.test(report));
+    assert.deepEqual(wrong, [], "neither the jobs nor the other nodes were at fault");
+    assert.ok(
+      folder.reports.some((report) => report.startsWith("stopped")),
+      "something was forgotten",
+    );
+    t.diagnostic(folder.reports.join(", "));
   }),
 );
 

@@ -32,6 +32,10 @@ interface Watched {
   killAt: number;
   /** Looks at which Slurm did not know of it. */
   unseen: number;
+  /** The life of the controller that it was submitted in, where that is known. */
+  life: string | undefined;
+  /** It is gone without an exit code, and why is being asked. */
+  gone: boolean;
 }
 
 /** Looks in a row at which Slurm does not know a job that it accepted, before the job is given up: it may be starting up itself. */
@@ -75,6 +79,7 @@ export class SlurmCluster implements Cluster {
   readonly #lost = new Set<number>();
   #closing = false;
   #silent = false;
+  #life: string | undefined;
   #loop: Promise<void> = Promise.resolve();
 
   constructor(setup: ClusterSetup, slurm: SlurmCommands, nodes: readonly NodeSpec[]) {
@@ -96,11 +101,12 @@ export class SlurmCluster implements Cluster {
     const jobs = await this.#jobs();
     this.#place(jobs);
     const names = new Set([...this.#watched.values()].map(({ name }) => name));
-    await Promise.all(jobs.filter((job) => isLive(job) && !names.has(job.name)).map((job) => this.#cancel(job.id)));
+    await Promise.all(jobs.filter((job) => isLive(job) && !names.has(job.name)).map((job) => this.#cancel(job)));
     for (const watched of believed) {
       const known = watched.ids.length > 0 || attempts.readClaim(watched.folder, watched.run.attempt) !== undefined;
       if (!known) void this.#submit(watched);
     }
+    this.#life = await this.#slurm.life().catch(() => undefined);
     this.#take(jobs);
     this.#loop = this.#watchOn();
   }
@@ -130,7 +136,8 @@ export class SlurmCluster implements Cluster {
     const folder = attempts.makeJobFolder(this.#setup.folder, run.job.id);
     const name = `${this.#prefix}${attempts.fileName(run.job.id)}:${run.attempt}`;
     const begun = { ids: [], submitting: false, started: false, stopAsked: false, signalled: undefined };
-    const watched: Watched = { run, folder, name, ...begun, killAt: Number.POSITIVE_INFINITY, unseen: 0 };
+    const known = { killAt: Number.POSITIVE_INFINITY, unseen: 0, life: this.#life, gone: false };
+    const watched: Watched = { run, folder, name, ...begun, ...known };
     this.#watched.set(run.job.id, watched);
     return watched;
   }
@@ -197,7 +204,8 @@ export class SlurmCluster implements Cluster {
   async #lookAtNodes(): Promise<void> {
     const found = new Map((await this.#slurm.nodes()).map(({ id, state }) => [id, state]));
     for (const [index, { id }] of this.nodes.entries()) {
-      const isLost = /^(down|fail|drained|unknown|power)|\*/i.test(found.get(id) ?? "down");
+      // One that does not answer (`*`) is lost when Slurm gives it up: a controller that has just begun knows none yet.
+      const isLost = /^(down|fail|drained|power)/i.test(found.get(id) ?? "down");
       if (isLost === this.#lost.has(index)) continue;
       if (isLost) this.#lost.add(index);
       else this.#lost.delete(index);
@@ -225,10 +233,11 @@ export class SlurmCluster implements Cluster {
   #look(watched: Watched, byId: ReadonlyMap<string, SlurmJob>): void {
     const { run, folder } = watched;
     const claim = attempts.readClaim(folder, run.attempt);
-    const known = watched.ids.flatMap((id) => byId.get(id) ?? []);
+    // A controller that was killed may give a number again.
+    const known = watched.ids.flatMap((id) => byId.get(id) ?? []).filter(({ name }) => name === watched.name);
     const chosen = known.find(({ id }) => id.split("+")[0] === claim?.clusterId) ?? known.find(isLive) ?? known.at(-1);
     // An answer that was lost has left a second job, which would claim nothing, but hold GPUs.
-    if (claim !== undefined) for (const job of known) if (job !== chosen && isLive(job)) void this.#cancel(job.id);
+    if (claim !== undefined) for (const job of known) if (job !== chosen && isLive(job)) void this.#cancel(job);
     const hasBegun = claim !== undefined && claim.pid > 0;
     if (!watched.started && (hasBegun || (chosen !== undefined && runningStates.includes(chosen.state)))) {
       watched.started = true;
@@ -241,7 +250,7 @@ export class SlurmCluster implements Cluster {
     }
     if (chosen !== undefined) this.#lookAt(watched, chosen);
     else if (!watched.submitting && ++watched.unseen > unseenMax) {
-      this.#end(watched, watched.stopAsked ? "stopped" : "failed", "Slurm no longer knows of it");
+      void this.#gone(watched, "Slurm no longer knows of it");
     }
   }
 
@@ -251,14 +260,32 @@ export class SlurmCluster implements Cluster {
       if (watched.stopAsked) void this.#signal(watched, job);
       return;
     }
-    // It ended without leaving an exit code: its node is gone, or somebody ended it by force.
+    if (["CANCELLED", "PREEMPTED"].includes(job.state)) watched.stopAsked = true;
+    void this.#gone(watched, `Slurm says ${job.state}${job.reason === "None" ? "" : `: ${job.reason}`}`);
+  }
+
+  /**
+   * It ended without leaving an exit code: its node is gone, somebody ended it by force, or the controller was killed before it had
+   * written down what it knew of it. That is not the job's failure: a controller that lives again has it killed where it finds it.
+   */
+  async #gone(watched: Watched, why: string): Promise<void> {
+    if (watched.gone) return;
+    watched.gone = true;
     attempts.revoke(watched.folder, watched.run.attempt);
-    const asked = watched.stopAsked || ["CANCELLED", "PREEMPTED"].includes(job.state);
-    this.#end(
-      watched,
-      asked ? "stopped" : "failed",
-      `Slurm says ${job.state}${job.reason === "None" ? "" : `: ${job.reason}`}`,
-    );
+    try {
+      this.#life = await this.#slurm.life();
+      // It may have ended well meanwhile, which the next look sees.
+      watched.gone = attempts.readExit(watched.folder, watched.run.attempt) === undefined;
+      if (!watched.gone || this.#watched.get(watched.run.job.id) !== watched) return;
+      const forgotten = this.#life !== watched.life;
+      if (forgotten) this.#setup.warn(`Slurm has been restarted, and has lost ${watched.name}: it is to begin again.`);
+      this.#end(watched, watched.stopAsked || forgotten ? "stopped" : "failed", why);
+    } catch (error) {
+      // Asked again at the next look.
+      watched.gone = false;
+      if (error instanceof Unanswered) this.#unanswered(error);
+      else this.#end(watched, "failed", why);
+    }
   }
 
   async #signal(watched: Watched, job?: SlurmJob): Promise<void> {
@@ -268,14 +295,15 @@ export class SlurmCluster implements Cluster {
       if (job !== undefined && waitingStates.includes(job.state)) {
         // It has nothing to save, and must not begin after all.
         attempts.revoke(watched.folder, watched.run.attempt);
-        if (attempts.readClaim(watched.folder, watched.run.attempt)?.pid === 0) await this.#slurm.cancel(id);
+        if (attempts.readClaim(watched.folder, watched.run.attempt)?.pid === 0)
+          await this.#slurm.cancel(id, watched.name);
       } else if (performance.now() > watched.killAt) {
         watched.killAt = Number.POSITIVE_INFINITY;
         this.#setup.warn(`${watched.run.job.id} was asked to save and leave, and has not: it is ended.`);
-        await this.#slurm.cancel(id);
+        await this.#slurm.cancel(id, watched.name);
       } else if (watched.signalled !== id && watched.started) {
         watched.signalled = id;
-        await this.#slurm.signal(id, "TERM");
+        await this.#slurm.signal(id, watched.name, "TERM");
       }
     } catch (error) {
       watched.signalled = undefined;
@@ -284,9 +312,9 @@ export class SlurmCluster implements Cluster {
     }
   }
 
-  async #cancel(id: string): Promise<void> {
+  async #cancel({ id, name }: SlurmJob): Promise<void> {
     try {
-      await this.#slurm.cancel(id);
+      await this.#slurm.cancel(id, name);
     } catch (error) {
       this.#setup.warn(`Slurm's job ${id} cannot be cancelled: ${String(error)}`);
     }
