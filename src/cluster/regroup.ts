@@ -18,7 +18,7 @@ interface Site {
   on: readonly Share[];
   there: readonly JobView[];
   /** Any places will do that placement finds. */
-  anywhere?: boolean;
+  anywhere: boolean;
 }
 
 export interface Regrouping {
@@ -37,7 +37,7 @@ export function regroup(view: ClusterView, groups: readonly Group[], { gently = 
   const sorted = largestFirst(groups);
   const sites = beside(view, sorted, gently) ?? anew(view, sorted);
   // Named places are taken before placement looks for others.
-  if (gently) sites.sort((a, b) => Number(a.anywhere ?? false) - Number(b.anywhere ?? false));
+  if (gently) sites.sort((a, b) => Number(a.anywhere) - Number(b.anywhere));
   const staying = new Set<JobView>();
   const start: Start[] = [];
   for (const site of sites) {
@@ -136,7 +136,7 @@ function beside(view: ClusterView, groups: readonly Group[], gently: boolean): S
       continue;
     }
     claim(view, there[0]!, claimed);
-    sites.push({ group, on, there });
+    sites.push({ group, on, there, anywhere: false });
   }
   for (const group of homeless) {
     const { gpus, spec } = group[0]!;
@@ -149,7 +149,7 @@ function beside(view: ClusterView, groups: readonly Group[], gently: boolean): S
       );
       if (made === undefined) return undefined;
       for (const site of made.moved) [site.there, site.anywhere] = [[], false];
-      sites.push({ group, on: made.on, there: [] });
+      sites.push({ group, on: made.on, there: [], anywhere: false });
     }
   }
   return sites;
@@ -165,7 +165,7 @@ function anew(view: ClusterView, groups: readonly Group[]): Site[] {
     if (on === undefined) continue;
     const there = largestPart(view, group, claimed).filter((job) => isSame(job.places, on));
     if (there.length > 0) claim(view, there[0]!, claimed);
-    sites.push({ group, on, there });
+    sites.push({ group, on, there, anywhere: false });
   }
   return sites;
 }

@@ -7,7 +7,7 @@ import type { JobView } from "../job.ts";
 import { RankOrder } from "../rank-order.ts";
 import { fitting, regroup } from "../regroup.ts";
 import { sharing } from "../sharing.ts";
-import { candidates, merge, type Pack, Prices } from "./muri/packs.ts";
+import { type Classes, candidates, merge, type Pack, Prices } from "./muri/packs.ts";
 
 export default sharing({
   title: "Muri",
@@ -46,8 +46,15 @@ export default sharing({
   create({ jobs, measured, unpack }) {
     const jobsMax = Math.min(Math.floor(jobs), slotCount);
     const prices = new Prices(measured > 0);
-    const split = (pack: Pack): readonly Pack[] =>
-      unpack > 0 && prices.isWorse(pack) ? pack.map((job) => [job]) : [pack];
+    /** What is to be placed, without groups that are slower than their jobs in turn. */
+    const worth = (classes: Classes): readonly Pack[] => {
+      const packs: Pack[] = [];
+      for (const pack of [...classes.values()].flat()) {
+        if (unpack > 0 && pack.length > 1 && prices.isWorse(pack)) for (const job of pack) packs.push([job]);
+        else packs.push(pack);
+      }
+      return packs;
+    };
     const order = new RankOrder();
     return {
       jobsMax,
@@ -65,8 +72,7 @@ export default sharing({
             if (required > total) classes.set(gpus, merge(packs, prices, jobsMax, wanted));
           }
         }
-        const packs = [...classes.values()].flat().flatMap(split);
-        const { stop, start } = regroup(view, fitting(view, byRank(ranks, packs)));
+        const { stop, start } = regroup(view, fitting(view, byRank(ranks, worth(classes))));
         return { ...decision, stop, start, strict: false };
       },
     };
@@ -75,9 +81,11 @@ export default sharing({
 
 /** The pack with the first job of all first. */
 function byRank(ranks: ReadonlyMap<JobView, number>, packs: readonly Pack[]): readonly Pack[] {
-  const first = (pack: Pack): number => pack.reduce((least, job) => Math.min(least, ranks.get(job)!), ranks.size);
-  return packs
-    .map((pack) => ({ pack, first: first(pack) }))
-    .sort((a, b) => a.first - b.first)
-    .map(({ pack }) => pack);
+  const first = new Array<Pack | undefined>(ranks.size).fill(undefined);
+  for (const pack of packs) {
+    let least = ranks.size;
+    for (const job of pack) least = Math.min(least, ranks.get(job)!);
+    first[least] = pack;
+  }
+  return first.filter((pack) => pack !== undefined);
 }

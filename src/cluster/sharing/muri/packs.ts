@@ -9,9 +9,11 @@ import { maximumWeightMatching } from "../../matching.ts";
 /** Jobs of one size that are to take turns. */
 export type Pack = readonly JobView[];
 
+/** By size, in the order in which sizes occur in the ranking. */
+export type Classes = Map<number, readonly Pack[]>;
+
 export interface Candidates {
-  /** By size, in the order in which sizes occur in the ranking. */
-  readonly classes: Map<number, readonly Pack[]>;
+  readonly classes: Classes;
   /** Of each of them: those that rank first have lower ones. */
   readonly ranks: ReadonlyMap<JobView, number>;
 }
