@@ -9,7 +9,7 @@ const c = jobView("c", { gpus: 1, duration: 150 });
 
 test("who has the fewest GPU-seconds left runs, and a running job stops for it", () => {
   const { stop, start, order } = srsf
-    .create({ gpus: 1 })
+    .create({ gpus: 1, submitted: 0 })
     .decide(clusterView([a, b, c], nodeSpecs(1, 3), { arrived: [b, c] }));
   assert.deepEqual(
     Array.from(order!, ({ spec }) => spec.id),
@@ -23,9 +23,23 @@ test("who has the fewest GPU-seconds left runs, and a running job stops for it",
 });
 
 test("by time alone, the job of one GPU comes last", () => {
-  const { order } = srsf.create({ gpus: 0 }).decide(clusterView([a, b, c], nodeSpecs(1, 3), { arrived: [b, c] }));
+  const { order } = srsf
+    .create({ gpus: 0, submitted: 0 })
+    .decide(clusterView([a, b, c], nodeSpecs(1, 3), { arrived: [b, c] }));
   assert.deepEqual(
     Array.from(order!, ({ spec }) => spec.id),
     ["b", "a", "c"],
   );
+});
+
+test("as with Muri in its simulator, a job that has not run ranks by what it was submitted with, others by their outlook", () => {
+  const outlook = { done: 0, total: 100, rate: () => 0.5 };
+  const fresh = jobView("fresh", { duration: 100 }, { outlook });
+  const known = jobView("known", { duration: 100 }, { startedAt: 0, outlook: { ...outlook, done: 30 } });
+  const order = (submitted: number) => {
+    const view = clusterView([known, fresh], nodeSpecs(1, 3), { arrived: [known, fresh] });
+    return Array.from(srsf.create({ gpus: 1, submitted }).decide(view).order!, ({ spec }) => spec.id);
+  };
+  assert.deepEqual(order(0), ["known", "fresh"]);
+  assert.deepEqual(order(1), ["fresh", "known"]);
 });

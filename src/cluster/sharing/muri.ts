@@ -25,6 +25,7 @@ export default sharing({
     "A period is longer than phases alone give, by what the authors measured for two, three and four jobs; `measured` 0 leaves it out.",
     "Where storage and CPU were not profiled apart, loading fills two slots of its job, as in the authors' traces of three stages.",
     "Jobs whose phases nobody profiled run alone.",
+    "Which of equally good matchings is found is not the simulator's choice: its figures for traces of thousands of jobs of a few models hang on it, by some percent.",
   ],
   options: {
     jobs: { default: slotCount, unit: "jobs", min: 1, help: "Most jobs that take turns on one GPU, up to 4." },

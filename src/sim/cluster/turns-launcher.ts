@@ -43,6 +43,8 @@ export class TurnsLauncher implements Launcher {
   readonly #jobs: ProgressOfJobs<Turn>;
   readonly #periods = new Periods();
   #settled: Seconds = Number.NEGATIVE_INFINITY;
+  /** Whether everything is launched again by the decision made then. */
+  #again = false;
 
   constructor(clock: Clock, options: TurnsOptions) {
     this.#clock = clock;
@@ -73,11 +75,11 @@ export class TurnsLauncher implements Launcher {
 
   settle(now: Seconds): void {
     if (now === this.#settled) return;
-    const again = this.#options.relaunches?.(this.#settled, now) ?? true;
+    this.#again = this.#options.relaunches?.(this.#settled, now) ?? true;
     this.#settled = now;
     for (const progress of this.#jobs.running) {
       this.#advance(progress, now);
-      this.#regroup(progress, again);
+      this.#regroup(progress, this.#again);
     }
   }
 
@@ -116,7 +118,8 @@ export class TurnsLauncher implements Launcher {
     for (const mate of mates) {
       this.#advance(mate, now);
       mate.mates.delete(progress);
-      this.#regroup(mate, false);
+      // Those that stay are launched without it.
+      this.#regroup(mate, this.#again && now === this.#settled);
     }
   }
 

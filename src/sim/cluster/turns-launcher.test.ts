@@ -1,0 +1,39 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { jobSpec } from "../../test/cluster-view.ts";
+import { VirtualClock } from "../../time/virtual-clock.ts";
+import { TurnsLauncher } from "./turns-launcher.ts";
+
+const phases = { storage: 1, cpu: 0, gpu: 1, network: 0 };
+const job = (id: string) => jobSpec(id, { iterations: 1000, duration: 2000, phases });
+const places = [{ node: 0, gpus: 1 }];
+
+/** Iterations that `a` has done by 200 s, where `b`, which shares its GPUs, is stopped in the decision at 100 s. */
+function doneBy200(relaunches: boolean): number {
+  const clock = new VirtualClock();
+  const options = { report: () => {}, startSeconds: () => 10, rate: () => 0.5, relaunches: () => relaunches };
+  const launcher = new TurnsLauncher(clock, options);
+  let before = 0;
+  let done = 0;
+  const [a, b] = [job("a"), job("b")];
+  clock.at(0, () => {
+    launcher.start({ job: a, attempt: 0, places, beside: [] });
+    launcher.start({ job: b, attempt: 0, places, beside: ["a"] });
+  });
+  clock.at(100, () => {
+    launcher.settle(100);
+    before = launcher.outlook(a).done;
+    launcher.stop("b", 0);
+  });
+  clock.at(200, () => {
+    done = launcher.outlook(a).done;
+    launcher.stop("a", 0);
+  });
+  clock.run();
+  return done - before;
+}
+
+test("who stays when a mate is stopped is launched again without it", () => {
+  assert.equal(doneBy200(true), 0.5 * (100 - 10));
+  assert.equal(doneBy200(false), 0.5 * 100);
+});
