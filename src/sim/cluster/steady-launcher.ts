@@ -184,19 +184,25 @@ export class SteadyLauncher implements Launcher {
     const mates = progress.mates === undefined ? alone : [...progress.mates].map((mate) => mate.spec);
     progress.speed = this.#speed(spec, gpus, run.places.length, type, mates);
     if (!(progress.speed > 0)) return;
-    const { version } = progress;
     const end = Math.max(now, progress.ready) + Math.max(0, durationOf(spec) - progress.done) / progress.speed;
-    this.#clock.at(end, () => {
+    this.#clock.at(end, this.#ending(progress, progress.version, end));
+  }
+
+  /** Void where the version is another by then. The clock may hold millions of these: they keep nothing alive but the job's progress. */
+  #ending(progress: Progress, version: number, end: Seconds): () => void {
+    return () => {
       if (progress.version !== version) return;
+      const { run, spec } = progress;
+      const { attempt } = run!;
       this.#end(progress, end);
-      const at = end + secondsOf(this.#options.endSeconds, run);
+      const at = end + secondsOf(this.#options.endSeconds, run!);
       const tell = (): void => {
         this.#jobs.delete(spec.id);
-        this.#options.report({ kind: "finished", at, job: spec.id, attempt: run.attempt });
+        this.#options.report({ kind: "finished", at, job: spec.id, attempt });
       };
       if (at === end) tell();
       else this.#clock.at(at, tell);
-    });
+    };
   }
 }
 
