@@ -1,10 +1,11 @@
 /**
- * How fast clusters are simulated: production traces whole under every scheduling entry that solves no program, in seconds, of which
- * 60 are allowed; and up to a million jobs on 10,000 nodes, with the exponent by which time grows with jobs.
+ * How fast clusters are simulated: production traces whole under every scheduling and scaling entry that solves no program, in seconds
+ * of CPU, of which 60 are allowed, on as many nodes as keep four fifths of them busy and on fewer; and up to a million jobs on 10,000 nodes, with the exponent by which time grows with jobs.
  */
 import type { JobSpec } from "../cluster/job.ts";
 import type { NodeSpec } from "../cluster/node.ts";
-import { policyOf } from "../cluster/policy.ts";
+import { type PolicyOptions, policyOf } from "../cluster/policy.ts";
+import { scalings } from "../cluster/scaling.ts";
 import { schedulings } from "../cluster/scheduling.ts";
 import { loadTrace } from "../cluster/trace/load.ts";
 import { readNodes } from "../cluster/trace/nodes.ts";
@@ -28,22 +29,23 @@ interface Case {
 
 export async function run(bench: Bench): Promise<void> {
   for (const trace of await traces(bench.quick)) {
-    const entries = schedulings.ids().filter((id) => !solvers.includes(id));
-    for (const id of bench.quick ? ["fifo", "srtf"] : entries) await replay(bench, trace, id);
+    const entries = [...schedulings.ids(), ...scalings.ids()].filter((id) => !solvers.includes(id));
+    for (const id of bench.quick ? ["fifo", "srtf", "afs"] : entries) await replay(bench, trace, id);
+    if (!bench.quick) await replay(bench, trace, "optimus", { optimus: { fitted: 1 } });
   }
   for (const policy of ["fifo", "tiresias", "gavel"]) await grow(bench, policy, ["v100"]);
   await grow(bench, "gavel", ["v100", "k80"]);
 }
 
-async function replay(bench: Bench, { name, jobs, nodes }: Case, policy: string): Promise<void> {
-  const [seconds, terms] = await simulate(policy, jobs, nodes);
+async function replay(bench: Bench, { name, jobs, nodes }: Case, policy: string, options = {}): Promise<void> {
+  const [seconds, terms] = await simulate(policy, jobs, nodes, { options });
   const goal = { most: secondsMax };
   bench.row({
-    name: `${name} under ${policy}`,
+    name: `${name} on ${nodes.length} nodes under ${policy}${Object.keys(options).length > 0 ? `, ${JSON.stringify(options)}` : ""}`,
     unit: "s",
     ours: seconds,
     goal,
-    terms: { nodes: nodes.length, ...terms },
+    terms: { nodes: nodes.length, ...options, ...terms },
   });
 }
 
@@ -58,7 +60,7 @@ async function grow(bench: Bench, policy: string, types: readonly string[]): Pro
   const times: { readonly jobs: number; readonly seconds: number }[] = [];
   for (const jobs of bench.quick ? [1000, 4000] : [62_500, 250_000, 1_000_000]) {
     const trace = generateJobs({ jobs, gap, shorten: 10, tenants: [0.6, 0.3, 0.1] }, 1);
-    const [seconds, terms] = await simulate(policy, trace, nodes, types.length > 1 ? modelledSpeed : undefined);
+    const [seconds, terms] = await simulate(policy, trace, nodes, types.length > 1 ? { speed: modelledSpeed } : {});
     times.push({ jobs, seconds });
     bench.row({ name: `${jobs} jobs under ${name}`, unit: "s", ours: seconds, terms: { nodes: count, ...terms } });
   }
@@ -71,19 +73,21 @@ async function simulate(
   name: string,
   jobs: readonly JobSpec[],
   nodes: readonly NodeSpec[],
-  speed?: Speed,
+  { options = {}, speed }: { readonly options?: PolicyOptions; readonly speed?: Speed },
 ): Promise<[number, Terms]> {
-  const policy = await policyOf(name, {}, loadCombination);
+  const policy = await policyOf(name, options, loadCombination);
   const reading = new ClusterReading(nodes);
   let decisions = 0;
-  const began = performance.now();
+  const began = process.cpuUsage();
   streamCluster({ jobs, nodes, policy, ...(speed && { steady: { speed } }) }, (line) => {
     reading.add(line);
     if (line.kind === "decided") decisions++;
   });
-  const seconds = (performance.now() - began) / 1e3;
+  const { user, system } = process.cpuUsage(began);
+  const seconds = (user + system) / 1e6;
+  const memoryMaxSoFarMiB = Math.round(process.resourceUsage().maxRSS / 1024);
   const { finished, averageJct, utilisation, restarts } = reading.metrics();
-  return [seconds, { jobs: jobs.length, finished, decisions, averageJct, utilisation, restarts }];
+  return [seconds, { jobs: jobs.length, finished, decisions, averageJct, utilisation, restarts, memoryMaxSoFarMiB }];
 }
 
 /** Those that are on the shelf. */
@@ -95,10 +99,13 @@ async function traces(quick: boolean): Promise<Case[]> {
     const clusters = quick ? ["10"] : ["01", "02", "03", "04", "05", "06", "07", "08", "09", "10"];
     const loaded = await Promise.all(clusters.map((cluster) => loadTrace(`${itp}/cluster${cluster}.csv`)));
     const jobs = loaded.flatMap((trace, i) => trace.jobs.map((job) => ({ ...job, id: `${clusters[i]}/${job.id}` })));
-    found.push({ name: "itp", jobs, nodes: readNodes(quick ? "4x8:gpu" : "192x8:gpu") });
+    for (const nodes of quick ? ["4x8:gpu"] : ["178x8:gpu", "128x8:gpu"]) {
+      found.push({ name: "itp", jobs, nodes: readNodes(nodes) });
+    }
   }
   if (philly !== undefined && !quick) {
-    found.push({ name: "philly", jobs: (await loadTrace(philly)).jobs, nodes: readNodes("64x8:gpu") });
+    const { jobs } = await loadTrace(philly);
+    for (const nodes of ["64x8:gpu", "59x8:gpu"]) found.push({ name: "philly", jobs, nodes: readNodes(nodes) });
   }
   return found;
 }

@@ -34,14 +34,15 @@ export interface Answer {
   readonly chosen: readonly Start[];
 }
 
-export const asRequested: Sizes = { named: new Map(), unnamed: "kept" };
+export const asRequested: Sizes = { named: new Map(), unnamed: "kept", answer: 0 };
 
 const givenNothing = (id: JobId): [JobId, Size] => [id, { gpus: 0 }];
 
 /** Leaves the sizes that it was answered in the moment: placement sees them too. */
 export function consult({ scaling, scheduling, sharing }: ClusterPolicy, situation: Situation): Answer {
   const { moment, running, job } = situation;
-  moment.sizes = asRequested;
+  const { answer } = moment.sizes;
+  moment.sizes = { ...asRequested, answer: answer + 1 };
   const all = viewOf(situation, asRequested);
   const named = scaling.sizes(all);
   const rejected = scaling.rejected?.() ?? [];
@@ -49,6 +50,7 @@ export function consult({ scaling, scheduling, sharing }: ClusterPolicy, situati
     // Who was rejected gets nothing, and the other policies do not see it.
     named: rejected.length === 0 ? named : new Map<JobId, Size>([...named, ...rejected.map(givenNothing)]),
     unnamed: scaling.unnamed ?? "kept",
+    answer: answer + 2,
   };
   const { sizes } = moment;
   const view = viewOf(situation, sizes);

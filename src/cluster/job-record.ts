@@ -36,6 +36,8 @@ export interface Sizes {
   readonly named: ReadonlyMap<JobId, Size>;
   /** What the others have: what they had or asked for, or nothing. */
   readonly unnamed: "kept" | "nothing";
+  /** Its number, from 1 on; 0 before it was asked. */
+  readonly answer: number;
 }
 
 /** What views of one engine share: the time of the decision, and what scaling answered. */
@@ -65,6 +67,9 @@ export class JobRecord implements JobView {
   launches = 0;
   failures = 0;
   waitingSince: Seconds;
+  /** Which answer of scaling's somebody asked for last, and this job's part of it. */
+  #answer = 0;
+  #size: Size | undefined;
   #startedAt: Seconds | undefined;
   #ran: Seconds = 0;
   #service = 0;
@@ -83,9 +88,12 @@ export class JobRecord implements JobView {
   }
 
   get gpus(): number {
-    const { named, unnamed } = this.#moment.sizes;
-    const size = named.size === 0 ? undefined : named.get(this.spec.id);
-    if (size !== undefined) return size.gpus;
+    const { named, unnamed, answer } = this.#moment.sizes;
+    if (this.#answer !== answer) {
+      this.#answer = answer;
+      this.#size = named.size === 0 ? undefined : named.get(this.spec.id);
+    }
+    if (this.#size !== undefined) return this.#size.gpus;
     // Who has ended is asked for what it once wanted.
     if (unnamed === "nothing" && this.outcome === undefined) return 0;
     return this.group === undefined ? this.spec.gpus : this.held;

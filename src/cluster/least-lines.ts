@@ -68,14 +68,14 @@ export class LeastLines {
 
   /** All who run and, of those who wait, those whose least is free when it is their turn; `free` falls while this is walked. */
   *walk(running: Iterable<JobView>, free: () => number): Iterable<JobView> {
-    const runs = byRank(running, this.#claims);
+    const { runs, ranks } = byRank(running, this.#claims);
     const open = new Heap<Cursor>((a, b) => compare(a.entry, b.entry) < 0);
     if (free() > 0) for (const line of this.#lines.values()) this.#advance(line[Symbol.iterator](), open);
     let next = 0;
     for (;;) {
       const run = runs[next];
       const cursor = first(open, free());
-      if (run !== undefined && (cursor === undefined || this.#claims.rank(run) <= cursor.entry.rank)) {
+      if (run !== undefined && (cursor === undefined || ranks[next]! <= cursor.entry.rank)) {
         next++;
         yield run;
       } else if (cursor !== undefined) {
@@ -124,14 +124,13 @@ export class LeastLines {
 }
 
 /** Who runs, by rank and turn. */
-function byRank(running: Iterable<JobView>, { rank }: Claims): readonly JobView[] {
-  const jobs = [...running];
-  const ranks = jobs.map(rank);
-  if (ranks.every((one, i) => i === 0 || ranks[i - 1]! <= one)) return jobs;
-  return jobs
-    .map((job, i) => ({ job, rank: ranks[i]!, turn: i }))
-    .sort((a, b) => (a.rank === b.rank ? a.turn - b.turn : a.rank < b.rank ? -1 : 1))
-    .map(({ job }) => job);
+function byRank(running: Iterable<JobView>, { rank }: Claims) {
+  const runs = [...running];
+  const ranks = runs.map(rank);
+  if (ranks.every((one, i) => i === 0 || ranks[i - 1]! <= one)) return { runs, ranks };
+  const order = Uint32Array.from(ranks.keys());
+  order.sort((a, b) => (ranks[a] === ranks[b] ? a - b : ranks[a]! < ranks[b]! ? -1 : 1));
+  return { runs: Array.from(order, (i) => runs[i]!), ranks: Array.from(order, (i) => ranks[i]!) };
 }
 
 /** The cursor at the first of all lines that still fit; GPUs are never given back while they are dealt, so that others are closed. */

@@ -23,6 +23,7 @@ export default scaling({
     "A front is carried over to the next decision by the order of its jobs' service, not by job, and where jobs over several nodes meet on a node, single-node jobs behind them lose it too: the published code's rules, not the paper's.",
     "Children that exist already are drawn anew three times, not a hundred.",
     "The search ends when its best has not improved for `patience` generations, at a cost of about 1 % of mean completion time on a full cluster; the published code always takes all (`patience` 100).",
+    "Of jobs that wait, those with least service take part in the search, four (`crowded`) for each GPU: who is behind them could not get one.",
     "Jobs that tell no goodput (a trace's) are believed their measured rate, or to scale linearly.",
   ],
   options: {
@@ -37,18 +38,20 @@ export default scaling({
       help: "of the mean over jobs; the more negative, the fairer; not 0",
     },
     crowd: { default: 0, unit: "0 or 1", min: 0, help: "1: jobs over several nodes may meet on a node" },
+    crowded: { default: 4, unit: "jobs a GPU", min: 1, help: "of those that wait, that the search looks at" },
     seed: { default: 1, unit: "seed", min: 0, help: "of the search" },
   },
   claim: { metric: "averageJct", better: "lower", than: "requested", on: "elastic", factor: 1.8, where: "sim" },
 
-  create({ population, generations, patience, restart, power, crowd, seed }) {
+  create({ population, generations, patience, restart, power, crowd, crowded, seed }) {
     const random = quickStream(0x9011, seed);
     const options = { restartSeconds: restart, power, avoidInterference: crowd === 0 };
     let last: Outcome | undefined;
     return {
       adaptsBatch: true,
+      unnamed: "nothing",
       sizes(view) {
-        const jobs = byService(view);
+        const jobs = byService(view, crowded * view.nodes.total());
         if (jobs.length === 0) return new Map<JobId, Size>();
         const problem = new AllocationProblem(view, jobs, options);
         const from = last === undefined ? [problem.base.slice()] : adopt(problem, last);
@@ -60,11 +63,19 @@ export default scaling({
   },
 });
 
-/** Those that have had least come first: the search lets them keep what others lose. */
-function byService({ waiting, running }: ClusterView): JobView[] {
-  const jobs = [...waiting, ...running].map((job) => ({ job, service: job.service }));
-  jobs.sort((a, b) => a.service - b.service || a.job.spec.submit - b.job.spec.submit);
-  return jobs.map(({ job }) => job);
+/** Those that have had least come first: the search lets them keep what others lose. Of those that wait, no more than `most`. */
+function byService({ waiting, running }: ClusterView, most: number): JobView[] {
+  const ranked = (of: Iterable<JobView>): readonly Served[] => Array.from(of, (job) => ({ job, service: job.service }));
+  const some = ranked(waiting);
+  const jobs = [...(some.length > most ? some.toSorted(byLeast).slice(0, most) : some), ...ranked(running)];
+  return jobs.sort(byLeast).map(({ job }) => job);
 }
+
+interface Served {
+  readonly job: JobView;
+  readonly service: number;
+}
+
+const byLeast = (a: Served, b: Served): number => a.service - b.service || a.job.spec.submit - b.job.spec.submit;
 
 const sized = (on: readonly Share[]): Size => ({ gpus: gpusIn(on), on });

@@ -1,8 +1,8 @@
 /** The jobs with the fewest GPUs run first: the order in which elastic schedulers place what they have sized. */
 
 import { Arrivals } from "../arrivals.ts";
-import { listed } from "../job-order.ts";
 import { runFirst, scheduling } from "../scheduling.ts";
+import { WaitingOrder } from "../waiting-order.ts";
 
 export default scheduling({
   title: "Fewest GPUs first",
@@ -14,15 +14,13 @@ export default scheduling({
 
   create() {
     const arrivals = new Arrivals();
+    // By GPUs, and among equals by arrival: fewer jobs arrive than a part of a GPU could tell apart.
+    const waiting = new WaitingOrder((job) => job.gpus + arrivals.order(job) / 2 ** 32);
     return {
       decide(view) {
         arrivals.see(view);
-        const jobs = arrivals.present(view);
-        return runFirst(
-          view,
-          // Array.sort keeps the order of arrival among equals.
-          listed(() => jobs.sort((a, b) => a.gpus - b.gpus)),
-        );
+        waiting.sync(view);
+        return runFirst(view, waiting.all(view));
       },
     };
   },
