@@ -16,10 +16,13 @@ export function profileOf(spec: JobSpec, throughputs: Throughputs, reference: st
   const type = jobTypeOf(spec.model ?? "");
   const epochs = Math.ceil((spec.iterations ?? 0) / stepsPerEpoch(type));
   const batches = profiledBatches(type, modeOf(spec.class), spec.gpus, epochs);
-  const seconds = batches.map((batch) => {
+  // Thousands of epochs have a few batch sizes.
+  const known = new Map<number, Seconds>();
+  for (const batch of new Set(batches)) {
     const rate = throughputs.alone(reference, nameOf({ ...type, batch }), spec.gpus);
-    return examplesOf(type.model) / batch / rate;
-  });
+    known.set(batch, examplesOf(type.model) / batch / rate);
+  }
+  const seconds = batches.map((batch) => known.get(batch)!);
   return { batches, seconds, duration: seconds.reduce((a, b) => a + b, 0) };
 }
 
