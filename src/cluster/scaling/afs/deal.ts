@@ -34,8 +34,8 @@ class Dealing {
   readonly #open: Sharer[] = [];
   readonly #champions: Sharer[] = [];
   #valid = 0;
-  /** How many of them gain as much from the next GPU as from all before. */
-  #strong = 0;
+  /** Those of them that gain as much from the next GPU as from all before. */
+  readonly #strong = new Set<Sharer>();
 
   constructor(running: readonly Sharer[], waiting: WaitingSharers) {
     this.#running = running;
@@ -58,9 +58,15 @@ class Dealing {
   /** One GPU more; whether anybody can use it. */
   one(): boolean {
     const zero = this.#shortestZero();
-    const winner = zero === undefined ? this.#champion() : this.#strong === 0 ? zero : this.#walk(zero.length);
+    const winner = zero === undefined ? this.#champion() : this.#isSure(zero.length) ? zero : this.#walk(zero.length);
     if (winner === undefined) return false;
     this.#give(winner);
+    return true;
+  }
+
+  /** Whether the shortest of those that have nothing, which is so long, beats all before it and loses to none behind it. */
+  #isSure(shortest: number): boolean {
+    for (const { length } of this.#strong) if (length <= shortest) return false;
     return true;
   }
 
@@ -89,10 +95,10 @@ class Dealing {
       this.#waiting.take(sharer);
       this.started.push(sharer);
     } else if (fresh) this.#lengths?.set(sharer.place, Number.POSITIVE_INFINITY);
-    else if (sharer.gainWithout >= 1) this.#strong--;
+    else this.#strong.delete(sharer);
     sharer.deal(sharer.gpus + 1);
     const isOpen = sharer.gpus < sharer.most;
-    if (isOpen && sharer.gainWithout >= 1) this.#strong++;
+    if (isOpen && sharer.gainWithout >= 1) this.#strong.add(sharer);
     if (fresh && isOpen) this.#open.splice(at, 0, sharer);
     else if (!fresh && !isOpen) this.#open.splice(at, 1);
     this.#valid = Math.min(this.#valid, at);
