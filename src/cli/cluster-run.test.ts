@@ -140,7 +140,10 @@ const logOf = (state: string, attempt: number): string =>
 
 test("jobs that are left run on, and end while nobody schedules; two schedulers do not share a folder", async () => {
   const trace = traceOf("left", [
-    { id: "a", submit: 0, gpus: 1, command: ["sh", "-c", "sleep 1; echo >> $HEDDLE_FOLDER/done"] },
+    {
+      ...{ id: "a", submit: 0, gpus: 1 },
+      command: ["sh", "-c", "cd $HEDDLE_FOLDER; until test -e told; do sleep 0.1; done; echo >> done"],
+    },
   ]);
   const state = join(folder, "left");
   const words = ["cluster", "run", trace, "--nodes", "1x1", "--state", state, "--at-stop", "leave"];
@@ -153,6 +156,7 @@ test("jobs that are left run on, and end while nobody schedules; two schedulers 
   scheduler.child.kill("SIGTERM");
   const { code, stderr } = await scheduler.ended;
   assert.equal(code, 143, stderr);
+  writeFileSync(join(state, "jobs", "a", "told"), "");
   await until(has("exit-0"), 20, () => "end of the job");
   const other = await runHeddle([...words, "--policy", "las"]);
   assert.match(other.stderr, /was begun with slots .*fifo.*, and .*las.* is asked for/);

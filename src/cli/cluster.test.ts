@@ -79,7 +79,7 @@ test("mistakes are said, and end with 1", async () => {
     [["replay", trace, "--policy", "fifo", "--nodes", "1x2", "--model", "magic"], /no model "magic"/],
     [["why", "nobody", trace, "--policy", "fifo", "--nodes", "1x2"], /has no job "nobody"/],
     [["why", "long", trace], /Give --policy/],
-    [["why", "long"], /Give --log FILE, or a trace/],
+    [["why", "long"], /or --log FILE/],
     [["why", "long", "--log", trace], /line 1 is not JSON/],
   ];
   for (const [words, message] of mistakes) {
