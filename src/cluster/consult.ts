@@ -59,16 +59,26 @@ export function consult({ scaling, scheduling, sharing }: ClusterPolicy, situati
   const decision = view.sized ? resized(scheduled, resizing) : scheduled;
   const shared = sharing.share(view, decision);
   const whole = shared === decision ? decision : emptied(withoutOffer(shared), resizing);
+  if (sizes.unnamed === "held") nameMoved(whole, situation);
   return { decision: whole, rejected, chosen: scheduled.start };
+}
+
+/** Who is stopped holds nothing any more when it is started elsewhere. */
+function nameMoved({ start }: Decision, { moment, job }: Situation): void {
+  const { named, unnamed, answer } = moment.sizes;
+  const moved = start.filter((wish) => !named.has(wish.job) && job(wish.job).held > 0);
+  if (moved.length === 0) return;
+  const held = moved.map((wish): [JobId, Size] => [wish.job, { gpus: job(wish.job).held }]);
+  moment.sizes = { named: new Map([...named, ...held]), unnamed, answer: answer + 1 };
 }
 
 const withoutOffer = ({ offer: _, ...rest }: Decision): Decision => rest;
 
 function viewOf(situation: Situation, sizes: Sizes): ClusterView {
   const { nodes, moment, news, round, job } = situation;
-  const sized = sizes.named.size > 0 || (sizes.unnamed === "nothing" && anybody(situation));
-  const waiting = sized ? given(situation.waiting, sizes, job) : situation.waiting;
-  const running = sized ? given(situation.running, sizes, job) : situation.running;
+  const sized = sizes.named.size > 0 || (sizes.unnamed !== "kept" && anybody(situation));
+  const waiting = sized ? given(situation.waiting, sizes, job, false) : situation.waiting;
+  const running = sized ? given(situation.running, sizes, job, true) : situation.running;
   return {
     now: moment.now,
     nodes,

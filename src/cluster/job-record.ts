@@ -34,8 +34,8 @@ export interface LiveRun {
 /** What scaling answered. */
 export interface Sizes {
   readonly named: ReadonlyMap<JobId, Size>;
-  /** What the others have: what they had or asked for, or nothing. */
-  readonly unnamed: "kept" | "nothing";
+  /** What the others have: what they had or asked for, nothing, or what they hold, which is nothing where they wait. */
+  readonly unnamed: "kept" | "nothing" | "held";
   /** Its number, from 1 on; 0 before it was asked. */
   readonly answer: number;
 }
@@ -95,7 +95,7 @@ export class JobRecord implements JobView {
     }
     if (this.#size !== undefined) return this.#size.gpus;
     // Who has ended is asked for what it once wanted.
-    if (unnamed === "nothing" && this.outcome === undefined) return 0;
+    if (unnamed !== "kept" && this.outcome === undefined) return unnamed === "held" ? this.held : 0;
     return this.group === undefined ? this.spec.gpus : this.held;
   }
 

@@ -42,11 +42,13 @@ export class LeastLines {
   readonly #entries = new Map<JobId, Entry>();
   /** By the last walk; another part of the policy may have started them. */
   readonly #walked = new Set<Entry>();
+  readonly #running: RunningRanks;
   #total: number | undefined;
   #added = 0;
 
   constructor(claims: Claims) {
     this.#claims = claims;
+    this.#running = new RunningRanks(claims);
   }
 
   /** Takes in who arrived, left and came back; all anew where the cluster has another number of GPUs. */
@@ -68,7 +70,7 @@ export class LeastLines {
 
   /** All who run and, of those who wait, those whose least is free when it is their turn; `free` falls while this is walked. */
   *walk(running: Iterable<JobView>, free: () => number): Iterable<JobView> {
-    const { runs, ranks } = byRank(running, this.#claims);
+    const { runs, ranks } = this.#running.byRank(running);
     const open = new Heap<Cursor>((a, b) => compare(a.entry, b.entry) < 0);
     if (free() > 0) for (const line of this.#lines.values()) this.#advance(line[Symbol.iterator](), open);
     let next = 0;
@@ -123,14 +125,47 @@ export class LeastLines {
   }
 }
 
-/** Who runs, by rank and turn. */
-function byRank(running: Iterable<JobView>, { rank }: Claims) {
-  const runs = [...running];
-  const ranks = runs.map(rank);
-  if (ranks.every((one, i) => i === 0 || ranks[i - 1]! <= one)) return { runs, ranks };
-  const order = Uint32Array.from(ranks.keys());
-  order.sort((a, b) => (ranks[a] === ranks[b] ? a - b : ranks[a]! < ranks[b]! ? -1 : 1));
-  return { runs: Array.from(order, (i) => runs[i]!), ranks: Array.from(order, (i) => ranks[i]!) };
+/** Who runs, by rank and turn; kept from one look to the next, since ranks stay the same. */
+class RunningRanks {
+  readonly #claims: Claims;
+  #runs: readonly JobView[] = [];
+  #ranks: readonly number[] = [];
+  #turns: readonly number[] = [];
+  /** The highest. */
+  #last = -1;
+
+  constructor(claims: Claims) {
+    this.#claims = claims;
+  }
+
+  byRank(running: Iterable<JobView>): { readonly runs: readonly JobView[]; readonly ranks: readonly number[] } {
+    const fresh: { readonly job: JobView; readonly rank: number }[] = [];
+    const last = this.#last;
+    for (const job of running) {
+      if (job.turn <= last) continue;
+      fresh.push({ job, rank: this.#claims.rank(job) });
+      this.#last = job.turn;
+    }
+    fresh.sort((a, b) => (a.rank === b.rank ? 0 : a.rank < b.rank ? -1 : 1));
+    const [runs, ranks, turns]: [JobView[], number[], number[]] = [[], [], []];
+    const add = (job: JobView, rank: number, turn: number): void => {
+      runs.push(job);
+      ranks.push(rank);
+      turns.push(turn);
+    };
+    let next = 0;
+    for (const [i, job] of this.#runs.entries()) {
+      const [rank, turn] = [this.#ranks[i]!, this.#turns[i]!];
+      if (job.places.length === 0 || job.turn !== turn) continue;
+      // A fresh one has the higher turn.
+      for (let one = fresh[next]; one !== undefined && one.rank < rank; one = fresh[++next])
+        add(one.job, one.rank, one.job.turn);
+      add(job, rank, turn);
+    }
+    for (let one = fresh[next]; one !== undefined; one = fresh[++next]) add(one.job, one.rank, one.job.turn);
+    [this.#runs, this.#ranks, this.#turns] = [runs, ranks, turns];
+    return { runs, ranks };
+  }
 }
 
 /** The cursor at the first of all lines that still fit; GPUs are never given back while they are dealt, so that others are closed. */

@@ -17,17 +17,29 @@ interface Resizing {
   job(id: JobId): JobRecord;
 }
 
-const gives = ({ named, unnamed }: Sizes, id: JobId): boolean => {
+const gives = ({ named, unnamed }: Sizes, id: JobId, runs: boolean): boolean => {
   const size = named.get(id);
-  return size === undefined ? unnamed === "kept" : size.gpus !== 0;
+  return size === undefined ? unnamed === "kept" || (unnamed === "held" && runs) : size.gpus !== 0;
 };
 
-/** The jobs that scaling gives something. Where those that it does not name get nothing, they are not looked at. */
-export function given(jobs: Counted<JobRecord>, sizes: Sizes, job: (id: JobId) => JobRecord): Counted<JobRecord> {
+/** Of the jobs that run, or that wait, those that scaling gives something. Where it need not name them, they are not looked at. */
+export function given(
+  jobs: Counted<JobRecord>,
+  sizes: Sizes,
+  job: (id: JobId) => JobRecord,
+  runs: boolean,
+): Counted<JobRecord> {
   const { named, unnamed } = sizes;
-  const few = unnamed === "nothing" && named.size < jobs.size;
-  const some = few ? listed(jobs, sizes, job) : [...jobs].filter(({ spec }) => gives(sizes, spec.id));
+  if (unnamed === "held" && runs && !takesAll(sizes, job)) return jobs;
+  const few = (unnamed === "nothing" || (unnamed === "held" && !runs)) && named.size < jobs.size;
+  const some = few ? listed(jobs, sizes, job) : [...jobs].filter(({ spec }) => gives(sizes, spec.id, runs));
   return some.length === jobs.size ? jobs : { size: some.length, [Symbol.iterator]: () => some[Symbol.iterator]() };
+}
+
+/** Whether somebody that runs gets nothing. */
+function takesAll({ named }: Sizes, job: (id: JobId) => JobRecord): boolean {
+  for (const [id, { gpus }] of named) if (gpus === 0 && job(id).held > 0) return true;
+  return false;
 }
 
 /** Those on the list that are named and get something, in its order. */
@@ -59,13 +71,14 @@ export function resized(decision: Decision, { sizes, running, gone, job }: Resiz
   }
   for (const id of forgotten(sizes, running)) if (!named.has(id)) stop.push(id);
   // A policy that keeps an index of its own may choose jobs that the view leaves out.
-  const start = decision.start.filter((wish) => gives(sizes, wish.job));
+  const getsAny = (id: JobId): boolean => gives(sizes, id, job(id).held > 0);
+  const start = decision.start.filter((wish) => getsAny(wish.job));
   const { order } = decision;
   return {
     ...decision,
     stop: [...decision.stop, ...stop],
     start: [...move, ...start],
-    ...(order !== undefined && { order: only(order, ({ spec }) => gives(sizes, spec.id)) }),
+    ...(order !== undefined && { order: only(order, ({ spec }) => getsAny(spec.id)) }),
   };
 }
 
@@ -82,7 +95,7 @@ export function emptied(decision: Decision, { sizes, running, gone, job }: Resiz
 
 /** Who runs, is not named, and so gets nothing. */
 function* forgotten({ named, unnamed }: Sizes, running: Iterable<JobRecord>): Iterable<JobId> {
-  if (unnamed === "kept") return;
+  if (unnamed !== "nothing") return;
   for (const { spec } of running) if (!named.has(spec.id)) yield spec.id;
 }
 

@@ -3,8 +3,8 @@ import type { Entry, Options } from "../core/entry.ts";
 import { slot } from "../core/slot.ts";
 import type { Seconds } from "../time/clock.ts";
 import type { ClusterView } from "./decision.ts";
-import type { JobId } from "./job.ts";
-import type { Share } from "./node.ts";
+import type { JobId, JobView } from "./job.ts";
+import { gpusIn, type Share } from "./node.ts";
 import { scalingIndex } from "./scaling.index.ts";
 
 export interface Size {
@@ -20,10 +20,10 @@ export interface Scaling {
    */
   sizes(view: ClusterView): ReadonlyMap<JobId, Size>;
   /**
-   * What a job gets that `sizes` does not name: nothing, so that a decision costs no more where many wait; where this is absent, it
-   * keeps what it has, or gets what it asked for.
+   * What a job gets that `sizes` does not name: nothing, so that a decision costs no more where many wait; what it holds now, so that
+   * one costs no more where many run; where this is absent, it keeps what it has, or gets what it asked for.
    */
-  readonly unnamed?: "nothing";
+  readonly unnamed?: "nothing" | "held";
   /** When to decide again, though nothing may have happened by then; asked after `sizes`. */
   wake?(): Seconds | undefined;
   /** Jobs that will never be run (admission control), asked after `sizes`. */
@@ -33,6 +33,10 @@ export interface Scaling {
   /** Jobs choose their own batch sizes under it, and tell their goodput; else they keep those that their users gave. */
   readonly adaptsBatch?: boolean;
 }
+
+/** Whether a job holds just so many GPUs, so that a policy need not name it whose unnamed jobs go on as they are. */
+export const holds = ({ places, gpus: held }: JobView, gpus: number): boolean =>
+  gpus === 0 ? places.length === 0 : held === gpus && gpusIn(places) === gpus;
 
 export const scalings = slot<Scaling>("cluster/scaling", scalingIndex);
 

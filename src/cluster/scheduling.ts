@@ -52,6 +52,22 @@ export function runFirst(view: ClusterView, order: JobOrder): Decision {
 }
 
 /**
+ * The view without those who run and go on with the size they have, where all fit together: whoever comes first, nothing happens to
+ * these, and they need not be ranked.
+ */
+export function changing(view: ClusterView): ClusterView {
+  if (!view.sized) return view;
+  let needed = 0;
+  const running: JobView[] = [];
+  for (const job of view.running) {
+    needed += job.gpus;
+    if (gpusIn(job.places) !== job.gpus) running.push(job);
+  }
+  for (const job of view.waiting) needed += job.gpus;
+  return needed > view.nodes.total() ? view : { ...view, running, runningCount: running.length };
+}
+
+/**
  * Starts waiting jobs in the order given while they fit beside what runs, and stops nobody. With `strict`, the first that does not
  * fit holds back all later ones.
  */

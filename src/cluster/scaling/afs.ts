@@ -3,7 +3,7 @@
  * that orders all jobs, without a look at what may arrive.
  */
 import type { JobId } from "../job.ts";
-import { type Size, scaling } from "../scaling.ts";
+import { holds, type Size, scaling } from "../scaling.ts";
 import { deal } from "./afs/deal.ts";
 import { Sharer, type Speeds, speedsOf } from "./afs/sharer.ts";
 import { WaitingSharers } from "./afs/waiting.ts";
@@ -36,7 +36,7 @@ export default scaling({
     const waiting = new WaitingSharers(known > 0);
     const speeds = new Map<JobId, Speeds>();
     return {
-      unnamed: "nothing",
+      unnamed: "held",
       sizes(view) {
         for (const { spec } of view.ended) speeds.delete(spec.id);
         waiting.sync(view);
@@ -48,7 +48,10 @@ export default scaling({
         const started = deal(running, waiting, view.nodes.total());
         const dealt = [...running, ...started.toSorted((a, b) => a.place - b.place)];
         return new Map<JobId, Size>(
-          dealt.sort((a, b) => b.gpus - a.gpus).map(({ job, gpus }) => [job.spec.id, { gpus }]),
+          dealt
+            .filter(({ job, gpus }) => !holds(job, gpus))
+            .sort((a, b) => b.gpus - a.gpus)
+            .map(({ job, gpus }) => [job.spec.id, { gpus }]),
         );
       },
     };

@@ -5,7 +5,7 @@ import type { ClusterView } from "../decision.ts";
 import type { JobId, JobView } from "../job.ts";
 import { LeastLines } from "../least-lines.ts";
 import { ObservedProgress } from "../observed-progress.ts";
-import { type Size, scaling } from "../scaling.ts";
+import { holds, type Size, scaling } from "../scaling.ts";
 
 export default scaling({
   title: "Optimus",
@@ -43,20 +43,23 @@ export default scaling({
     const lines = new LeastLines({ rank: (job) => arrivals.order(job), least });
     const observed = fitted === 0 ? undefined : new ObservedProgress(samples);
     return {
-      unnamed: "nothing",
+      unnamed: "held",
       sizes(view) {
         arrivals.see(view);
         lines.sync(view);
         observed?.see(view);
         let free = view.nodes.total();
-        const given = new Map<JobView, number>();
+        const shares: Given[] = [];
         for (const job of lines.walk(view.running, () => free)) {
-          const gpus = least(job) > free ? 0 : least(job);
+          const begins = least(job);
+          const gpus = begins > free ? 0 : begins;
           free -= gpus;
-          given.set(job, gpus);
+          shares.push({ job, order: shares.length, gpus });
         }
-        dealGains(given, free, (job) => observed?.remaining(job) ?? remaining(job, view));
-        return new Map<JobId, Size>([...given].map(([{ spec }, gpus]) => [spec.id, { gpus }]));
+        dealGains(shares, free, (job) => observed?.remaining(job) ?? remaining(job, view));
+        const sizes = new Map<JobId, Size>();
+        for (const { job, gpus } of shares) if (!holds(job, gpus)) sizes.set(job.spec.id, { gpus });
+        return sizes;
       },
     };
   },
@@ -68,39 +71,60 @@ type Remaining = (gpus: number) => number;
 /** What it can begin with. */
 const least = ({ outlook, spec }: JobView): number => (outlook === undefined ? spec.gpus : (spec.range?.min ?? 1));
 
-interface Gain {
+/** What a job is given, in the order of arrival. */
+interface Given {
   readonly job: JobView;
   readonly order: number;
+  gpus: number;
+}
+
+interface Gain {
+  readonly given: Given;
+  readonly most: number;
   readonly seconds: Remaining;
   /** That one GPU more saves. */
-  readonly saved: number;
+  saved: number;
 }
 
 /** Deals further GPUs, one by one, to whom one more saves most; of equals, to who came first. */
-function dealGains(given: Map<JobView, number>, free: number, remainingOf: (job: JobView) => Remaining): void {
+function dealGains(shares: readonly Given[], free: number, remainingOf: (job: JobView) => Remaining): void {
   if (free === 0) return;
-  const gains = new Heap<Gain>((a, b) => (a.saved === b.saved ? a.order < b.order : a.saved > b.saved));
-  const add = (job: JobView, order: number, seconds: Remaining): void => {
-    const gpus = given.get(job)!;
-    if (gpus + 1 > gpusMax(job)) return;
-    const saved = seconds(gpus) - seconds(gpus + 1);
-    if (saved > 0) gains.push({ job, order, seconds, saved });
-  };
-  let order = 0;
-  for (const [job, gpus] of given) {
-    order++;
-    if (job.outlook !== undefined && gpus > 0 && gpus < gpusMax(job)) add(job, order, remainingOf(job));
+  const gains: Gain[] = [];
+  let wanted = 0;
+  for (const given of shares) {
+    const most = given.gpus > 0 ? gpusMax(given.job) : 0;
+    if (given.gpus >= most) continue;
+    gains.push({ given, most, seconds: remainingOf(given.job), saved: 0 });
+    wanted += most - given.gpus;
   }
+  if (wanted <= free) {
+    // Nobody takes a GPU from anybody.
+    for (const gain of gains) while (gainsMore(gain)) gain.given.gpus++;
+    return;
+  }
+  const heap = new Heap<Gain>((a, b) => (a.saved === b.saved ? a.given.order < b.given.order : a.saved > b.saved));
+  for (const gain of gains) if (gainsMore(gain)) heap.push(gain);
   for (let left = free; left > 0; left--) {
-    const best = gains.pop();
+    const best = heap.pop();
     if (best === undefined) return;
-    given.set(best.job, given.get(best.job)! + 1);
-    add(best.job, best.order, best.seconds);
+    best.given.gpus++;
+    if (gainsMore(best)) heap.push(best);
   }
 }
 
-/** What the job says itself, else its user's range, else what it asked for. */
-const gpusMax = ({ outlook, spec }: JobView): number => outlook?.gpusMax ?? spec.range?.max ?? spec.gpus;
+/** Whether one GPU more saves time, and how much. */
+function gainsMore(gain: Gain): boolean {
+  const { most, seconds } = gain;
+  const { gpus } = gain.given;
+  if (gpus + 1 > most) return false;
+  gain.saved = seconds(gpus) - seconds(gpus + 1);
+  return gain.saved > 0;
+}
+
+/** What the job says itself, else its user's range, else what it asked for; nothing where nobody knows its speed. */
+function gpusMax({ outlook, spec }: JobView): number {
+  return outlook === undefined ? 0 : (outlook.gpusMax ?? spec.range?.max ?? spec.gpus);
+}
 
 /** By the job's outlook, on as few nodes as hold the GPUs. */
 function remaining({ outlook, spec }: JobView, { nodes }: ClusterView): Remaining {

@@ -1,7 +1,7 @@
 /** The jobs with the fewest GPUs run first: the order in which elastic schedulers place what they have sized. */
 
 import { Arrivals } from "../arrivals.ts";
-import { runFirst, scheduling } from "../scheduling.ts";
+import { changing, runFirst, scheduling } from "../scheduling.ts";
 import { WaitingOrder } from "../waiting-order.ts";
 
 export default scheduling({
@@ -20,7 +20,8 @@ export default scheduling({
       decide(view) {
         arrivals.see(view);
         waiting.sync(view);
-        return runFirst(view, waiting.all(view));
+        const changed = changing(view);
+        return runFirst(changed, waiting.all(changed));
       },
     };
   },

@@ -1,5 +1,5 @@
 /** Everybody whom scaling gives GPUs runs, those with the most first: what elastic policies need that place gangs in blocks. */
-import { runFirst, scheduling } from "../scheduling.ts";
+import { changing, runFirst, scheduling } from "../scheduling.ts";
 import { WaitingOrder } from "../waiting-order.ts";
 
 export default scheduling({
@@ -15,7 +15,8 @@ export default scheduling({
     return {
       decide(view) {
         waiting.sync(view);
-        return runFirst(view, waiting.all(view));
+        const changed = changing(view);
+        return runFirst(changed, waiting.all(changed));
       },
     };
   },
