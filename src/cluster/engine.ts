@@ -15,7 +15,7 @@ import type { Decision, Offered, Start } from "./decision.ts";
 import type { JobId, JobSpec, JobView } from "./job.ts";
 import { JobList } from "./job-list.ts";
 import { type Group, JobRecord, type Moment } from "./job-record.ts";
-import type { ClusterEvent, Launcher } from "./launcher.ts";
+import type { ClusterEvent, Launcher, Run } from "./launcher.ts";
 import type { LogLine, StartLine } from "./log.ts";
 import { isNews } from "./news.ts";
 import { gpusIn, type NodeSpec, type Share } from "./node.ts";
@@ -60,7 +60,7 @@ export class ClusterEngine {
   /** Reported while another event or a decision was being carried out. */
   readonly #inbox: ClusterEvent[] = [];
   /** What a decision asks of the launcher, done when the decision is in the log. */
-  #orders: (() => void)[] = [];
+  #orders: (Run | { readonly id: JobId; readonly attempt: number })[] = [];
   #busy = false;
   /** What is reported now is of the decision that is about to be made. */
   #settling = false;
@@ -142,7 +142,8 @@ export class ClusterEngine {
     const orders = this.#orders;
     if (orders.length === 0) return;
     this.#orders = [];
-    for (const order of orders) order();
+    const { launcher } = this.#parts;
+    for (const order of orders) "beside" in order ? launcher.start(order) : launcher.stop(order.id, order.attempt);
   }
 
   /** Whether there is something new to decide about: a run that left as it was asked to changes nothing in the plan. */
@@ -295,7 +296,7 @@ export class ClusterEngine {
       group = this.job(wish.beside).group;
       if (group === undefined) return undefined;
       assert(
-        group.members.size < this.#parts.policy.sharing.jobsMax,
+        group.members.length < this.#parts.policy.sharing.jobsMax,
         () => `${parts.policy} put ${wish.job} beside ${wish.beside}: more jobs than may share a GPU`,
       );
     } else if (on !== undefined) {
@@ -318,7 +319,7 @@ export class ClusterEngine {
 
   #hold(owner: JobRecord, places: readonly Share[]): Group {
     this.#nodes.take(places);
-    return { places, members: new Set(), owner, present: 0 };
+    return { places, members: [], owner, present: 0 };
   }
 
   /** Whoever shares the GPUs must leave with the job that placement knows to be on them. */
@@ -330,7 +331,7 @@ export class ClusterEngine {
   }
 
   #join(job: JobRecord, group: Group, gpus: number): void {
-    group.members.add(job);
+    group.members.push(job);
     job.group = group;
     job.places = group.places;
     job.held = gpus;
@@ -342,7 +343,7 @@ export class ClusterEngine {
   /** The job waits from now on; its GPUs are free in the plan. */
   #leave(job: JobRecord, at: Seconds): void {
     const group = job.group!;
-    group.members.delete(job);
+    group.members.splice(group.members.indexOf(job), 1);
     const [next] = group.members;
     const { placement } = this.#parts.policy;
     if (next === undefined) this.#nodes.give(group.places);
@@ -372,7 +373,7 @@ export class ClusterEngine {
     const { run, spec } = job;
     if (run === undefined || run.stopping) return;
     run.stopping = true;
-    this.#orders.push(() => this.#parts.launcher.stop(spec.id, run.attempt));
+    this.#orders.push({ id: spec.id, attempt: run.attempt });
   }
 
   #launch(job: JobRecord): void {
@@ -380,7 +381,7 @@ export class ClusterEngine {
     const group = job.group!;
     this.#occupancy.enter(group);
     job.begin({ attempt, group, gpus: job.held, since: this.#moment.now, started: false, stopping: false });
-    this.#orders.push(() => this.#parts.launcher.start({ job: spec, attempt, places, beside }));
+    this.#orders.push({ job: spec, attempt, places, beside });
   }
 
   /** The run is no longer there; whoever waited for its GPUs begins. */

@@ -14,7 +14,7 @@ import type { Size } from "./scaling.ts";
 export interface Group {
   readonly places: readonly Share[];
   /** In the plan. */
-  readonly members: Set<JobRecord>;
+  readonly members: JobRecord[];
   /** The member that placement knows to be on these GPUs: it chose them for it, or was told. */
   owner: JobRecord;
   /** Runs that really are there, those on their way out included. */
@@ -100,8 +100,8 @@ export class JobRecord implements JobView {
   }
 
   get beside(): readonly JobId[] {
-    if (this.group === undefined || this.group.members.size === 1) return nobody;
-    return [...this.group.members].filter((other) => other !== this).map((other) => other.spec.id);
+    if (this.group === undefined || this.group.members.length === 1) return nobody;
+    return this.group.members.filter((other) => other !== this).map((other) => other.spec.id);
   }
 
   get service(): number {

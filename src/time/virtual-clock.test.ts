@@ -34,3 +34,28 @@ test("nothing can be asked for in the past", () => {
   clock.run();
   assert.throws(() => clock.at(4, () => undefined), /already 5 s/);
 });
+
+test("what is forgotten is left out or called, the others come as if nothing had been forgotten", () => {
+  const random = stream(12);
+  const clock = new VirtualClock();
+  const kept: { readonly at: number; readonly order: number }[] = [];
+  const fired: { readonly at: number; readonly order: number }[] = [];
+  let late = 0;
+  for (let order = 0; order < 20_000; order++) {
+    const at = Math.floor(500 * random());
+    if (order % 5 === 0) {
+      kept.push({ at, order });
+      clock.at(at, () => fired.push({ at, order }));
+    } else {
+      const fire = (): number => late++;
+      clock.at(at, fire);
+      clock.forget(fire);
+    }
+  }
+  clock.run();
+  assert.deepEqual(
+    fired,
+    kept.toSorted((a, b) => a.at - b.at || a.order - b.order),
+  );
+  assert.ok(late <= 4000, `${late} of 16,000 forgotten ones were kept`);
+});

@@ -3,7 +3,7 @@
 import type { JobId, JobSpec } from "../../cluster/job.ts";
 import type { ClusterEvent } from "../../cluster/launcher.ts";
 import type { DecisionLine, LogLine } from "../../cluster/log.ts";
-import { gpusIn, type NodeSpec, type Share } from "../../cluster/node.ts";
+import { gpusIn, type NodeSpec } from "../../cluster/node.ts";
 import { mean, quantile } from "../../core/statistics.ts";
 import type { Seconds } from "../../time/clock.ts";
 
@@ -128,7 +128,7 @@ export class ClusterReading {
     for (const { job, on, beside, later } of start) {
       const life = this.#life(job);
       const mate = beside[0] === undefined ? undefined : this.#life(beside[0]).planned;
-      life.planned = mate ?? { gpus: on.reduce((n: number, share: Share) => n + share.gpus, 0), present: 0, since: at };
+      life.planned = mate ?? { gpus: gpusIn(on), present: 0, since: at };
       if (!later) this.#launched(life, at);
     }
     for (const id of reject) this.#concluded(this.#life(id), "rejected");

@@ -185,24 +185,31 @@ function pauses({ runJob, runStart, runEnd, first, shareNode, shareGpus, start }
     const shares = first[a + 1]! - first[a]!;
     if (shares !== first[b + 1]! - first[b]!) return false;
     for (let i = 0; i < shares; i++) {
-      const [x, y] = [first[a]! + i, first[b]! + i];
+      const x = first[a]! + i;
+      const y = first[b]! + i;
       if (shareNode[x] !== shareNode[y] || shareGpus[x] !== shareGpus[y]) return false;
     }
     return true;
   };
-  return runJob.reduce((found, job, run) => {
+  const found = new Float64Array(runJob.length).fill(Number.POSITIVE_INFINITY);
+  for (let run = 0; run < runJob.length; run++) {
+    const job = runJob[run]!;
     const last = lastOf[job]!;
     if (last >= 0 && samePlaces(last, run)) found[run] = runStart[run]! - runEnd[last]!;
     lastOf[job] = run;
-    return found;
-  }, new Float64Array(runJob.length).fill(Number.POSITIVE_INFINITY));
+  }
+  return found;
 }
 
 /** Runs of a job on the same GPUs as one, where so little time lies between them that at most `runsMost` are left, if that can be. */
 function joined(policy: ReportPolicy, runsMost: number): ReportPolicy {
   const { runJob, runStart, runEnd, runSharers, first, shareNode, shareGpus } = policy;
   const pause = pauses(policy);
-  const left = (gap: Seconds): number => pause.reduce((n, seconds) => (seconds < gap ? n : n + 1), 0);
+  const left = (gap: Seconds): number => {
+    let n = 0;
+    for (let run = 0; run < pause.length; run++) if (pause[run]! >= gap) n++;
+    return n;
+  };
   let gap = 60;
   while (left(gap) > runsMost && 4 * gap < 1e7) gap *= 4;
   const ends = runEnd.slice();

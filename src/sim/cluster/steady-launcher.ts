@@ -58,8 +58,8 @@ interface Progress {
   mates: Set<Progress> | undefined;
   /** When it computes, or computed, for the first time in this run. */
   ready: Seconds;
-  /** Predictions of an older version are void. */
-  version: number;
+  /** What the clock calls when it is done, as it was last predicted. Any other prediction is void. */
+  ending: (() => void) | undefined;
 }
 
 export class SteadyLauncher implements Launcher {
@@ -148,7 +148,7 @@ export class SteadyLauncher implements Launcher {
   #progressOf(spec: JobSpec, now: Seconds): Progress {
     const known = this.#jobs.get(spec.id);
     if (known !== undefined) return known;
-    const idle = { done: 0, at: now, speed: 0, run: undefined, mates: undefined, ready: now, version: 0 };
+    const idle = { done: 0, at: now, speed: 0, run: undefined, mates: undefined, ready: now, ending: undefined };
     const progress: Progress = { spec, ...idle };
     this.#jobs.set(spec.id, progress);
     return progress;
@@ -163,7 +163,7 @@ export class SteadyLauncher implements Launcher {
   #end(progress: Progress, now: Seconds): void {
     progress.done = this.#doneBy(progress, now);
     progress.run = undefined;
-    progress.version++;
+    this.#forgetEnding(progress);
     const { mates } = progress;
     progress.mates = undefined;
     for (const mate of mates ?? []) {
@@ -177,7 +177,7 @@ export class SteadyLauncher implements Launcher {
     const { run, spec } = progress;
     progress.done = this.#doneBy(progress, now);
     progress.at = now;
-    progress.version++;
+    this.#forgetEnding(progress);
     if (run === undefined) return;
     const gpus = gpusIn(run.places);
     const type = this.#nodes[run.places[0]!.node]!.type;
@@ -185,13 +185,22 @@ export class SteadyLauncher implements Launcher {
     progress.speed = this.#speed(spec, gpus, run.places.length, type, mates);
     if (!(progress.speed > 0)) return;
     const end = Math.max(now, progress.ready) + Math.max(0, durationOf(spec) - progress.done) / progress.speed;
-    this.#clock.at(end, this.#ending(progress, progress.version, end));
+    progress.ending = this.#ending(progress, end);
+    this.#clock.at(end, progress.ending);
   }
 
-  /** Void where the version is another by then. The clock may hold millions of these: they keep nothing alive but the job's progress. */
-  #ending(progress: Progress, version: number, end: Seconds): () => void {
-    return () => {
-      if (progress.version !== version) return;
+  #forgetEnding(progress: Progress): void {
+    const { ending } = progress;
+    if (ending === undefined) return;
+    progress.ending = undefined;
+    this.#clock.forget?.(ending);
+  }
+
+  #ending(progress: Progress, end: Seconds): () => void {
+    const ending = (): void => {
+      // A clock may call what it was to forget.
+      if (progress.ending !== ending) return;
+      progress.ending = undefined;
       const { run, spec } = progress;
       const { attempt } = run!;
       this.#end(progress, end);
@@ -203,6 +212,7 @@ export class SteadyLauncher implements Launcher {
       if (at === end) tell();
       else this.#clock.at(at, tell);
     };
+    return ending;
   }
 }
 

@@ -31,6 +31,8 @@ export class Rates {
   readonly #jobs = new Map<JobId, Known>();
   /** Jobs that have told how busy they keep their GPUs. */
   readonly #told = new Set<JobId>();
+  /** Jobs that have told how far they are and not how busy: they are not watched, since they run alone. */
+  readonly #silent = new Set<JobView>();
 
   /** Whether any job has: the others run alone. */
   get knowsAny(): boolean {
@@ -42,15 +44,19 @@ export class Rates {
     for (const job of arrived) this.#hear(job);
     // What they told at the end of a run.
     for (const job of requeued) this.#hear(job);
-    for (const job of running) this.#sample(job, now);
-    for (const { spec } of ended) {
+    for (const job of running) if (!this.#silent.has(job)) this.#sample(job, now);
+    for (const job of ended) {
+      const { spec } = job;
+      this.#silent.delete(job);
       this.#jobs.delete(spec.id);
       this.#told.delete(spec.id);
     }
   }
 
-  #hear({ spec, outlook }: JobView): void {
-    if (outlook?.utilisation !== undefined) this.#told.add(spec.id);
+  #hear(job: JobView): void {
+    if (job.outlook?.utilisation === undefined) return;
+    this.#told.add(job.spec.id);
+    this.#silent.delete(job);
   }
 
   /** Progress per second alone; `undefined` where the job has not run alone yet. */
@@ -83,9 +89,14 @@ export class Rates {
       return;
     }
     if (known === undefined) this.#jobs.set(spec.id, (known = { sample: undefined, rates: new Map() }));
-    if (outlook.utilisation !== undefined) this.#told.add(spec.id);
+    const { done, utilisation } = outlook;
+    if (utilisation !== undefined) this.#told.add(spec.id);
+    else if (done > 0 && beside.length === 0) {
+      this.#jobs.delete(spec.id);
+      this.#silent.add(job);
+      return;
+    }
     const [mate = ""] = beside;
-    const { done } = outlook;
     const before = known.sample;
     known.sample = { at: now, done, restarts, gpus, mate };
     if (before === undefined || before.at === now) return;
