@@ -6,7 +6,7 @@
 import type { ClusterView } from "./decision.ts";
 import type { JobId, JobView } from "./job.ts";
 import { allows, gpusIn, type NodesView, type Share } from "./node.ts";
-import type { Size } from "./scaling.ts";
+import { holds, type Size } from "./scaling.ts";
 
 export class Buddies {
   readonly #nodes: NodesView;
@@ -98,7 +98,7 @@ export function afresh(nodes: NodesView, wants: readonly { readonly job: JobView
   return placed;
 }
 
-/** Places for all; who has no size gets nothing, and is named only if it runs. */
+/** Places for all who do not keep theirs; who has no size gets nothing, and is named only if it runs. */
 export function placed(
   view: ClusterView,
   gpusOf: ReadonlyMap<JobView, number>,
@@ -109,8 +109,8 @@ export function placed(
   const sizes = new Map<JobId, Size>();
   for (const { job, gpus } of wants.sort((a, b) => b.gpus - a.gpus)) {
     const on = places.get(job.spec.id);
-    if (on !== undefined) sizes.set(job.spec.id, { gpus, on });
+    if (on !== undefined && !(on === job.places && holds(job, gpus))) sizes.set(job.spec.id, { gpus, on });
   }
-  for (const { spec } of view.running) if (!sizes.has(spec.id)) sizes.set(spec.id, { gpus: 0 });
+  for (const { spec } of view.running) if (!places.has(spec.id)) sizes.set(spec.id, { gpus: 0 });
   return sizes;
 }

@@ -41,7 +41,7 @@ export function inSlots(reserve: number, slot: Seconds): Scaling {
   let wake: Seconds | undefined;
   const ends = new Map<JobId, Seconds>();
   return {
-    unnamed: "nothing",
+    unnamed: "held",
     sizes(view) {
       const fresh = new Set(view.arrived.filter(({ state }) => state === "waiting"));
       const old = [...view.running, ...view.waiting].filter((job) => !fresh.has(job));

@@ -65,7 +65,7 @@ export default scaling({
     let rejected: JobId[] = [];
     let wake: number | undefined;
     return {
-      unnamed: "nothing",
+      unnamed: "held",
       sizes(view) {
         rejected = [];
         for (const { spec } of view.ended) plans.delete(spec.id);
@@ -143,8 +143,9 @@ function keep(
 /** Alg. 2: spare GPUs. */
 function sizesOf(view: ClusterView, plan: readonly Promised[]): Map<JobId, Size> {
   const now = new Map(plan.map((one) => [one, one.pieces[0]?.from === view.now ? one.pieces[0].gpus : 0]));
-  let spare = view.nodes.total() - [...now.values()].reduce((sum, gpus) => sum + gpus, 0);
-  for (;;) {
+  let spare = view.nodes.total();
+  for (const gpus of now.values()) spare -= gpus;
+  while (spare > 0) {
     let best: Promised | undefined;
     let most = Number.NEGATIVE_INFINITY;
     let next = 0;
