@@ -101,13 +101,15 @@ export function afresh(nodes: NodesView, wants: readonly { readonly job: JobView
 /** Places for all who do not keep theirs; who has no size gets nothing, and is named only if it runs. */
 export function placed(
   view: ClusterView,
-  gpusOf: ReadonlyMap<JobView, number>,
+  gpusOf: Iterable<readonly [JobView, number]>,
   place: typeof settle,
 ): Map<JobId, Size> {
-  const wants = [...gpusOf].filter(([, gpus]) => gpus > 0).map(([job, gpus]) => ({ job, gpus }));
+  const wants: { readonly job: JobView; readonly gpus: number }[] = [];
+  for (const [job, gpus] of gpusOf) if (gpus > 0) wants.push({ job, gpus });
+  wants.sort((a, b) => b.gpus - a.gpus);
   const places = place(view.nodes, wants);
   const sizes = new Map<JobId, Size>();
-  for (const { job, gpus } of wants.sort((a, b) => b.gpus - a.gpus)) {
+  for (const { job, gpus } of wants) {
     const on = places.get(job.spec.id);
     if (on !== undefined && !(on === job.places && holds(job, gpus))) sizes.set(job.spec.id, { gpus, on });
   }

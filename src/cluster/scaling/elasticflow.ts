@@ -142,27 +142,30 @@ function keep(
 
 /** Alg. 2: spare GPUs. */
 function sizesOf(view: ClusterView, plan: readonly Promised[]): Map<JobId, Size> {
-  const now = new Map(plan.map((one) => [one, one.pieces[0]?.from === view.now ? one.pieces[0].gpus : 0]));
+  const now = plan.map(({ pieces: [first] }) => (first?.from === view.now ? first.gpus : 0));
   let spare = view.nodes.total();
-  for (const gpus of now.values()) spare -= gpus;
+  for (const gpus of now) spare -= gpus;
+  // Who can have more than it has.
+  const open = [...plan.keys()].filter((i) => plan[i]!.need.sizes.at(-1)!.gpus > now[i]!);
   while (spare > 0) {
-    let best: Promised | undefined;
+    let best: number | undefined;
     let most = Number.NEGATIVE_INFINITY;
     let next = 0;
-    for (const one of plan) {
-      const has = now.get(one)!;
+    for (const i of open) {
+      const [one, has] = [plan[i]!, now[i]!];
       const larger = one.need.sizes.find(({ gpus }) => gpus > has);
       if (larger === undefined || larger.gpus - has > spare) continue;
       const saved = gpuTime(one, has) - (larger.gpus * one.need.work) / larger.rate;
       const gain = has === 0 ? Number.MAX_VALUE : saved / (larger.gpus - has);
       if (gain <= most) continue;
-      [best, most, next] = [one, gain, larger.gpus];
+      [best, most, next] = [i, gain, larger.gpus];
     }
     if (best === undefined) break;
-    spare -= next - now.get(best)!;
-    now.set(best, next);
+    spare -= next - now[best]!;
+    now[best] = next;
   }
-  return placed(view, new Map([...now].map(([{ job }, gpus]) => [job, gpus])), settle);
+  const sizes = plan.map(({ job }, i) => [job, now[i]!] as const);
+  return placed(view, sizes, settle);
 }
 
 /** GPU-seconds until it is done, with what it has now or as it was promised. */
