@@ -2,9 +2,9 @@
  * Apathetic future share: of two jobs, GPUs go to the one whose speed they raise more for what the shorter one holds. Pair by pair,
  * that orders all jobs, without a look at what may arrive.
  */
-import type { JobId } from "../job.ts";
+import type { JobId, JobView } from "../job.ts";
 import { holds, type Size, scaling } from "../scaling.ts";
-import { deal } from "./afs/deal.ts";
+import { deal, dealAll } from "./afs/deal.ts";
 import { Sharer, type Speeds, speedsOf } from "./afs/sharer.ts";
 import { WaitingSharers } from "./afs/waiting.ts";
 
@@ -40,20 +40,35 @@ export default scaling({
       sizes(view) {
         for (const { spec } of view.ended) speeds.delete(spec.id);
         waiting.sync(view);
-        const running = Array.from(view.running, (job, place) => {
-          const now = speedsOf(view.nodes, job, speeds.get(job.spec.id));
-          speeds.set(job.spec.id, now);
-          return new Sharer(job, place, now, known > 0);
-        });
-        const started = deal(running, waiting, view.nodes.total());
-        const dealt = [...running, ...started.toSorted((a, b) => a.place - b.place)];
-        return new Map<JobId, Size>(
-          dealt
-            .filter(({ job, gpus }) => !holds(job, gpus))
-            .sort((a, b) => b.gpus - a.gpus)
-            .map(({ job, gpus }) => [job.spec.id, { gpus }]),
-        );
+        const running: JobView[] = [];
+        const speedOf: Speeds[] = [];
+        let most = waiting.most;
+        for (const job of view.running) {
+          const before = speeds.get(job.spec.id);
+          const now = speedsOf(view.nodes, job, before);
+          if (now !== before) speeds.set(job.spec.id, now);
+          running.push(job);
+          speedOf.push(now);
+          most += now.most;
+        }
+        const total = view.nodes.total();
+        if (most <= total) {
+          // Nobody takes a GPU from anybody.
+          const dealt = running.map((job, place) => ({ job, gpus: speedOf[place]!.most }));
+          return sizesOf(dealt, dealAll(waiting));
+        }
+        const sharers = running.map((job, place) => new Sharer(job, place, speedOf[place]!, known > 0));
+        return sizesOf(sharers, deal(sharers, waiting, total));
       },
     };
   },
 });
+
+type Dealt = Pick<Sharer, "job" | "gpus">;
+
+/** Most GPUs first, without those who hold as many already. */
+function sizesOf(running: readonly Dealt[], started: readonly Sharer[]): Map<JobId, Size> {
+  const dealt: Dealt[] = [...running, ...started.toSorted((a, b) => a.place - b.place)];
+  const changed = dealt.filter(({ job, gpus }) => !holds(job, gpus)).sort((a, b) => b.gpus - a.gpus);
+  return new Map(changed.map(({ job, gpus }) => [job.spec.id, { gpus }]));
+}

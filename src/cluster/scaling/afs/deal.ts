@@ -11,11 +11,21 @@ import type { WaitingSharers } from "./waiting.ts";
 
 /** Deals to those who run, in their order, and to those who wait, behind them; returns who of these gets something. */
 export function deal(running: readonly Sharer[], waiting: WaitingSharers, total: number): readonly Sharer[] {
-  const most = running.reduce((sum, sharer) => sum + sharer.most, waiting.most);
   const dealing = new Dealing(running, waiting);
-  if (most <= total) dealing.all();
-  else for (let free = total; free > 0; free--) if (!dealing.one()) break;
+  for (let free = total; free > 0; free--) if (!dealing.one()) break;
   return dealing.started;
+}
+
+/** To each of those who wait as much as it can use; returns them. */
+export function dealAll(waiting: WaitingSharers): readonly Sharer[] {
+  const started: Sharer[] = [];
+  const line = waiting.shortest();
+  for (let sharer = next(line); sharer !== undefined; sharer = next(line)) {
+    waiting.take(sharer);
+    sharer.deal(sharer.most);
+    started.push(sharer);
+  }
+  return started;
 }
 
 class Dealing {
@@ -43,16 +53,6 @@ class Dealing {
     this.#shortest = running.filter(({ most }) => most > 0).sort((a, b) => a.length - b.length || a.place - b.place);
     this.#line = waiting.shortest();
     this.#first = next(this.#line);
-  }
-
-  /** As much as each can use. */
-  all(): void {
-    for (const sharer of this.#running) sharer.deal(sharer.most);
-    for (let sharer = this.#first; sharer !== undefined; sharer = next(this.#line)) {
-      this.#waiting.take(sharer);
-      sharer.deal(sharer.most);
-      this.started.push(sharer);
-    }
   }
 
   /** One GPU more; whether anybody can use it. */
