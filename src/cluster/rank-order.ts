@@ -9,8 +9,11 @@ export class RankOrder {
 
   /** All jobs that could run, first first: as scheduling ranks them, else who runs, and then who waits. To be asked at each decision. */
   of(view: ClusterView, decision: Decision): JobOrder {
+    if (decision.order !== undefined) {
+      this.#waiting.skip();
+      return decision.order;
+    }
     this.#waiting.sync(view);
-    if (decision.order !== undefined) return decision.order;
     const started = new Set(decision.start.map(({ job }) => view.job(job)));
     const stopped = new Set(decision.stop.map((id) => view.job(id)));
     const goingOn: JobView[] = [];

@@ -35,15 +35,17 @@ export interface Regrouping {
  */
 export function regroup(view: ClusterView, groups: readonly Group[], { gently = false }: Regrouping = {}): Decision {
   const sorted = largestFirst(groups);
-  const sites = beside(view, sorted, gently) ?? anew(view, sorted);
-  // Named places are taken before placement looks for others.
-  if (gently) sites.sort((a, b) => Number(a.anywhere) - Number(b.anywhere));
   const staying = new Set<JobView>();
   const start: Start[] = [];
-  for (const site of sites) {
+  const anywhere: Site[] = [];
+  for (const site of beside(view, sorted, gently) ?? anew(view, sorted)) {
     for (const job of site.there) staying.add(job);
-    if (site.there.length < site.group.length) startOthers(site, start);
+    if (site.there.length === site.group.length) continue;
+    // Named places are taken before placement looks for others.
+    if (site.anywhere) anywhere.push(site);
+    else startOthers(site, start);
   }
+  for (const site of anywhere) startOthers(site, start);
   const stop: JobId[] = [];
   for (const job of view.running) if (!staying.has(job)) stop.push(job.spec.id);
   return { stop, start };

@@ -47,7 +47,7 @@ export class WaitingOrder {
   /** Found to wait no more when they were looked at: another part of the policy may have started them. */
   #started: Entry[] = [];
   #made = 0;
-  /** Sizes were others than jobs asked for: who waits is to be ranked anew. */
+  /** Sizes were others than jobs asked for, or a decision was skipped: who waits is to be ranked anew. */
   #stale = false;
 
   /** Lower first, and among equals the lower turn. A rank stays the same while a job waits, once it has left its GPUs. */
@@ -76,6 +76,11 @@ export class WaitingOrder {
       for (const job of arrived) this.#add(job);
       for (const job of requeued) this.#add(job);
     }
+  }
+
+  /** In place of `sync`, at a decision for which nobody looks at who waits. */
+  skip(): void {
+    this.#stale = true;
   }
 
   /** Those of the view that wait. Where sizes change at every decision, there is nothing that was kept. */
@@ -124,18 +129,23 @@ export class WaitingOrder {
   }
 
   #add(job: JobView): void {
-    this.#remove(job.spec.id);
+    const { state, turn } = job;
+    if (state === "stopping") this.#leaving.add(job);
+    else this.#leaving.delete(job);
+    const known = this.#entries.get(job.spec.id);
     if (!waits(job)) {
-      this.#leaving.delete(job);
+      if (known !== undefined) this.#drop(known);
       return;
     }
-    if (job.state === "stopping") this.#leaving.add(job);
-    else this.#leaving.delete(job);
+    const rank = this.#rank(job);
+    // It has left its GPUs, and stands where it stood.
+    if (known?.turn === turn && known.rank === rank) return;
+    if (known !== undefined) this.#drop(known);
     const { gpus, types } = job.spec;
     const key = types === undefined ? String(gpus) : `${gpus} ${types.join(" ")}`;
     const line = this.#lines.get(key) ?? { key, gpus, types, entries: new SortedList<Entry>(compare) };
     this.#lines.set(key, line);
-    const entry = { job, rank: this.#rank(job), turn: job.turn, order: this.#made++, line };
+    const entry = { job, rank, turn, order: this.#made++, line };
     this.#entries.set(job.spec.id, entry);
     line.entries.add(entry);
   }

@@ -80,6 +80,8 @@ class Turns {
   readonly #stretch: number;
   /** When the turn began of who had another right after the last. */
   readonly #began = new Map<JobId, number>();
+  /** Whose turns are over, as of the last order. */
+  #over: ReadonlySet<JobView> = new Set();
 
   /** Of the turns that were granted or go on, as of the last decision. */
   firstEnd = 0;
@@ -109,6 +111,7 @@ class Turns {
     }
     over.sort((a, b) => a.began - b.began);
     const after = over.map(({ job }) => job);
+    this.#over = new Set(after);
     return oneAfterAnother(
       listed(() => inTurn),
       waiting,
@@ -118,10 +121,8 @@ class Turns {
 
   /** The job goes on, or begins. */
   grant(job: JobView, now: number): void {
-    if (job.places.length > 0) {
-      if (this.#endOf(job, this.#beganOf(job, now)) > now) return;
-      this.#began.set(job.spec.id, now);
-    }
+    if (this.#over.has(job)) this.#began.set(job.spec.id, now);
+    else if (job.places.length > 0) return;
     this.firstEnd = Math.min(this.firstEnd, this.#endOf(job, now));
   }
 

@@ -22,6 +22,8 @@ interface Life {
   /** The run that goes on. */
   run: number | undefined;
   places: readonly Share[];
+  /** On these places. */
+  gpus: number;
   /** Those on the same GPUs, itself included; the same set for all of them. Absent where it was never with others. */
   group: Set<Life> | undefined;
 }
@@ -78,7 +80,7 @@ export class ReportReading {
   constructor(ids: readonly JobId[]) {
     this.#lives = ids.map((_, index) => ({
       ...{ index, launches: 0, start: Number.NaN, end: Number.NaN, held: 0 },
-      ...{ planned: undefined, run: undefined, places: [], group: undefined },
+      ...{ planned: undefined, run: undefined, places: [], gpus: 0, group: undefined },
     }));
     this.#byId = new Map(ids.map((id, i) => [id, this.#lives[i]!]));
   }
@@ -110,8 +112,9 @@ export class ReportReading {
     if (Number.isNaN(life.start)) life.start = at;
     life.launches++;
     life.places = on;
-    const mate =
-      beside.length === 0 ? undefined : beside.map((id) => this.#life(id)).find(({ run }) => run !== undefined);
+    life.gpus = gpusIn(on);
+    if (beside.length === 0) return this.#open(life, at, 1);
+    const mate = beside.map((id) => this.#life(id)).find(({ run }) => run !== undefined);
     if (mate === undefined) return this.#open(life, at, 1);
     const group = mate.group ?? new Set([mate]);
     for (const other of group) this.#close(other, at);
@@ -149,8 +152,7 @@ export class ReportReading {
     const { run } = life;
     if (run === undefined) return;
     this.#end.put(run, at);
-    const gpus = gpusIn(life.places);
-    life.held += ((at - this.#start.at(run)) * gpus) / this.#sharers.at(run);
+    life.held += ((at - this.#start.at(run)) * life.gpus) / this.#sharers.at(run);
     life.run = undefined;
   }
 
