@@ -18,6 +18,7 @@ interface Life {
   end: Seconds;
   /** GPU-seconds held. */
   held: number;
+  /** Where it waits for its GPUs. */
   planned: StartLine | undefined;
   /** The run that goes on. */
   run: number | undefined;
@@ -89,7 +90,7 @@ export class ReportReading {
     this.#at = line.at;
     if (line.kind === "event") this.#event(line.event, Math.min(line.event.at, line.at));
     else if (line.kind === "decided") this.#decided(line);
-    else if (line.kind === "launched") this.#launched(this.#life(line.job), line.at);
+    else if (line.kind === "launched") this.#launchedLater(this.#life(line.job), line.at);
   };
 
   #event(event: ClusterEvent, at: Seconds): void {
@@ -102,13 +103,19 @@ export class ReportReading {
   #decided({ at, start }: DecisionLine): void {
     for (const line of start) {
       const life = this.#life(line.job);
-      life.planned = line;
-      if (!line.later) this.#launched(life, at);
+      // Millions of lines are not kept any longer than somebody needs them.
+      if (line.later) life.planned = line;
+      else this.#launched(life, line, at);
     }
   }
 
-  #launched(life: Life, at: Seconds): void {
-    const { on, beside } = life.planned!;
+  #launchedLater(life: Life, at: Seconds): void {
+    const line = life.planned!;
+    life.planned = undefined;
+    this.#launched(life, line, at);
+  }
+
+  #launched(life: Life, { on, beside }: StartLine, at: Seconds): void {
     if (Number.isNaN(life.start)) life.start = at;
     life.launches++;
     life.places = on;
