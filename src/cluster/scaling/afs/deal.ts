@@ -135,20 +135,24 @@ class Dealing {
     let best: Sharer | undefined;
     let since: number | undefined;
     let from = 0;
-    let zero = this.#nextZero(0);
+    let zero = -1;
     const pass = (to: number): void => {
-      if (since !== undefined || zero >= to) return;
-      if (best === undefined || best.gainWithout < 1) since = zero;
-      else if (shortest <= best.length && this.#leastZero(from, to)!.length <= best.length) since = from;
-      else zero = this.#nextZero(to);
+      const isStrong = best !== undefined && best.gainWithout >= 1;
+      if (since !== undefined || from >= to || (isStrong && best!.length < shortest)) return;
+      if (zero < from) zero = this.#nextZero(from);
+      if (zero >= to) return;
+      if (!isStrong) since = zero;
+      else if (this.#leastZero(from, to)!.length <= best!.length) since = from;
     };
     for (const sharer of this.#open) {
       const place = this.#placeOf(sharer);
       pass(place);
       if (since !== undefined) {
         // Nobody else beats who has nothing.
-        if (sharer.gainWithout >= 1 && sharer.length <= this.#leastZero(since, place)!.length) {
-          [best, since, zero] = [sharer, undefined, this.#nextZero(place)];
+        const { length } = sharer;
+        if (sharer.gainWithout >= 1 && (length <= shortest || length <= this.#leastZero(since, place)!.length)) {
+          best = sharer;
+          since = undefined;
         }
       } else if (best === undefined || beats(sharer, best)) best = sharer;
       from = place + 1;
