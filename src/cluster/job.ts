@@ -79,6 +79,8 @@ export interface Outlook {
    * itself; absent until it has run (Pollux's agent).
    */
   goodput?(gpus: number, nodes: number): number;
+  /** Fewest GPUs that it can run on; any number, unless given. */
+  readonly gpusMin?: number;
   /** Most GPUs that it can use; of a job that explores, that it dares to ask for now. */
   readonly gpusMax?: number;
   /** Part of the time that its GPUs compute while it has them alone, as measured; absent until it has run. */

@@ -7,14 +7,16 @@ import { test } from "node:test";
 import { stream } from "../core/random.ts";
 import { firstDifference } from "../sim/cluster/replay.ts";
 import { simulateCluster } from "../sim/cluster/simulate.ts";
+import { clusterWorkload } from "../sim/cluster/workload.ts";
 import { jobSpec, nodeSpecs } from "../test/cluster-view.ts";
 import { settle } from "./buddies.ts";
 import type { ClusterView } from "./decision.ts";
 import { Forecast, needOf, throughputSizes } from "./forecast.ts";
 import type { JobSpec, JobView } from "./job.ts";
 import type { LogLine } from "./log.ts";
+import { gpusIn } from "./node.ts";
 import { type ClusterPolicy, policyOf } from "./policy.ts";
-import type { Scaling, Size } from "./scaling.ts";
+import { type Scaling, type Size, scalings } from "./scaling.ts";
 
 type Sizes = Map<string, Size>;
 
@@ -217,3 +219,18 @@ for (const { id, deadlines, options = {}, rule } of ruled) {
     }
   });
 }
+
+test("who was profiled on the GPUs that it asks for, and on no others, gets those or nothing", async () => {
+  const { nodes, jobs, launcher } = clusterWorkload("interleaved");
+  const gangs = jobs.slice(0, 24).map(({ range: _, deadline: __, ...job }) => job);
+  const asked = new Map(gangs.map(({ id, gpus }) => [id, gpus]));
+  for (const id of scalings.ids()) {
+    const log = simulateCluster({ jobs: gangs, nodes, policy: await policyOf(id), launcher: launcher! });
+    const ended = log.flatMap((line) => (line.kind === "event" && line.event.kind === "finished" ? [line] : []));
+    assert.equal(ended.length, gangs.length, id);
+    for (const { at, event } of ended) assert.ok(Number.isFinite(at), `${id}: ${JSON.stringify(event)}`);
+    for (const line of log) {
+      for (const { job, on } of line.kind === "decided" ? line.start : []) assert.equal(gpusIn(on), asked.get(job), id);
+    }
+  }
+});

@@ -5,7 +5,7 @@
 import type { JobId, JobView } from "../job.ts";
 import { holds, type Size, scaling } from "../scaling.ts";
 import { deal, dealAll } from "./afs/deal.ts";
-import { Sharer, type Speeds, speedsOf } from "./afs/sharer.ts";
+import { gather, Sharer, type Speeds, speedsOf } from "./afs/sharer.ts";
 import { WaitingSharers } from "./afs/waiting.ts";
 
 export default scaling({
@@ -19,6 +19,7 @@ export default scaling({
   idea: "Give each GPU to the winner of all pairs: of the shorter job a and the longer b, b wins if the speed it would gain on one more GPU, in parts of its speed with it, exceeds what a would gain in parts of its speed without it.",
   differs: [
     "Sizes go up by one GPU where a job was measured on all of them; speeds between measured powers of two are interpolated.",
+    "What was dealt to jobs that cannot run on so few GPUs goes, whole, to the shortest of them.",
     "Jobs whose work left nobody knows are AFS-P: they are taken to be as long as what they have done (attained service), as with `known` 0.",
     "A job keeps its size until something happens; GPUs of a job that ends are dealt anew with all others.",
   ],
@@ -58,7 +59,9 @@ export default scaling({
           return sizesOf(dealt, dealAll(waiting));
         }
         const sharers = running.map((job, place) => new Sharer(job, place, speedOf[place]!, known > 0));
-        return sizesOf(sharers, deal(sharers, waiting, total));
+        const started = deal(sharers, waiting, total);
+        gather([...sharers, ...started]);
+        return sizesOf(sharers, started);
       },
     };
   },

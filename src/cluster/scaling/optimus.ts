@@ -69,7 +69,8 @@ export default scaling({
 type Remaining = (gpus: number) => number;
 
 /** What it can begin with. */
-const least = ({ outlook, spec }: JobView): number => (outlook === undefined ? spec.gpus : (spec.range?.min ?? 1));
+const least = ({ outlook, spec }: JobView): number =>
+  outlook === undefined ? spec.gpus : (outlook.gpusMin ?? spec.range?.min ?? 1);
 
 /** What a job is given, in the order of arrival. */
 interface Given {

@@ -67,9 +67,10 @@ export class ProgressOfJobs<P extends Progress> {
     this.#parts.report({ kind: "stopped", at, job: id, attempt });
   }
 
-  /** It is done at `end`, if nothing comes before that. */
+  /** It is done at `end`, if nothing comes before that; never, where that is no time. */
   predict(progress: P, end: Seconds): void {
     const version = ++progress.version;
+    if (!Number.isFinite(end)) return;
     this.#parts.clock.at(end, () => {
       if (progress.version === version) this.finish(progress, end);
     });

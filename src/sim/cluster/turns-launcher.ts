@@ -90,6 +90,8 @@ export class TurnsLauncher implements Launcher {
       done: progress === undefined ? 0 : total - this.#leftAt(progress, this.#clock.now()),
       total,
       rate: (gpus) => this.#alone(spec, gpus),
+      // Its iteration was profiled on the GPUs that it asks for, and on no others.
+      ...(this.#options.rate === undefined && { gpusMin: spec.gpus, gpusMax: spec.gpus }),
     };
   }
 

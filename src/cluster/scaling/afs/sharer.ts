@@ -42,6 +42,8 @@ export class Sharer {
   /** In the order in which jobs are compared. */
   place: number;
   readonly turn: number;
+  /** It cannot run on fewer. */
+  readonly least: number;
   readonly #speeds: Speeds;
   /** Work left, or what takes its place where that is not known. */
   readonly #left: number;
@@ -58,6 +60,7 @@ export class Sharer {
     this.turn = job.turn;
     this.#speeds = speeds;
     const { outlook, spec } = job;
+    this.least = outlook?.gpusMin ?? 1;
     const left = outlook === undefined ? spec.duration : outlook.total - outlook.done;
     this.#left = (known ? left : undefined) ?? job.service;
     this.deal(0);
@@ -82,4 +85,16 @@ export class Sharer {
 export function beats(a: Sharer, b: Sharer): boolean {
   if (a.gpus === 0 && b.gpus === 0) return a.length < b.length;
   return a.length <= b.length ? b.gainWith <= a.gainWithout : a.gainWith > b.gainWithout;
+}
+
+/** What was dealt to jobs that cannot run on so few goes, whole, to the shortest of them. */
+export function gather(dealt: readonly Sharer[]): void {
+  const short = dealt.filter(({ gpus, least }) => gpus > 0 && gpus < least);
+  if (short.length === 0) return;
+  let free = short.reduce((sum, { gpus }) => sum + gpus, 0);
+  for (const sharer of short.sort((a, b) => a.length - b.length || a.turn - b.turn)) {
+    const gpus = sharer.least <= free ? sharer.least : 0;
+    sharer.deal(gpus);
+    free -= gpus;
+  }
 }

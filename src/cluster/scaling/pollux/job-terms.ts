@@ -29,7 +29,7 @@ export function termsOf(job: JobView, view: ClusterView, jobs: number, restartSe
   const gpusMax = Math.min(outlook?.gpusMax ?? spec.range?.max ?? spec.gpus, total);
   return {
     gpusMax,
-    gpusMin: spec.range?.min ?? (outlook?.gpusMax === undefined ? spec.gpus : 1),
+    gpusMin: outlook?.gpusMin ?? spec.range?.min ?? (outlook?.gpusMax === undefined ? spec.gpus : 1),
     restartFactor: Math.max(age - restarts * restartSeconds, 0) / (age + restartSeconds),
     speedups: new Float64Array((view.nodes.specs.length + 1) * (gpusMax + 1)).fill(Number.NaN),
     speedup: (nodes, gpus) => (goodput === undefined ? gpus : goodput(gpus, nodes)) / share,
