@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, test } from "node:test";
@@ -114,5 +114,19 @@ test("what is not UTF-8 is refused at its first wrong byte", async () => {
     assert.equal(code, 1);
     assert.equal(stdout, "");
     assert.match(stderr, new RegExp(`at byte ${offset} `));
+  }
+});
+
+const bundle = new URL("./bundle.cjs", import.meta.url);
+const noBundle = existsSync(bundle) ? false : "there is no bundle: `npm run build` makes it";
+
+test("what one command needs is not loaded by all: large packages wait until they are asked for", {
+  skip: noBundle,
+}, () => {
+  const lines = readFileSync(bundle, "latin1").split("\n");
+  for (const name of ["koffi", "@kubernetes/client-node"]) {
+    const loads = lines.filter((line) => line.includes(`require("${name}")`));
+    assert.ok(loads.length > 0, name);
+    for (const line of loads) assert.match(line, /Promise\.resolve\(\)\.then\(/);
   }
 });

@@ -2,7 +2,7 @@
  * All objects of a kind, as they are and as they change: listed, then watched; listed again whenever the watch ends, so that
  * what was deleted meanwhile is seen too.
  */
-import { type KubeConfig, type KubernetesObject, Watch } from "@kubernetes/client-node";
+import type { KubernetesObject, Watch } from "@kubernetes/client-node";
 
 export interface Watched<T> {
   readonly labelSelector?: string;
@@ -22,8 +22,8 @@ export class Watcher<T extends KubernetesObject> {
   #request: AbortController | undefined;
   #closed = false;
 
-  constructor(config: KubeConfig, path: string, watched: Watched<T>) {
-    this.#watch = new Watch(config);
+  constructor(watch: Watch, path: string, watched: Watched<T>) {
+    this.#watch = watch;
     this.#path = path;
     this.#watched = watched;
   }

@@ -7,7 +7,7 @@
  * A pod's name holds the attempt and the part, so a scheduler that was killed between making pods and writing it down makes none
  * twice. A node that is not Ready, cordoned or gone is lost; its pods are removed without waiting for a kubelet that may never answer.
  */
-import type { CoreV1Api, KubeConfig, V1Node, V1Pod } from "@kubernetes/client-node";
+import type { CoreV1Api, V1Node, V1Pod, Watch } from "@kubernetes/client-node";
 import { UserError } from "../../core/errors.ts";
 import type { Belief, Cluster, ClusterSetup, OpenCluster } from "../cluster.ts";
 import type { JobId } from "../job.ts";
@@ -33,7 +33,8 @@ import { secondsOption } from "./options.ts";
 const keepEnded = 5000;
 
 export const open: OpenCluster = async (setup) => {
-  const { CoreV1Api, KubeConfig } = await import("@kubernetes/client-node");
+  // Only now: its seven hundred modules would make every command start later.
+  const { CoreV1Api, KubeConfig, Watch } = await import("@kubernetes/client-node");
   const config = new KubeConfig();
   const {
     kubeconfig,
@@ -63,7 +64,7 @@ export const open: OpenCluster = async (setup) => {
       "Name another resource with `--set resource=NAME`.",
     );
   }
-  return new KubernetesCluster(setup, config, core, nodes, {
+  return new KubernetesCluster(setup, new Watch(config), core, nodes, {
     id: setup.id,
     namespace,
     image,
@@ -84,13 +85,7 @@ class KubernetesCluster implements Cluster, GangWork {
   readonly #watchers: readonly Watcher<V1Pod | V1Node>[];
   #adopted = false;
 
-  constructor(
-    setup: ClusterSetup,
-    config: KubeConfig,
-    core: CoreV1Api,
-    nodes: readonly NodeSpec[],
-    options: PodOptions,
-  ) {
+  constructor(setup: ClusterSetup, watch: Watch, core: CoreV1Api, nodes: readonly NodeSpec[], options: PodOptions) {
     this.#setup = setup;
     this.#core = core;
     this.nodes = nodes;
@@ -98,13 +93,13 @@ class KubernetesCluster implements Cluster, GangWork {
     this.#runs = new GangRuns(setup, options.graceSeconds, this);
     const { namespace } = options;
     this.#watchers = [
-      new Watcher<V1Pod>(config, `/api/v1/namespaces/${namespace}/pods`, {
+      new Watcher<V1Pod>(watch, `/api/v1/namespaces/${namespace}/pods`, {
         labelSelector: `${schedulerLabel}=${options.id}`,
         list: () => this.#pods(),
         see: (pod, gone) => this.#seePod(pod, gone),
         warn: setup.warn,
       }),
-      new Watcher<V1Node>(config, "/api/v1/nodes", {
+      new Watcher<V1Node>(watch, "/api/v1/nodes", {
         list: async () => (await core.listNode()).items,
         see: (node, gone) => this.#seeNode(node, gone),
         warn: setup.warn,
