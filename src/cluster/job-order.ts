@@ -17,7 +17,7 @@ export class Kinds {
     else this.#typed.add(`${gpus} ${types.join(" ")}`);
   }
 
-  has(gpus: number, types: readonly string[] | undefined): boolean {
+  has({ gpus, spec: { types } }: JobView): boolean {
     if (this.#sizes.has(gpus)) return true;
     return types !== undefined && this.#typed.size > 0 && this.#typed.has(`${gpus} ${types.join(" ")}`);
   }
@@ -32,7 +32,7 @@ export const orderOf = (without: (full: Kinds) => Iterable<JobView>): JobOrder =
 /** Jobs of a list, which is asked for when somebody looks. */
 export const listed = (jobs: () => Iterable<JobView>): JobOrder =>
   orderOf(function* (full) {
-    for (const job of jobs()) if (!full.has(job.gpus, job.spec.types)) yield job;
+    for (const job of jobs()) if (!full.has(job)) yield job;
   });
 
 export const oneAfterAnother = (...orders: readonly JobOrder[]): JobOrder =>

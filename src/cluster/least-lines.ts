@@ -2,10 +2,9 @@
  * Who waits, in lines of the fewest GPUs that they could run on, each by rank: a decision that deals GPUs out looks at those who get
  * some, and besides at one of each line, however many wait.
  */
-import { Heap } from "../core/heap.ts";
-import { SortedList } from "../core/sorted-list.ts";
 import type { ClusterView } from "./decision.ts";
-import type { JobId, JobView } from "./job.ts";
+import type { JobView } from "./job.ts";
+import { type InLine, JobLines, LineFronts, waits } from "./job-lines.ts";
 import type { NodesView } from "./node.ts";
 
 /** What lines are kept by; both stay the same while a job waits and the cluster has as many GPUs. */
@@ -16,21 +15,12 @@ export interface Claims {
   least(job: JobView, nodes: NodesView): number;
 }
 
-interface Entry {
+/** In the line of its least. */
+interface Entry extends InLine<number> {
   readonly rank: number;
-  readonly least: number;
-  readonly job: JobView;
   readonly turn: number;
   /** In which it came to the lines. */
   readonly order: number;
-}
-
-type Line = SortedList<Entry>;
-
-/** The first of a line that has not been looked at, and those behind it. */
-interface Cursor {
-  readonly entry: Entry;
-  readonly rest: Iterator<Entry>;
 }
 
 const compare = (a: Entry, b: Entry): number =>
@@ -38,8 +28,7 @@ const compare = (a: Entry, b: Entry): number =>
 
 export class LeastLines {
   readonly #claims: Claims;
-  readonly #lines = new Map<number, Line>();
-  readonly #entries = new Map<JobId, Entry>();
+  readonly #lines = new JobLines<number, Entry>(compare);
   /** By the last walk; another part of the policy may have started them. */
   readonly #walked = new Set<Entry>();
   readonly #running: RunningRanks;
@@ -53,17 +42,16 @@ export class LeastLines {
 
   /** Takes in who arrived, left and came back; all anew where the cluster has another number of GPUs. */
   sync({ arrived, requeued, ended, waiting, nodes }: ClusterView): void {
-    for (const { job } of this.#walked) if (!waits(job)) this.#remove(job.spec.id);
+    for (const { job } of this.#walked) if (!waits(job)) this.#lines.remove(job.spec.id);
     this.#walked.clear();
     const total = nodes.total();
     if (total !== this.#total) {
       this.#total = total;
       this.#lines.clear();
-      this.#entries.clear();
       for (const job of waiting) this.#add(job, nodes);
       return;
     }
-    for (const { spec } of ended) this.#remove(spec.id);
+    for (const { spec } of ended) this.#lines.remove(spec.id);
     for (const job of arrived) this.#add(job, nodes);
     for (const job of requeued) this.#add(job, nodes);
   }
@@ -71,57 +59,36 @@ export class LeastLines {
   /** All who run and, of those who wait, those whose least is free when it is their turn; `free` falls while this is walked. */
   *walk(running: Iterable<JobView>, free: () => number): Iterable<JobView> {
     const { runs, ranks } = this.#running.byRank(running);
-    const open = new Heap<Cursor>((a, b) => compare(a.entry, b.entry) < 0);
-    if (free() > 0) for (const line of this.#lines.values()) this.#advance(line[Symbol.iterator](), open);
+    const waiting = new LineFronts(compare);
+    if (free() > 0) for (const line of this.#lines.lines.values()) waiting.open(line);
     let next = 0;
     for (;;) {
       const run = runs[next];
-      const cursor = first(open, free());
-      if (run !== undefined && (cursor === undefined || ranks[next]! <= cursor.entry.rank)) {
+      const entry = firstWithin(waiting, free());
+      if (run !== undefined && (entry === undefined || ranks[next]! <= entry.rank)) {
         next++;
         yield run;
-      } else if (cursor !== undefined) {
-        open.pop();
-        this.#walked.add(cursor.entry);
-        this.#advance(cursor.rest, open);
-        yield cursor.entry.job;
+      } else if (entry !== undefined) {
+        this.#walked.add(entry);
+        waiting.next();
+        yield entry.job;
       } else return;
     }
   }
 
   /** Whether one of those that the last walk left out could run on so many GPUs, of a higher turn than this. */
   leaves(gpus: number, turn: number): boolean {
-    for (const [least, line] of this.#lines) {
+    for (const [least, line] of this.#lines.lines) {
       const last = line.last()!;
       if (least <= gpus && last.turn > turn && !this.#walked.has(last)) return true;
     }
     return false;
   }
 
-  #advance(rest: Iterator<Entry>, open: Heap<Cursor>): void {
-    const { done, value } = rest.next();
-    if (!done) open.push({ entry: value, rest });
-  }
-
   #add(job: JobView, nodes: NodesView): void {
-    this.#remove(job.spec.id);
-    if (!waits(job)) return;
-    const least = this.#claims.least(job, nodes);
-    if (least === 0) return;
-    const entry = { rank: this.#claims.rank(job), least, job, turn: job.turn, order: this.#added++ };
-    this.#entries.set(job.spec.id, entry);
-    const line = this.#lines.get(least) ?? new SortedList<Entry>(compare);
-    this.#lines.set(least, line);
-    line.add(entry);
-  }
-
-  #remove(id: JobId): void {
-    const entry = this.#entries.get(id);
-    if (entry === undefined) return;
-    this.#entries.delete(id);
-    const line = this.#lines.get(entry.least)!;
-    line.delete(entry);
-    if (line.size === 0) this.#lines.delete(entry.least);
+    const least = waits(job) ? this.#claims.least(job, nodes) : 0;
+    if (least === 0) this.#lines.remove(job.spec.id);
+    else this.#lines.add({ job, line: least, rank: this.#claims.rank(job), turn: job.turn, order: this.#added++ });
   }
 }
 
@@ -168,12 +135,9 @@ class RunningRanks {
   }
 }
 
-/** The cursor at the first of all lines that still fit; GPUs are never given back while they are dealt, so that others are closed. */
-function first(open: Heap<Cursor>, free: number): Cursor | undefined {
-  let top = open.peek();
-  for (; top !== undefined && top.entry.least > free; top = open.peek()) open.pop();
-  return top;
+/** The first of all lines that still fit; GPUs are never given back while they are dealt, so that others are closed. */
+function firstWithin(waiting: LineFronts<Entry>, free: number): Entry | undefined {
+  let first = waiting.peek();
+  for (; first !== undefined && first.line > free; first = waiting.peek()) waiting.close();
+  return first;
 }
-
-const waits = ({ state, places }: JobView): boolean =>
-  places.length === 0 && (state === "waiting" || state === "stopping");

@@ -3,30 +3,22 @@
  * somebody has left: a decision costs as much as there are kinds of jobs that wait, whatever their number.
  */
 import { Heap } from "../core/heap.ts";
-import { SortedList } from "../core/sorted-list.ts";
 import type { ClusterView, Offered, Start } from "./decision.ts";
-import type { JobId, JobSpec, JobView } from "./job.ts";
+import type { JobSpec, JobView } from "./job.ts";
+import { type InLine, JobLines, waits } from "./job-lines.ts";
 
-interface Entry {
-  readonly job: JobView;
+/** In a line of jobs that placement cannot tell apart, but for their names. */
+interface Entry extends InLine<string> {
   readonly rank: number;
   readonly submit: number;
   /** In which they began to wait. */
   readonly order: number;
-  readonly line: Line;
-}
-
-/** Jobs that placement cannot tell apart, but for their names. */
-interface Line {
-  readonly key: string;
-  readonly entries: SortedList<Entry>;
 }
 
 const compare = (a: Entry, b: Entry): number => a.rank - b.rank || a.submit - b.submit || a.order - b.order;
 
 export class Offers {
-  readonly #lines = new Map<string, Line>();
-  readonly #entries = new Map<JobId, Entry>();
+  readonly #lines = new JobLines<string, Entry>(compare);
   readonly #rank: (job: JobView) => number;
   #order = 0;
 
@@ -37,29 +29,29 @@ export class Offers {
 
   /** Takes in who arrived, left and came back. */
   sync({ arrived, requeued, ended }: ClusterView): void {
-    for (const job of ended) this.#remove(job.spec.id);
+    for (const job of ended) this.#lines.remove(job.spec.id);
     for (const job of arrived) this.#add(job);
     for (const job of requeued) this.#add(job);
   }
 
   /** All who wait, first first. */
   all(): readonly JobView[] {
-    const entries = [...this.#entries.values()].filter(({ job }) => waits(job));
+    const entries = [...this.#lines.entries()].filter(({ job }) => waits(job));
     return entries.sort(compare).map(({ job }) => job);
   }
 
   /** One start after another, as `Decision.offer` is asked for them. */
   begin(): (last: Offered | undefined) => Start | undefined {
     const open = new Heap<Entry>((a, b) => compare(a, b) < 0);
-    const full: Line[] = [];
-    for (const line of this.#lines.values()) this.#advance(line, open, undefined);
+    const full: string[] = [];
+    for (const line of this.#lines.lines.keys()) this.#advance(line, open, undefined);
     let current: Entry | undefined;
     return (last) => {
       if (current !== undefined) {
         const { line } = current;
         if (last === "unplaced") full.push(line);
         else {
-          this.#remove(current.job.spec.id);
+          this.#lines.remove(current.job.spec.id);
           this.#advance(line, open, current);
           // Somebody has left: those that come after this one may fit again.
           if (last === "evicted") for (const other of full.splice(0)) this.#advance(other, open, current);
@@ -71,8 +63,8 @@ export class Offers {
   }
 
   /** The first of the line behind `after` is next. */
-  #advance({ entries }: Line, open: Heap<Entry>, after: Entry | undefined): void {
-    for (const entry of entries) {
+  #advance(line: string, open: Heap<Entry>, after: Entry | undefined): void {
+    for (const entry of this.#lines.lines.get(line) ?? []) {
       if (after !== undefined && compare(entry, after) <= 0) continue;
       if (!waits(entry.job)) continue;
       open.push(entry);
@@ -81,28 +73,11 @@ export class Offers {
   }
 
   #add(job: JobView): void {
-    this.#remove(job.spec.id);
-    if (!waits(job)) return;
-    const key = keyOf(job.spec);
-    const line = this.#lines.get(key) ?? { key, entries: new SortedList<Entry>(compare) };
-    this.#lines.set(key, line);
-    const entry = { job, rank: this.#rank(job), submit: job.spec.submit, order: this.#order++, line };
-    this.#entries.set(job.spec.id, entry);
-    line.entries.add(entry);
-  }
-
-  #remove(id: JobId): void {
-    const entry = this.#entries.get(id);
-    if (entry === undefined) return;
-    this.#entries.delete(id);
-    const { key, entries } = entry.line;
-    entries.delete(entry);
-    if (entries.size === 0) this.#lines.delete(key);
+    const { spec } = job;
+    if (!waits(job)) this.#lines.remove(spec.id);
+    else this.#lines.add({ job, line: keyOf(spec), rank: this.#rank(job), submit: spec.submit, order: this.#order++ });
   }
 }
-
-const waits = ({ state, places }: JobView): boolean =>
-  places.length === 0 && (state === "waiting" || state === "stopping");
 
 const keyOf = ({ gpus, taskGpus, types, cell, tenant, priority, cpus, memoryBytes }: JobSpec): string =>
   [gpus, taskGpus, types?.join(" "), cell, tenant, priority, cpus, memoryBytes].join("|");

@@ -10,7 +10,8 @@ export class RankOrder {
   /** All jobs that could run, first first: as scheduling ranks them, else who runs, and then who waits. To be asked at each decision. */
   of(view: ClusterView, decision: Decision): JobOrder {
     if (decision.order !== undefined) {
-      this.#waiting.skip();
+      // Scheduling keeps an order of its own: one of the same jobs here would only cost.
+      this.#waiting.forget();
       return decision.order;
     }
     this.#waiting.sync(view);

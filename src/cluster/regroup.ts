@@ -116,9 +116,8 @@ export function fitting(view: ClusterView, groups: Iterable<Group>, full: Kinds 
   const chosen: Group[] = [];
   for (const group of groups) {
     const [job] = group;
-    const { types } = job!.spec;
-    if (full.has(job!.gpus, types)) continue;
-    if (bins.fits(job!.gpus, types)) chosen.push(group);
+    if (full.has(job!)) continue;
+    if (bins.fits(job!.gpus, job!.spec.types)) chosen.push(group);
     else full.add(job!);
   }
   return chosen;

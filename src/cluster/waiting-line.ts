@@ -1,18 +1,15 @@
 /** An index for policies that stop nobody: jobs that wait, in lines (of a tenant, of a priority), each by rank. */
-import { SortedList } from "../core/sorted-list.ts";
 import type { ClusterView } from "./decision.ts";
-import type { JobId, JobView } from "./job.ts";
+import type { JobView } from "./job.ts";
+import { type InLine, JobLines, waits } from "./job-lines.ts";
 
-interface Entry {
-  readonly job: JobView;
-  readonly line: string;
+interface Entry extends InLine<string> {
   readonly rank: number;
   readonly order: number;
 }
 
 export class WaitingLines {
-  readonly #lines = new Map<string, SortedList<Entry>>();
-  readonly #entries = new Map<JobId, Entry>();
+  readonly #lines = new JobLines<string, Entry>((a, b) => a.rank - b.rank || a.order - b.order);
   readonly #line: (job: JobView) => string;
   readonly #rank: (job: JobView) => number;
   #order = 0;
@@ -25,56 +22,39 @@ export class WaitingLines {
 
   /** Takes in who arrived, left and came back. */
   sync({ arrived, requeued, ended }: ClusterView): void {
-    for (const job of ended) this.#remove(job);
+    for (const { spec } of ended) this.#lines.remove(spec.id);
     for (const job of arrived) this.#add(job);
     for (const job of requeued) this.#add(job);
   }
 
   /** Lines in which someone waits. */
   names(): string[] {
-    return [...this.#lines.keys()].filter((name) => this.head(name) !== undefined);
+    return [...this.#lines.lines.keys()].filter((name) => this.head(name) !== undefined);
   }
 
   /** The first in a line; `undefined` where nobody waits in it. */
   head(name: string): JobView | undefined {
-    const line = this.#lines.get(name);
+    const line = this.#lines.lines.get(name);
     for (let first = line?.first(); first !== undefined; first = line!.first()) {
       if (waits(first.job)) return first.job;
       // Another part of the policy has started it.
-      this.#remove(first.job);
+      this.#lines.remove(first.job.spec.id);
     }
     return undefined;
   }
 
   /** All of a line, in order. */
   *walk(name: string): Iterable<JobView> {
-    for (const { job } of this.#lines.get(name) ?? []) if (waits(job)) yield job;
+    for (const { job } of this.#lines.lines.get(name) ?? []) if (waits(job)) yield job;
   }
 
   /** Takes a job out that is to start; it comes back with `requeued` if it does not. */
-  take(job: JobView): void {
-    this.#remove(job);
+  take({ spec }: JobView): void {
+    this.#lines.remove(spec.id);
   }
 
   #add(job: JobView): void {
-    this.#remove(job);
-    if (!waits(job)) return;
-    const entry = { job, line: this.#line(job), rank: this.#rank(job), order: this.#order++ };
-    this.#entries.set(job.spec.id, entry);
-    const line = this.#lines.get(entry.line) ?? new SortedList<Entry>((a, b) => a.rank - b.rank || a.order - b.order);
-    this.#lines.set(entry.line, line);
-    line.add(entry);
-  }
-
-  #remove({ spec: { id } }: JobView): void {
-    const entry = this.#entries.get(id);
-    if (entry === undefined) return;
-    this.#entries.delete(id);
-    const line = this.#lines.get(entry.line)!;
-    line.delete(entry);
-    if (line.size === 0) this.#lines.delete(entry.line);
+    if (waits(job)) this.#lines.add({ job, line: this.#line(job), rank: this.#rank(job), order: this.#order++ });
+    else this.#lines.remove(job.spec.id);
   }
 }
-
-const waits = ({ state, places }: JobView): boolean =>
-  places.length === 0 && (state === "waiting" || state === "stopping");

@@ -2,32 +2,16 @@
  * Who waits, by a rank, in lines of jobs that ask for the same: a decision that gives GPUs to the first that fit looks at those who
  * get some and at one more of each line, however many wait behind them.
  */
-import { Heap } from "../core/heap.ts";
-import { SortedList } from "../core/sorted-list.ts";
 import type { ClusterView } from "./decision.ts";
-import type { JobId, JobView } from "./job.ts";
+import type { JobView } from "./job.ts";
+import { type InLine, JobLines, LineFronts, waits } from "./job-lines.ts";
 import { type JobOrder, type Kinds, listed, orderOf } from "./job-order.ts";
 
-interface Entry {
-  readonly job: JobView;
+interface Entry extends InLine<string> {
   readonly rank: number;
   readonly turn: number;
   /** In which entries were made. */
   readonly order: number;
-  readonly line: Line;
-}
-
-interface Line {
-  readonly key: string;
-  readonly gpus: number;
-  readonly types: readonly string[] | undefined;
-  readonly entries: SortedList<Entry>;
-}
-
-/** The first of a line that was not looked at, and those behind it. */
-interface Cursor {
-  readonly entry: Entry;
-  readonly rest: Iterator<Entry>;
 }
 
 interface Ranked {
@@ -40,14 +24,13 @@ const compare = (a: Entry, b: Entry): number =>
 
 export class WaitingOrder {
   readonly #rank: (job: JobView) => number;
-  readonly #lines = new Map<string, Line>();
-  readonly #entries = new Map<JobId, Entry>();
+  readonly #lines = new JobLines<string, Entry>(compare);
   /** Who has not left its GPUs yet: what it did on them still changes its rank. */
   readonly #leaving = new Set<JobView>();
   /** Found to wait no more when they were looked at: another part of the policy may have started them. */
   #started: Entry[] = [];
   #made = 0;
-  /** Sizes were others than jobs asked for, or a decision was skipped: who waits is to be ranked anew. */
+  /** Sizes were others than jobs asked for, or a decision was not taken in: who waits is to be ranked anew. */
   #stale = false;
 
   /** Lower first, and among equals the lower turn. A rank stays the same while a job waits, once it has left its GPUs. */
@@ -64,12 +47,11 @@ export class WaitingOrder {
     } else if (this.#stale) {
       this.#stale = false;
       this.#lines.clear();
-      this.#entries.clear();
       this.#leaving.clear();
       for (const job of waiting) this.#add(job);
     } else {
       for (const job of ended) {
-        this.#remove(job.spec.id);
+        this.#lines.remove(job.spec.id);
         this.#leaving.delete(job);
       }
       for (const job of this.#leaving) this.#add(job);
@@ -78,8 +60,8 @@ export class WaitingOrder {
     }
   }
 
-  /** In place of `sync`, at a decision for which nobody looks at who waits. */
-  skip(): void {
+  /** In place of `sync`, at a decision for which nobody looks at who waits: the next one to be taken in ranks all anew. */
+  forget(): void {
     this.#stale = true;
   }
 
@@ -103,76 +85,53 @@ export class WaitingOrder {
 
   *#amid(running: readonly Ranked[], full: Kinds): Iterable<JobView> {
     let next = 0;
-    const shows = ({ gpus, spec: { types } }: JobView): boolean => !full.has(gpus, types);
     for (const job of this.#walk(full)) {
-      const { rank } = this.#entries.get(job.spec.id)!;
+      const { rank } = this.#lines.entry(job.spec.id)!;
       for (let run = running[next]; run !== undefined && run.rank <= rank; run = running[next]) {
         next++;
-        if (shows(run.job)) yield run.job;
+        if (!full.has(run.job)) yield run.job;
       }
-      if (shows(job)) yield job;
+      if (!full.has(job)) yield job;
     }
-    for (; next < running.length; next++) if (shows(running[next]!.job)) yield running[next]!.job;
+    for (; next < running.length; next++) if (!full.has(running[next]!.job)) yield running[next]!.job;
   }
 
   *#walk(full: Kinds): Iterable<JobView> {
-    const open = new Heap<Cursor>((a, b) => compare(a.entry, b.entry) < 0);
-    for (const line of this.#lines.values()) {
-      if (!full.has(line.gpus, line.types)) this.#advance(line.entries[Symbol.iterator](), open);
+    const fronts = new LineFronts<Entry>(compare, (entry) => {
+      if (waits(entry.job)) return false;
+      this.#started.push(entry);
+      return true;
+    });
+    for (const line of this.#lines.lines.values()) {
+      if (!full.has(line.first()!.job)) fronts.open(line);
     }
-    for (let cursor = open.pop(); cursor !== undefined; cursor = open.pop()) {
-      const { line, job } = cursor.entry;
-      if (full.has(line.gpus, line.types)) continue;
-      yield job;
-      if (!full.has(line.gpus, line.types)) this.#advance(cursor.rest, open);
+    for (let entry = fronts.peek(); entry !== undefined; entry = fronts.peek()) {
+      if (!full.has(entry.job)) yield entry.job;
+      if (full.has(entry.job)) fronts.close();
+      else fronts.next();
     }
   }
 
   #add(job: JobView): void {
-    const { state, turn } = job;
+    const { state, turn, spec } = job;
     if (state === "stopping") this.#leaving.add(job);
     else this.#leaving.delete(job);
-    const known = this.#entries.get(job.spec.id);
     if (!waits(job)) {
-      if (known !== undefined) this.#drop(known);
+      this.#lines.remove(spec.id);
       return;
     }
     const rank = this.#rank(job);
+    const known = this.#lines.entry(spec.id);
     // It has left its GPUs, and stands where it stood.
     if (known?.turn === turn && known.rank === rank) return;
-    if (known !== undefined) this.#drop(known);
-    const { gpus, types } = job.spec;
-    const key = types === undefined ? String(gpus) : `${gpus} ${types.join(" ")}`;
-    const line = this.#lines.get(key) ?? { key, gpus, types, entries: new SortedList<Entry>(compare) };
-    this.#lines.set(key, line);
-    const entry = { job, rank, turn, order: this.#made++, line };
-    this.#entries.set(job.spec.id, entry);
-    line.entries.add(entry);
+    const line = spec.types === undefined ? String(spec.gpus) : `${spec.gpus} ${spec.types.join(" ")}`;
+    this.#lines.add({ job, rank, turn, order: this.#made++, line });
   }
 
-  /** To the next of the line that waits. */
-  #advance(rest: Iterator<Entry>, open: Heap<Cursor>): void {
-    for (let next = rest.next(); next.done !== true; next = rest.next()) {
-      if (waits(next.value.job)) {
-        open.push({ entry: next.value, rest });
-        return;
-      }
-      this.#started.push(next.value);
-    }
-  }
-
-  #remove(id: JobId): void {
-    const entry = this.#entries.get(id);
-    if (entry !== undefined) this.#drop(entry);
-  }
-
+  /** Unless its job has come back since. */
   #drop(entry: Entry): void {
     const { id } = entry.job.spec;
-    if (this.#entries.get(id) !== entry) return;
-    this.#entries.delete(id);
-    const { key, entries } = entry.line;
-    entries.delete(entry);
-    if (entries.size === 0) this.#lines.delete(key);
+    if (this.#lines.entry(id) === entry) this.#lines.remove(id);
   }
 }
 
@@ -181,6 +140,3 @@ function* merged(running: readonly Ranked[], waiting: readonly Ranked[]): Iterab
 }
 
 const byRank = (a: Ranked, b: Ranked): number => (a.rank === b.rank ? 0 : a.rank < b.rank ? -1 : 1);
-
-const waits = ({ state, places }: JobView): boolean =>
-  places.length === 0 && (state === "waiting" || state === "stopping");

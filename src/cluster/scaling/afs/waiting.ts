@@ -3,6 +3,7 @@ import { LeastOfRange } from "../../../core/least-of-range.ts";
 import { SortedList } from "../../../core/sorted-list.ts";
 import type { ClusterView } from "../../decision.ts";
 import type { JobId, JobView } from "../../job.ts";
+import { waits } from "../../job-lines.ts";
 import type { NodesView } from "../../node.ts";
 import { Sharer, speedsOf } from "./sharer.ts";
 
@@ -111,6 +112,3 @@ export class WaitingSharers {
     return this.#byPlace.push(undefined) - 1;
   }
 }
-
-const waits = ({ state, places }: JobView): boolean =>
-  places.length === 0 && (state === "waiting" || state === "stopping");
