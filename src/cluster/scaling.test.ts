@@ -9,6 +9,7 @@ import { firstDifference } from "../sim/cluster/replay.ts";
 import { simulateCluster } from "../sim/cluster/simulate.ts";
 import { clusterWorkload } from "../sim/cluster/workload.ts";
 import { jobSpec, nodeSpecs } from "../test/cluster-view.ts";
+import { Arrivals } from "./arrivals.ts";
 import { settle } from "./buddies.ts";
 import type { ClusterView } from "./decision.ts";
 import { Forecast, needOf, throughputSizes } from "./forecast.ts";
@@ -88,42 +89,46 @@ function optimus(): Scaling {
   };
 }
 
-/** GPU by GPU, a walk over all jobs in which the winner of each pair goes on. */
-const afs = (known: boolean) => (): Scaling => ({
-  sizes(view) {
-    const sharers = all(view).map((job) => {
-      const points = throughputSizes(view.nodes, job);
-      const speed = (gpus: number): number => {
-        const above = points.find((point) => point.gpus >= gpus)!;
-        const below = points.findLast((point) => point.gpus < gpus);
-        if (below === undefined && gpus < above.gpus) return (gpus / above.gpus) * above.rate;
-        if (below === undefined || above.gpus === gpus) return above.rate;
-        return below.rate + ((above.rate - below.rate) * (gpus - below.gpus)) / (above.gpus - below.gpus);
-      };
-      const left = known ? job.outlook!.total - job.outlook!.done : job.service;
-      return { job, speed, left, most: points.at(-1)!.gpus, gpus: 0 };
-    });
-    type Sharer = (typeof sharers)[number];
-    const gain = ({ speed, gpus }: Sharer): number => speed(gpus + 1) - speed(gpus);
-    const length = ({ left, speed, gpus }: Sharer): number => left / (speed(Math.max(1, gpus)) || 1);
-    const beats = (a: Sharer, b: Sharer): boolean => {
-      if (a.gpus === 0 && b.gpus === 0) return length(a) < length(b);
-      const [short, long] = length(a) <= length(b) ? [a, b] : [b, a];
-      const speed = short.speed(short.gpus) || Number.MIN_VALUE;
-      return gain(long) / (long.speed(long.gpus) + gain(long)) > gain(short) / speed ? a === long : a === short;
+/** GPU by GPU, a walk over all jobs by arrival in which the winner of each pair goes on. */
+const afs = (known: boolean) => (): Scaling => {
+  const arrivals = new Arrivals();
+  return { sizes: (view) => dealtByWalks(view, known, arrivals) };
+};
+
+function dealtByWalks(view: ClusterView, known: boolean, arrivals: Arrivals): Sizes {
+  arrivals.see(view);
+  const sharers = arrivals.present(view).map((job) => {
+    const points = throughputSizes(view.nodes, job);
+    const speed = (gpus: number): number => {
+      const above = points.find((point) => point.gpus >= gpus)!;
+      const below = points.findLast((point) => point.gpus < gpus);
+      if (below === undefined && gpus < above.gpus) return (gpus / above.gpus) * above.rate;
+      if (below === undefined || above.gpus === gpus) return above.rate;
+      return below.rate + ((above.rate - below.rate) * (gpus - below.gpus)) / (above.gpus - below.gpus);
     };
-    for (let free = view.nodes.total(); free > 0; free--) {
-      let best: Sharer | undefined;
-      for (const sharer of sharers) {
-        if (sharer.gpus === sharer.most || gain(sharer) <= 0) continue;
-        if (best === undefined || beats(sharer, best)) best = sharer;
-      }
-      if (best === undefined) break;
-      best.gpus++;
+    const left = known ? job.outlook!.total - job.outlook!.done : job.service;
+    return { job, speed, left, most: points.at(-1)!.gpus, gpus: 0 };
+  });
+  type Sharer = (typeof sharers)[number];
+  const gain = ({ speed, gpus }: Sharer): number => speed(gpus + 1) - speed(gpus);
+  const length = ({ left, speed, gpus }: Sharer): number => left / (speed(Math.max(1, gpus)) || 1);
+  const beats = (a: Sharer, b: Sharer): boolean => {
+    if (a.gpus === 0 && b.gpus === 0) return length(a) < length(b);
+    const [short, long] = length(a) <= length(b) ? [a, b] : [b, a];
+    const speed = short.speed(short.gpus) || Number.MIN_VALUE;
+    return gain(long) / (long.speed(long.gpus) + gain(long)) > gain(short) / speed ? a === long : a === short;
+  };
+  for (let free = view.nodes.total(); free > 0; free--) {
+    let best: Sharer | undefined;
+    for (const sharer of sharers) {
+      if (sharer.gpus === sharer.most || gain(sharer) <= 0) continue;
+      if (best === undefined || beats(sharer, best)) best = sharer;
     }
-    return new Map(sharers.sort((a, b) => b.gpus - a.gpus).map(({ job, gpus }) => [job.spec.id, { gpus }]));
-  },
-});
+    if (best === undefined) break;
+    best.gpus++;
+  }
+  return new Map(sharers.sort((a, b) => b.gpus - a.gpus).map(({ job, gpus }) => [job.spec.id, { gpus }]));
+}
 
 /** Without deadlines: everybody's plan is made, and the earliest piece of any that is not now is when to decide again. */
 function elasticflow(): Scaling {

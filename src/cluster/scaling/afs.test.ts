@@ -1,7 +1,9 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { stream } from "../../core/random.ts";
-import { clusterView, jobView, nodeSpecs } from "../../test/cluster-view.ts";
+import { simulateCluster } from "../../sim/cluster/simulate.ts";
+import { clusterView, jobSpec, jobView, nodeSpecs } from "../../test/cluster-view.ts";
+import { policyOf } from "../policy.ts";
 import afs from "./afs.ts";
 
 /**
@@ -64,4 +66,20 @@ test("without lengths, who has had less goes first", () => {
       .sizes(clusterView(jobs, nodeSpecs(1, 4)))
       .get("short")!.gpus;
   assert.ok(share(1) >= share(0), `${share(1)} GPUs known, ${share(0)} not`);
+});
+
+test("a job that comes or ends moves few others: jobs keep their order, whoever starts", async () => {
+  const random = stream(0xaf5, 1);
+  const jobs = Array.from({ length: 120 }, (_, i) =>
+    jobSpec(`j${i}`, {
+      submit: 5 * i,
+      gpus: 2 ** Math.floor(5 * random()),
+      duration: 100 + Math.floor(900 * random()),
+    }),
+  );
+  const log = simulateCluster({ jobs, nodes: nodeSpecs(8, 8), policy: await policyOf("afs") });
+  const decided = log.flatMap((line) => (line.kind === "decided" ? [line.stop.length] : []));
+  const stopped = decided.reduce((sum, stops) => sum + stops, 0);
+  assert.ok(decided.filter((stops) => stops > 0).length > 100);
+  assert.ok(stopped < 4 * decided.length, `${stopped} stops in ${decided.length} decisions`);
 });

@@ -2,11 +2,11 @@
  * Apathetic future share: of two jobs, GPUs go to the one whose speed they raise more for what the shorter one holds. Pair by pair,
  * that orders all jobs, without a look at what may arrive.
  */
-import type { JobId, JobView } from "../job.ts";
+import type { JobId } from "../job.ts";
 import { holds, type Size, scaling } from "../scaling.ts";
-import { deal, dealAll } from "./afs/deal.ts";
-import { gather, Sharer, type Speeds, speedsOf } from "./afs/sharer.ts";
-import { WaitingSharers } from "./afs/waiting.ts";
+import { deal } from "./afs/deal.ts";
+import { gather } from "./afs/sharer.ts";
+import { Sharers } from "./afs/sharers.ts";
 
 export default scaling({
   title: "Apathetic Future Share (AFS)",
@@ -18,6 +18,7 @@ export default scaling({
   rows: ["afs"],
   idea: "Give each GPU to the winner of all pairs: of the shorter job a and the longer b, b wins if the speed it would gain on one more GPU, in parts of its speed with it, exceeds what a would gain in parts of its speed without it.",
   differs: [
+    "Jobs are compared in the order of their arrival, where the paper begins with any of them: in one that changes with every start, winners would change too, since who beats whom is not transitive.",
     "Sizes go up by one GPU where a job was measured on all of them; speeds between measured powers of two are interpolated.",
     "What was dealt to jobs that cannot run on so few GPUs goes, whole, to the shortest of them.",
     "Jobs whose work left nobody knows are AFS-P: they are taken to be as long as what they have done (attained service), as with `known` 0.",
@@ -34,44 +35,29 @@ export default scaling({
   claim: { metric: "averageJct", better: "lower", than: "requested", on: "tenants", factor: 1.5, where: "sim" },
 
   create({ known }) {
-    const waiting = new WaitingSharers(known > 0);
-    const speeds = new Map<JobId, Speeds>();
+    const sharers = new Sharers(known > 0);
     return {
       unnamed: "held",
       sizes(view) {
-        for (const { spec } of view.ended) speeds.delete(spec.id);
-        waiting.sync(view);
-        const running: JobView[] = [];
-        const speedOf: Speeds[] = [];
-        let most = waiting.most;
-        for (const job of view.running) {
-          const before = speeds.get(job.spec.id);
-          const now = speedsOf(view.nodes, job, before);
-          if (now !== before) speeds.set(job.spec.id, now);
-          running.push(job);
-          speedOf.push(now);
-          most += now.most;
-        }
+        sharers.sync(view);
         const total = view.nodes.total();
-        if (most <= total) {
+        if (sharers.most <= total) {
           // Nobody takes a GPU from anybody.
-          const dealt = running.map((job, place) => ({ job, gpus: speedOf[place]!.most }));
-          return sizesOf(dealt, dealAll(waiting));
+          for (const sharer of sharers.all()) if (sharer.most > 0) sharers.give(sharer, sharer.most);
+        } else {
+          deal(sharers, total);
+          gather(sharers.dealt);
         }
-        const sharers = running.map((job, place) => new Sharer(job, place, speedOf[place]!, known > 0));
-        const started = deal(sharers, waiting, total);
-        gather([...sharers, ...started]);
-        return sizesOf(sharers, started);
+        return sizesOf(sharers);
       },
     };
   },
 });
 
-type Dealt = Pick<Sharer, "job" | "gpus">;
-
 /** Most GPUs first, without those who hold as many already. */
-function sizesOf(running: readonly Dealt[], started: readonly Sharer[]): Map<JobId, Size> {
-  const dealt: Dealt[] = [...running, ...started.toSorted((a, b) => a.place - b.place)];
-  const changed = dealt.filter(({ job, gpus }) => !holds(job, gpus)).sort((a, b) => b.gpus - a.gpus);
+function sizesOf({ running, dealt }: Sharers): Map<JobId, Size> {
+  const changed = [...dealt.filter(({ gpus }) => gpus > 0), ...running.filter(({ gpus }) => gpus === 0)]
+    .filter(({ job, gpus }) => !holds(job, gpus))
+    .sort((a, b) => b.gpus - a.gpus || a.place - b.place);
   return new Map(changed.map(({ job, gpus }) => [job.spec.id, { gpus }]));
 }

@@ -6,7 +6,7 @@ import type { NodesView } from "../../node.ts";
 type Points = readonly { readonly gpus: number; readonly rate: number }[];
 
 /** Speeds of one job; they are kept while those that were measured stay the same. */
-export interface Speeds {
+interface Speeds {
   readonly points: Points;
   /** By GPUs, from 0 on. */
   readonly speed: readonly number[];
@@ -14,9 +14,11 @@ export interface Speeds {
   readonly most: number;
 }
 
-export function speedsOf(nodes: NodesView, job: JobView, known: Speeds | undefined): Speeds {
+const unmeasured: Speeds = { points: [], speed: [0], most: 0 };
+
+function speedsOf(nodes: NodesView, job: JobView, known: Speeds): Speeds {
   const points = throughputSizes(nodes, job);
-  if (known !== undefined && equal(known.points, points)) return known;
+  if (equal(known.points, points)) return known;
   const least = points[0]!.gpus;
   const speed = Array.from({ length: points.at(-1)!.gpus + 1 }, (_, gpus) =>
     gpus < least ? (gpus / least) * points[0]!.rate : between(points, gpus),
@@ -41,12 +43,13 @@ export class Sharer {
   readonly job: JobView;
   /** In the order in which jobs are compared. */
   place: number;
-  readonly turn: number;
-  /** It cannot run on fewer. */
-  readonly least: number;
-  readonly #speeds: Speeds;
+  /** Whether lengths are looked at. */
+  readonly #known: boolean;
+  #speeds: Speeds = unmeasured;
   /** Work left, or what takes its place where that is not known. */
-  readonly #left: number;
+  #left = 0;
+  /** It cannot run on fewer. */
+  least = 1;
   gpus = 0;
   /** Seconds until it would be done with what it has; on one GPU while it has none. */
   length = 0;
@@ -54,15 +57,21 @@ export class Sharer {
   gainWith = 0;
   gainWithout = 0;
 
-  constructor(job: JobView, place: number, speeds: Speeds, known: boolean) {
+  /** To be looked at before it is dealt anything. */
+  constructor(job: JobView, place: number, known: boolean) {
     this.job = job;
     this.place = place;
-    this.turn = job.turn;
-    this.#speeds = speeds;
+    this.#known = known;
+  }
+
+  /** The job as it is now, with nothing dealt to it. */
+  look(nodes: NodesView): void {
+    const { job } = this;
     const { outlook, spec } = job;
+    this.#speeds = speedsOf(nodes, job, this.#speeds);
     this.least = outlook?.gpusMin ?? 1;
     const left = outlook === undefined ? spec.duration : outlook.total - outlook.done;
-    this.#left = (known ? left : undefined) ?? job.service;
+    this.#left = (this.#known ? left : undefined) ?? job.service;
     this.deal(0);
   }
 
@@ -92,7 +101,7 @@ export function gather(dealt: readonly Sharer[]): void {
   const short = dealt.filter(({ gpus, least }) => gpus > 0 && gpus < least);
   if (short.length === 0) return;
   let free = short.reduce((sum, { gpus }) => sum + gpus, 0);
-  for (const sharer of short.sort((a, b) => a.length - b.length || a.turn - b.turn)) {
+  for (const sharer of short.sort((a, b) => a.length - b.length || a.place - b.place)) {
     const gpus = sharer.least <= free ? sharer.least : 0;
     sharer.deal(gpus);
     free -= gpus;
