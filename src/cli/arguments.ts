@@ -24,7 +24,7 @@ export const numberFrom =
   (min: number, max = Number.POSITIVE_INFINITY) =>
   (text: string): number => {
     const value = Number(text);
-    if (text.trim() !== "" && value >= min && value <= max) return value;
+    if (text.trim() !== "" && Number.isFinite(value) && value >= min && value <= max) return value;
     throw new InvalidArgumentError(`It must be a number from ${min}${max === Infinity ? " on" : ` to ${max}`}.`);
   };
 

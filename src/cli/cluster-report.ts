@@ -1,5 +1,5 @@
 /** The page of `--report`: who ran when and where, under policies that were replayed, or in a run on a real cluster. */
-import { writeFileSync } from "node:fs";
+import { closeSync, existsSync, openSync, rmSync, writeFileSync } from "node:fs";
 import type { JobSpec } from "../cluster/job.ts";
 import type { NodeSpec } from "../cluster/node.ts";
 import type { Report, ReportPolicy } from "../cluster/report/columns.ts";
@@ -51,13 +51,27 @@ class Names {
   }
 }
 
+/** Before hours of work for it: throws a `UserError` where the file cannot be written. */
+export function checkReportPath(path: string): void {
+  try {
+    const isNew = !existsSync(path);
+    closeSync(openSync(path, "a"));
+    if (isNew) rmSync(path);
+  } catch (error) {
+    throw notWritten(path, error);
+  }
+}
+
+const notWritten = (path: string, error: unknown): UserError =>
+  new UserError(`--report ${path}: it cannot be written: ${(error as Error).message}.`);
+
 /** Throws a `UserError` where the file cannot be written. */
 export function writeReport(path: string, report: Report): void {
   const page = reportPage(report);
   try {
     writeFileSync(path, page);
   } catch (error) {
-    throw new UserError(`--report ${path}: it cannot be written: ${(error as Error).message}.`);
+    throw notWritten(path, error);
   }
   say(`${path}: ${(page.length / 2 ** 20).toFixed(1)} MiB; open it in a browser.`);
 }

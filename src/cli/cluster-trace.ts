@@ -43,9 +43,9 @@ export function addTraceOptions(command: Command): void {
     .option("--strict", "stop at a bad row of the trace");
 }
 
-const collectFilter = (text: string, given: readonly string[] = []): readonly string[] => [...given, text];
+export const collectFilter = (text: string, given: readonly string[] = []): readonly string[] => [...given, text];
 
-function formatName(text: string): string {
+export function formatName(text: string): string {
   const names = traceFormats.map(({ name }) => name);
   if (names.includes(text)) return text;
   throw new InvalidArgumentError(`Formats: ${names.join(", ")}.`);
@@ -67,15 +67,13 @@ export async function openTrace(path: string, given: TraceArguments): Promise<Op
     ...(given.format !== undefined && { format: given.format }),
     strict: given.strict ?? false,
   });
-  const filters = (given.filter ?? []).map(jobFilter);
-  const kept = trace.jobs.filter((job) => filters.every((holds) => holds(job))).slice(0, given.jobs);
-  if (kept.length === 0) throw new UserError(`No job of ${path} is left.`, `It has ${trace.jobs.length}.`);
+  const kept = jobsAsked(trace, given);
   const model = given.model ?? modelOfFormat(trace.format);
   const tables = findTables(model, path, given.tables);
   const { nodes, note } = nodesFor(kept, given.nodes, modelFor(model).nodes);
   const { jobs, untyped } = withKnownTypes(kept, nodes);
   const notes = [
-    ...problemsInWords(trace),
+    ...traceInWords(trace),
     ...(kept.length < trace.jobs.length ? [`${kept.length} of ${trace.jobs.length} jobs were asked for`] : []),
     ...(note === undefined ? [] : [note]),
     ...(tables === undefined || given.tables !== undefined ? [] : [`no --tables: ${tables}`]),
@@ -83,6 +81,14 @@ export async function openTrace(path: string, given: TraceArguments): Promise<Op
     ...(untyped > 0 ? [`${untyped} jobs ask for types of GPU that no node has: they run on any`] : []),
   ];
   return { trace, jobs, nodes, model, tables, notes };
+}
+
+/** Throws a `UserError` where the user has asked for none. */
+export function jobsAsked({ jobs, path }: Trace, { filter = [], jobs: most }: TraceArguments): readonly JobSpec[] {
+  const filters = filter.map(jobFilter);
+  const kept = jobs.filter((job) => filters.every((holds) => holds(job))).slice(0, most);
+  if (kept.length > 0) return kept;
+  throw new UserError(`No job of ${path} is left after --filter ${filter.join(" ")}.`, `It has ${jobs.length}.`);
 }
 
 /** Where nodes come with virtual clusters: whose jobs have none. */
@@ -100,11 +106,18 @@ function ownersInWords(jobs: readonly JobSpec[], nodes: readonly NodeSpec[]): st
 
 const linesMost = 5;
 
-function problemsInWords({ problems, leftOut }: Trace): string[] {
+/** What was passed over of a trace. */
+export function traceInWords({ problems, leftOut, unread }: Trace): string[] {
   const lines = problems.slice(0, linesMost).map(({ line, reason }) => `line ${line}: ${reason}; passed over`);
   const more = problems.length - lines.length;
   const left = [...leftOut].map(([reason, jobs]) => `${jobs} ${jobs === 1 ? "job" : "jobs"} left out: ${reason}`);
-  return [...lines, ...(more > 0 ? [`and ${more} more lines that are no jobs`] : []), ...left];
+  const columns = unread.length === 0 ? [] : [`columns that are not read: ${unread.join(", ")}`];
+  return [
+    ...lines,
+    ...(more > 0 ? [`and ${more} more ${more === 1 ? "line that is no job" : "lines that are no jobs"}`] : []),
+    ...left,
+    ...columns,
+  ];
 }
 
 const loadOfGuess = 0.8;
@@ -157,7 +170,7 @@ export async function taskOf(policy: string, opened: OpenedTrace, given: TraceAr
 }
 
 /** `las.quantum=60` for the entries that this policy has; those of other policies are theirs. */
-function optionsOf(given: readonly string[], ids: readonly string[]): Record<string, Record<string, number>> {
+export function optionsOf(given: readonly string[], ids: readonly string[]): Record<string, Record<string, number>> {
   const options: Record<string, Record<string, number>> = {};
   for (const text of given) {
     const [, id = "", name = "", value = ""] = /^(.+)\.(\w+)=(.+)$/.exec(text)!;
@@ -168,7 +181,7 @@ function optionsOf(given: readonly string[], ids: readonly string[]): Record<str
 }
 
 /** An option that no policy has a use for is a mistake. */
-export function checkOptionsUsed(given: readonly string[], tasks: readonly ReplayTask[]): void {
+export function checkOptionsUsed(given: readonly string[], tasks: readonly Pick<ReplayTask, "policy">[]): void {
   const ids = new Set(tasks.flatMap(({ policy }) => Object.values(policy.slots)));
   for (const text of given) {
     const id = text.slice(0, text.lastIndexOf(".", text.indexOf("=")));

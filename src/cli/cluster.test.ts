@@ -67,6 +67,20 @@ test("options of the replay: filters, rounds, the first jobs, clusters that fit"
   assert.match(guessed.stderr, /no --nodes: 2 nodes of 8 gpu, which the jobs would keep about 80 % busy/);
 });
 
+test("a job that never starts has the keys of the others, and why is said", async () => {
+  const bigger = join(place, "bigger.csv");
+  writeFileSync(bigger, `${header}\nfits,0,10,2\nbig,5,10,64\n`);
+  const words = ["replay", bigger, "--policy", "fifo", "--nodes", "1x2"];
+  const { stdout } = await cluster(...words);
+  assert.match(stdout, /^fifo: 1 job never finished: 1 refused \(these nodes have too few GPUs for it\)\.$/m);
+  const [{ jobs, averageJct }] = JSON.parse((await cluster(...words, "--json")).stdout);
+  const nothing = { start: null, end: null, jct: null, restarts: 0, ran: 0, rho: null, ended: "refused" };
+  assert.deepEqual(jobs[1], { id: "big", submit: 5, ...nothing });
+  assert.deepEqual([averageJct, Object.keys(jobs[0]).sort()], [10, Object.keys(jobs[1]).sort()]);
+  const [none] = JSON.parse((await cluster(...words, "--filter", "id=big", "--json")).stdout);
+  for (const key of ["averageJct", "makespan", "p99Jct", "utilisation"]) assert.equal(none[key], null, key);
+});
+
 test("mistakes are said, and end with 1", async () => {
   const mistakes: [string[], RegExp][] = [
     [["replay", trace, "--policy", "fifi", "--nodes", "1x2"], /no policy "fifi"/],
@@ -77,6 +91,11 @@ test("mistakes are said, and end with 1", async () => {
     [["replay", trace, "--policy", "fifo", "--nodes", "1x2", "--option", "las.x=1"], /no policy here has "las"/],
     [["replay", join(place, "none"), "--policy", "fifo"], /there is no such file/],
     [["replay", trace, "--policy", "fifo", "--nodes", "1x2", "--model", "magic"], /no model "magic"/],
+    [["replay", trace, "--policy", "fifo", "--nodes", "1x2", "--round", "Infinity"], /must be a number from 0\.001/],
+    [
+      ["replay", trace, "--policy", "fifo", "--report", join(place, "no", "where.html")],
+      /--report .*cannot be written/,
+    ],
     [["why", "nobody", trace, "--policy", "fifo", "--nodes", "1x2"], /has no job "nobody"/],
     [["why", "long", trace], /Give --policy/],
     [["why", "long"], /or --log FILE/],
@@ -108,6 +127,12 @@ test("why a job waited, of a trace and of a scheduler's log", async () => {
   assert.deepEqual([story.policy, story.spec.id], ["fifo", "job9"]);
   const waited = story.spells.reduce((n: number, { from, to }: { from: number; to: number }) => n + to - from, 0);
   assert.ok(Math.abs(waited - story.waited) < 1e-6);
+
+  // A scheduler that was killed, or that writes at this moment.
+  writeFileSync(log, `${lines.join("\n")}\n${lines.at(-1)!.slice(0, 20)}`);
+  assert.equal((await cluster("why", "job9", "--log", log, "--json")).stdout, told.stdout);
+  writeFileSync(log, `${lines[0]}\n${lines[1]!.slice(0, 20)}\n${lines.slice(2).join("\n")}\n`);
+  assert.match((await cluster("why", "job9", "--log", log)).stderr, /line 2 is not JSON/);
 });
 
 test("a fixture of each format is replayed whose jobs say how long they run", async () => {

@@ -43,7 +43,7 @@ export function openJournal(path: string, begin: () => JournalHeader): Journal {
   const found = existsSync(path) ? parse(path, readFileSync(path, "utf8")) : undefined;
   const file = openSync(path, "a");
   const write = (lines: readonly unknown[]): void => {
-    writeSync(file, lines.map((line) => `${JSON.stringify(line)}\n`).join(""));
+    writeAll(file, lines.map((line) => `${JSON.stringify(line)}\n`).join(""), path);
     fdatasyncSync(file);
   };
   const rest = { append: write, close: () => closeSync(file) };
@@ -59,6 +59,19 @@ export function openJournal(path: string, begin: () => JournalHeader): Journal {
 /** Of the journal at `path`; `undefined` where there is none, or none that was begun. */
 export const readHeader = (path: string): JournalHeader | undefined =>
   existsSync(path) ? parse(path, readFileSync(path, "utf8")).header : undefined;
+
+/** All of it: a disk that is nearly full takes a beginning, and only at the next writing says that it is full. */
+export function writeAll(file: number, text: string, path: string): void {
+  const bytes = Buffer.from(text);
+  try {
+    for (let at = 0; at < bytes.length; ) at += writeSync(file, bytes, at);
+  } catch (error) {
+    throw new UserError(
+      `${path} cannot be written: ${(error as Error).message}.`,
+      "Jobs that run are left to run. Make room, and give the same command to go on.",
+    );
+  }
+}
 
 interface Parsed {
   /** Absent where the first line was torn. */

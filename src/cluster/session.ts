@@ -6,7 +6,9 @@
  */
 import { createHash, randomBytes } from "node:crypto";
 import {
+  accessSync,
   closeSync,
+  constants,
   existsSync,
   mkdirSync,
   openSync,
@@ -14,7 +16,6 @@ import {
   realpathSync,
   renameSync,
   writeFileSync,
-  writeSync,
 } from "node:fs";
 import { createServer, type Server } from "node:net";
 import { join } from "node:path";
@@ -23,7 +24,7 @@ import type { Clock, Seconds } from "../time/clock.ts";
 import type { Cluster, Report, Task } from "./cluster.ts";
 import { clusters } from "./clusters.ts";
 import type { JobSpec } from "./job.ts";
-import { type JournalHeader, openJournal, readHeader } from "./journal.ts";
+import { type JournalHeader, openJournal, readHeader, writeAll } from "./journal.ts";
 import type { Launcher, Run } from "./launcher.ts";
 import type { LogHeader, LogLine } from "./log.ts";
 import type { NodeSpec } from "./node.ts";
@@ -75,13 +76,23 @@ export async function openSession(setup: SessionSetup): Promise<Session> {
     );
   }
   const { open } = await opener();
-  mkdirSync(setup.state, { recursive: true });
+  makeFolder(setup.state);
   const lock = await lockFolder(setup.state);
   try {
     return await begin(setup, open, lock);
   } catch (error) {
     lock.close();
     throw error;
+  }
+}
+
+/** Throws a `UserError` where nothing can be written into it. */
+function makeFolder(state: string): void {
+  try {
+    mkdirSync(state, { recursive: true });
+    accessSync(state, constants.R_OK | constants.W_OK | constants.X_OK);
+  } catch (error) {
+    throw new UserError(`--state ${state} is no folder to write to: ${(error as Error).message}.`);
   }
 }
 
@@ -218,7 +229,7 @@ class DecisionLog {
   add(line: LogLine): void {
     const text = JSON.stringify(line);
     if (this.#again !== undefined) this.#again.push(text);
-    else if (this.#file !== undefined) writeSync(this.#file, `${text}\n`);
+    else if (this.#file !== undefined) writeAll(this.#file, `${text}\n`, this.#path);
   }
 
   pastIsOver(): void {

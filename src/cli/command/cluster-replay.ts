@@ -8,12 +8,13 @@ import type { Command } from "commander";
 import type { Report } from "../../cluster/report/columns.ts";
 import { summarise } from "../../cluster/report/measure.ts";
 import { type WinnerRow, winnerColumns, winnersOf } from "../../cluster/report/winners.ts";
-import { count, times } from "../../cluster/report/words.ts";
+import { count, jobsInWords, times } from "../../cluster/report/words.ts";
 import { UserError } from "../../core/errors.ts";
 import type { Replayed } from "../../sim/cluster/replay-task.ts";
 import { replaySideBySide } from "../../sim/cluster/side-by-side.ts";
 import { wholeFrom } from "../arguments.ts";
-import { reportOf, writeReport } from "../cluster-report.ts";
+import { metricsDocument, unfinishedInWords } from "../cluster-metrics.ts";
+import { checkReportPath, reportOf, writeReport } from "../cluster-report.ts";
 import {
   addTraceOptions,
   checkOptionsUsed,
@@ -47,6 +48,7 @@ async function run(path: string, given: Arguments): Promise<void> {
   const names = given.policy.split(",").map((name) => name.trim());
   const twice = names.find((name, i) => names.indexOf(name) < i);
   if (twice !== undefined) throw new UserError(`--policy ${given.policy}: ${twice} is named twice.`, "Name each once.");
+  if (given.report !== undefined) checkReportPath(given.report);
   const opened = await openTrace(path, given);
   sayNotes(path, opened.notes);
   const tasks = await Promise.all(names.map((name) => taskOf(name, opened, given)));
@@ -60,7 +62,7 @@ async function run(path: string, given: Arguments): Promise<void> {
   const report = reportOf(origin, jobs, nodes, policies);
   if (given.report !== undefined) writeReport(given.report, report);
   if (given.json) printResults(results);
-  else printTable(report);
+  else printTable(report, results);
 }
 
 /** How far each policy is: one line of a terminal, drawn anew; elsewhere a line a policy, when it is done. */
@@ -101,17 +103,17 @@ class Progress {
 function printResults(results: readonly Replayed[]): void {
   results.forEach(({ policy, metrics }, i) => {
     const { queue: _, ...figures } = metrics;
-    printPart(`${i === 0 ? "[" : ",\n"}${JSON.stringify({ policy, ...figures })}`);
+    printPart(`${i === 0 ? "[" : ",\n"}${JSON.stringify(metricsDocument(policy, figures))}`);
   });
   print("]");
 }
 
-function printTable(report: Report): void {
+function printTable(report: Report, results: readonly Replayed[]): void {
   const mask = new Uint8Array(report.jobs.ids.length).fill(1);
   const names = report.policies.map(({ name }) => name);
   const summaries = report.policies.map((policy) => summarise(report, policy, mask));
   const { rows, sentence } = winnersOf(names, summaries);
-  print(`${report.trace} (${report.format}): ${count(mask.length)} jobs on ${report.cluster}\n`);
+  print(`${report.trace} (${report.format}): ${jobsInWords(mask.length)} on ${report.cluster}\n`);
   const shown = winnerColumns.map((_, k) => k).filter((k) => rows.some(({ cells }) => cells[k]!.text !== "–"));
   const lines = [["policy", ...shown.map((k) => winnerColumns[k]!.title)], ...rows.map((row) => cellsOf(row, shown))];
   const widths = lines[0]!.map((_, k) => Math.max(...lines.map((line) => line[k]!.length)));
@@ -123,8 +125,10 @@ function printTable(report: Report): void {
         .trimEnd(),
     );
   }
-  const unfinished = rows.filter(({ finished, jobs }) => finished < jobs);
-  for (const { name, finished, jobs } of unfinished) print(`${name}: ${count(jobs - finished)} jobs never finished.`);
+  for (const { policy, metrics } of results) {
+    const unfinished = unfinishedInWords(metrics);
+    if (unfinished !== undefined) print(`${policy}: ${unfinished}.`);
+  }
   print(`\n${sentence}`);
 }
 

@@ -10,17 +10,27 @@ import type { LogLine } from "../../cluster/log.ts";
 import type { NodeSpec } from "../../cluster/node.ts";
 import { namePolicy, type PolicyNames } from "../../cluster/policy.ts";
 import type { Report } from "../../cluster/report/columns.ts";
+import { duration, percent } from "../../cluster/report/words.ts";
 import { openSession, type Session } from "../../cluster/session.ts";
-import { jobFilter } from "../../cluster/trace/filter.ts";
 import { loadTrace } from "../../cluster/trace/load.ts";
 import { nodesInWords, readNodes } from "../../cluster/trace/nodes.ts";
 import { type ClusterMetrics, clusterMetrics } from "../../sim/cluster/metrics.ts";
 import { ReportReading } from "../../sim/cluster/report-reading.ts";
 import { loadCombination } from "../../system/combination.ts";
-import { collectOption, numberFrom, slotOptions, wholeFrom } from "../arguments.ts";
+import { collectOption, numberFrom, wholeFrom } from "../arguments.ts";
+import { metricsDocument, unfinishedInWords } from "../cluster-metrics.ts";
 import { type ClusterProgress, clusterProgress } from "../cluster-progress.ts";
-import { type ReportOrigin, reportOf, writeReport } from "../cluster-report.ts";
+import { checkReportPath, type ReportOrigin, reportOf, writeReport } from "../cluster-report.ts";
 import { clusterTask, progressModel } from "../cluster-task.ts";
+import {
+  checkOptionsUsed,
+  collectFilter,
+  formatName,
+  jobsAsked,
+  optionsOf,
+  sayNotes,
+  traceInWords,
+} from "../cluster-trace.ts";
 import { stopOnSignals } from "../stop-signals.ts";
 import { print, printJson, say } from "../terminal.ts";
 
@@ -32,7 +42,7 @@ interface Arguments {
   readonly state: string;
   readonly timeScale: number;
   readonly round?: number;
-  readonly filter?: string;
+  readonly filter?: readonly string[];
   readonly jobs?: number;
   readonly commands?: boolean;
   readonly atStop: "leave" | "stop";
@@ -57,7 +67,7 @@ export function define(command: Command): void {
     .option("--state <folder>", "journal, log, and a folder for each job", "heddle-cluster")
     .option("--time-scale <factor>", "seconds of the trace in a second of the wall", numberFrom(1e-3), 1)
     .option("--round <seconds>", "decide in rounds of this many seconds of the trace", numberFrom(1e-3))
-    .option("--filter <terms>", "jobs for which these hold: tenant=vc1,gpus>=4,model~bert")
+    .option("--filter <comparisons>", 'jobs to keep, for example "tenant=vc1,gpus>=4"; repeatable', collectFilter)
     .option("--jobs <n>", "the first so many of them alone", wholeFrom(1))
     .option("--commands", "run each job's own command, where the trace has one, and no worker that counts seconds")
     .addOption(
@@ -71,7 +81,7 @@ export function define(command: Command): void {
       collectSetting,
     )
     .option("--failures <n>", "runs of a job that may fail before it is given up", wholeFrom(1), 3)
-    .option("--format <name>", "format of the trace, instead of looking at it")
+    .option("--format <name>", "format of the trace, instead of looking at it", formatName)
     .option("--strict", "stop at a bad row of the trace")
     .option("--report <file>", "write a page that shows who ran when and where, at the end")
     .option("--json", "print {policy, jobs: [{id, submit, start, end, jct, …}], averageJct, makespan, …}")
@@ -86,14 +96,13 @@ function collectSetting(text: string, given: Readonly<Record<string, string>> = 
 
 async function run(path: string, given: Arguments): Promise<void> {
   const policy = await policyFrom(given);
+  if (given.report !== undefined) checkReportPath(given.report);
   const trace = await loadTrace(path, {
     ...(given.format !== undefined && { format: given.format }),
     strict: given.strict ?? false,
   });
-  for (const { line, reason } of trace.problems.slice(0, 10)) say(`${path}:${line}: ${reason}; passed over`);
-  if (trace.problems.length > 10) say(`… and ${trace.problems.length - 10} more lines.`);
-  const wanted = given.filter === undefined ? trace.jobs : trace.jobs.filter(jobFilter(given.filter));
-  const jobs = wanted.slice(0, given.jobs);
+  sayNotes(path, traceInWords(trace));
+  const jobs = jobsAsked(trace, given);
   const commands = given.commands ?? trace.format === "heddle";
   const nodes = nodesFrom(given);
   const lines: LogLine[] = [];
@@ -126,7 +135,7 @@ async function run(path: string, given: Arguments): Promise<void> {
     const how = `run on ${given.on}${speed}`;
     writeReport(given.report, reportOfRun({ ...origin, how }, policy.name, lines, found, metrics));
   }
-  if (given.json) printJson({ policy: policy.name, ...metrics });
+  if (given.json) printJson(metricsDocument(policy.name, metrics));
   else print(summary(metrics));
 }
 
@@ -171,7 +180,8 @@ async function untilDone(session: Session, { atStop }: Arguments, progress: Clus
 
 async function policyFrom({ policy, option = [] }: Arguments): Promise<PolicyNames> {
   const names = await namePolicy(policy, {}, loadCombination);
-  return namePolicy(policy, slotOptions(option, Object.values(names.slots)), loadCombination);
+  checkOptionsUsed(option, [{ policy: names }]);
+  return { ...names, options: optionsOf(option, Object.values(names.slots)) };
 }
 
 /** A local cluster is made of the nodes given; of another, they choose by name. */
@@ -181,11 +191,14 @@ function nodesFrom({ on, nodes }: Arguments): NodeSpec[] | undefined {
   return nodes.split(",").map((id) => ({ id: id.trim(), type: "gpu", gpus: 0 }));
 }
 
-function summary({ jobs, finished, averageJct, makespan, p99Jct, utilisation, restarts }: ClusterMetrics): string {
+function summary(metrics: ClusterMetrics): string {
+  const { jobs, finished, averageJct, makespan, p99Jct, utilisation, restarts } = metrics;
+  const unfinished = unfinishedInWords(metrics);
   const figures = [
     `${finished} of ${jobs.length} jobs finished`,
-    `average JCT ${averageJct.toFixed(1)} s, 99th percentile ${p99Jct.toFixed(1)} s`,
-    `makespan ${makespan.toFixed(1)} s, GPUs used ${(100 * utilisation).toFixed(1)} %, ${restarts} restarts`,
+    ...(unfinished === undefined ? [] : [unfinished]),
+    `average JCT ${duration(averageJct)}, 99th percentile ${duration(p99Jct)}`,
+    `makespan ${duration(makespan)}, GPUs used ${percent(utilisation)}, ${restarts} restarts`,
   ];
   return figures.join("\n");
 }

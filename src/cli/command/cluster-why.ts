@@ -82,11 +82,18 @@ async function fromLog(id: string, path: string): Promise<Told> {
   const lines = createInterface({ input: file, crlfDelay: Number.POSITIVE_INFINITY });
   let [header, reading, line]: [LogHeader | undefined, WaitReading | undefined, number] = [undefined, undefined, 0];
   const known: string[] = [];
+  // A line that is no JSON; a last one is what a scheduler was writing when it was killed, or writes now.
+  let torn: Error | undefined;
   try {
     for await (const text of lines) {
+      if (torn !== undefined) throw torn;
       line++;
       if (text === "") continue;
-      const parsed = JSON.parse(text) as LogHeader | LogLine;
+      const parsed = parsedLine(text);
+      if (parsed instanceof SyntaxError) {
+        torn = parsed;
+        continue;
+      }
       if (parsed.kind === "header") {
         header = parsed;
         reading ??= new WaitReading(id, parsed.nodes);
@@ -104,6 +111,14 @@ async function fromLog(id: string, path: string): Promise<Told> {
   const story = reading?.story();
   if (story === undefined || header === undefined) throw noSuchJob(id, path, known);
   return { policy: header.policy, nodes: header.nodes, story };
+}
+
+function parsedLine(text: string): LogHeader | LogLine | SyntaxError {
+  try {
+    return JSON.parse(text) as LogHeader | LogLine;
+  } catch (error) {
+    return error as SyntaxError;
+  }
 }
 
 function noSuchJob(id: string, path: string, known: readonly string[]): UserError {

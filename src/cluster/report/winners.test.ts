@@ -37,7 +37,17 @@ test("policies stand in the order of their average JCT, with how far each is fro
 
 test("what is level is not won, and fewer finished jobs are said", () => {
   assert.match(winnersOf(["a", "b"], [summary(100), summary(100.1)]).sentence, /^a and b are level: 1m 40s/);
-  assert.match(winnersOf(["a", "b"], [summary(100), summary(90, { finished: 8 })]).sentence, /b finished fewer jobs/);
+  const short = winnersOf(["b", "a"], [summary(90, { finished: 8 }), summary(100)]);
+  assert.deepEqual(
+    short.rows.map(({ name }) => name),
+    ["a", "b"],
+  );
+  assert.equal(
+    short.sentence,
+    "a: 1m 40s on average from submission to end. Fewer jobs finished under b (8 of 10): not compared.",
+  );
+  const three = winnersOf(["a", "b", "c"], [summary(100), summary(100.2), summary(100.1)]);
+  assert.match(three.sentence, /^All are level: 1m 40s on average from submission to end\.$/);
   assert.equal(winnersOf(["a"], [summary(Number.NaN, { finished: 0 })]).sentence, "No job has finished.");
 });
 

@@ -61,7 +61,7 @@ export interface WinnerRow {
 }
 
 export interface Winners {
-  /** Best average JCT first. */
+  /** Best average JCT first; after them those under which fewer jobs finished. */
   readonly rows: readonly WinnerRow[];
   readonly sentence: string;
 }
@@ -70,7 +70,9 @@ export interface Winners {
 const ratioMost = 1000;
 
 export function winnersOf(names: readonly string[], summaries: readonly Summary[]): Winners {
-  const order = [...names.keys()].sort((a, b) => rank(summaries[a]!) - rank(summaries[b]!));
+  const most = Math.max(...summaries.map(({ finished }) => finished));
+  const isShort = (i: number): number => (summaries[i]!.finished < most ? 1 : 0);
+  const order = [...names.keys()].sort((a, b) => isShort(a) - isShort(b) || rank(summaries[a]!) - rank(summaries[b]!));
   const best = winnerColumns.map(({ key, better }) => {
     const values = summaries.map((summary) => summary[key]).filter((value) => Number.isFinite(value));
     return better === "lower" ? Math.min(...values) : Math.max(...values);
@@ -91,23 +93,34 @@ export function winnersOf(names: readonly string[], summaries: readonly Summary[
 
 const rank = ({ averageJct }: Summary): number => (Number.isNaN(averageJct) ? Number.POSITIVE_INFINITY : averageJct);
 
+interface Ranked {
+  readonly name: string;
+  readonly summary: Summary;
+}
+
 /** A policy that finishes fewer jobs is not compared: those that it never finished would count for nothing. */
-function sentenceOf(ranked: readonly { readonly name: string; readonly summary: Summary }[]): string {
-  const [first, ...others] = ranked;
-  if (first === undefined || first.summary.finished === 0) return "No job has finished.";
-  const jct = first.summary.averageJct;
-  if (others.length === 0) return `${first.name}: ${duration(jct)} on average from submission to end.`;
-  const most = Math.max(...ranked.map(({ summary }) => summary.finished));
-  const short = ranked.filter(({ summary }) => summary.finished < most).map(({ name }) => name);
-  const warning =
-    short.length === 0 ? "" : ` ${short.join(" and ")} finished fewer jobs: averages over different jobs.`;
-  const next = others[0]!;
-  const ahead = next.summary.averageJct / jct;
-  const beginning =
-    ahead < 1.005
-      ? `${first.name} and ${next.name} are level: ${duration(jct)} on average from submission to end`
-      : `${first.name} wins: ${duration(jct)} on average from submission to end, ${times(ahead)} faster than ${next.name}`;
-  const last = others.at(-1)!;
-  const end = others.length === 1 ? "" : `, and ${times(last.summary.averageJct / jct)} faster than ${last.name}`;
-  return `${beginning}${end}.${warning}`;
+function sentenceOf(ranked: readonly Ranked[]): string {
+  const most = ranked[0]?.summary.finished ?? 0;
+  if (most === 0) return "No job has finished.";
+  const compared = ranked.filter(({ summary }) => summary.finished === most);
+  const short = ranked.slice(compared.length);
+  const figures = short.map(({ name, summary }) => `${name} (${count(summary.finished)} of ${count(most)})`);
+  const warning = short.length === 0 ? "" : ` Fewer jobs finished under ${figures.join(" and ")}: not compared.`;
+  return `${comparison(compared)}.${warning}`;
+}
+
+/** How far the first is ahead of the second and of the last. */
+function comparison([first, ...others]: readonly Ranked[]): string {
+  const { name, summary } = first!;
+  const jct = summary.averageJct;
+  const spent = `${duration(jct)} on average from submission to end`;
+  const [next, last] = [others[0], others.at(-1)];
+  if (next === undefined || last === undefined) return `${name}: ${spent}`;
+  const ahead = (other: Ranked): number => other.summary.averageJct / jct;
+  const isLevel = (other: Ranked): boolean => !(ahead(other) >= 1.005);
+  if (isLevel(last)) return `${others.length === 1 ? `${name} and ${next.name}` : "All"} are level: ${spent}`;
+  const beginning = isLevel(next)
+    ? `${name} and ${next.name} are level: ${spent}`
+    : `${name} wins: ${spent}, ${times(ahead(next))} faster than ${next.name}`;
+  return others.length === 1 ? beginning : `${beginning}, and ${times(ahead(last))} faster than ${last.name}`;
 }

@@ -39,6 +39,9 @@ export const count = (value: number): string => value.toLocaleString("en-US");
 /** `1 GPU`, `2 GPUs`. */
 export const gpusInWords = (gpus: number): string => `${count(gpus)} ${gpus === 1 ? "GPU" : "GPUs"}`;
 
+/** `1 job`, `2,000 jobs`. */
+export const jobsInWords = (jobs: number): string => `${count(jobs)} ${jobs === 1 ? "job" : "jobs"}`;
+
 export const percent = (share: number): string => (Number.isFinite(share) ? `${(100 * share).toFixed(1)} %` : "–");
 
 /** `1.32×`; three digits that matter where it is large. */

@@ -30,6 +30,8 @@ export interface TableFormat extends Common {
   readonly quoted?: boolean;
   /** Throws `BadRow` for what is no job, and `LeftOut` for a job that cannot be replayed. `undefined` for a line to pass over. */
   job(row: Row): JobSpec | undefined;
+  /** Columns that it does not read, of a format that people write themselves. */
+  unread?(head: Head): readonly string[];
   /** Several rows make one job, in formats that list its parts. */
   merged?(jobs: readonly JobSpec[]): readonly JobSpec[];
 }

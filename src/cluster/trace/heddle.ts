@@ -11,7 +11,7 @@
 import { z } from "zod";
 import type { JobSpec } from "../job.ts";
 import { type DocumentFormat, plain, type TableFormat } from "./format.ts";
-import { BadRow, type Row } from "./row.ts";
+import { BadRow, issuesInWords, type Row } from "./row.ts";
 
 const seconds = z.number().nonnegative();
 
@@ -63,7 +63,9 @@ export const heddleTable: TableFormat = {
   quoted: true,
   knows: ({ fields }) =>
     ["id", "gpus"].every((name) => fields.includes(name)) &&
-    fields.every((name) => words.includes(name) || numbers.includes(name)),
+    ["submit", "duration"].some((name) => fields.includes(name)),
+  // One of them may be a column that was misspelt.
+  unread: ({ fields }) => fields.filter((name) => !words.includes(name) && !numbers.includes(name)),
   job: (row) => jobOf({ ...fieldsOf(row, words, (name) => row.text(name)), ...fieldsOf(row, numbers, numberOf(row)) }),
 };
 
@@ -74,10 +76,7 @@ const fieldsOf = <T>(row: Row, names: readonly string[], read: (name: string) =>
 
 function jobOf(fields: unknown): JobSpec {
   const parsed = job.safeParse(fields);
-  if (!parsed.success)
-    throw new BadRow(
-      parsed.error.issues.map(({ path, message }) => `${path.join(".") || "it"}: ${message}`).join("; "),
-    );
+  if (!parsed.success) throw new BadRow(issuesInWords(parsed.error));
   // A field that is absent is absent, and not undefined: parsed from JSON, it cannot be otherwise.
   return parsed.data as JobSpec;
 }

@@ -234,6 +234,69 @@ test("a file may be packed by gzip", async (context) => {
   }
 });
 
+test("files as machines leave them: blank beginnings, several ends of lines, what a terminal would obey", async (context) => {
+  const header = "job_id,submission_time,duration,num_gpu";
+  const text = `\n  \n${header}\r\na,0,10,1\nb,5,10,2\r\nc,\u001b[31m6,10,1\rd,7,10,1\n`;
+  const { jobs, problems } = await loadTrace(write(context, "mixed.csv", text));
+  assert.deepEqual(
+    jobs.map(({ id, gpus }) => [id, gpus]),
+    [
+      ["a", 1],
+      ["b", 2],
+      ["d", 1],
+    ],
+  );
+  assert.deepEqual(
+    problems.map(({ reason }) => reason),
+    ['submission_time is "·[31m6", not a number'],
+  );
+});
+
+test("what is no text or was cut off is said", async (context) => {
+  const wide = Buffer.from("\ufeffjob_id,submission_time,duration,num_gpu\na,0,1,1\n", "utf16le");
+  await assert.rejects(loadTrace(write(context, "wide.csv", wide)), /no text in UTF-8\.\n {2}If it is UTF-16: iconv/);
+  const packed = gzipSync(readFileSync(fileOf("itp")));
+  const cut = write(context, "cut.gz", packed.subarray(0, packed.length - 9));
+  await assert.rejects(loadTrace(cut), { name: "UserError", message: /cannot be unpacked: unexpected end of file/ });
+  const broken = write(context, "broken.gz", Buffer.concat([packed.subarray(0, 2), Buffer.alloc(40, 7)]));
+  await assert.rejects(loadTrace(broken), { name: "UserError", message: /cannot be unpacked/ });
+  const columns = "JobID           JobName  Partition\n------------ ---------- ----------\n";
+  await assert.rejects(loadTrace(write(context, "sacct.txt", columns)), /fixed width.*\n.*--parsable2 --format=JobID,/);
+});
+
+test("sacct with times in seconds, without states, and with CPUs that are not known", async (context) => {
+  const rows = [
+    "Start|End|Submit|ElapsedRaw|JobID|AllocTRES",
+    "1767225660|1767225720|1767225600|60|1|cpu=N/A,gres/gpu:a100=4",
+    "1767225660|Unknown|1767225600|60|2|gres/gpu=1",
+    "1767225760|1767225780|1767225700|20|3|gres/gpu=2",
+  ];
+  const { jobs, leftOut } = await loadTrace(write(context, "seconds.txt", rows.join("\n")));
+  assert.deepEqual(jobs, [
+    { ...common, id: "1", submit: 0, gpus: 4, duration: 60 },
+    { ...common, id: "3", submit: 100, gpus: 2, duration: 20 },
+  ]);
+  assert.deepEqual([...leftOut], [["had not ended", 1]]);
+});
+
+test("entries of Philly's log that are no jobs are bad rows, each with its line", async (context) => {
+  const job = '{"jobid": "a", "status": null, "submitted_time": "2017-10-07 01:00:00", "attempts": [{"start_time": ';
+  const whole = `${job}"2017-10-07 01:00:00", "end_time": "2017-10-07 01:01:00", "detail": [{"ip": "m", "gpus": ["0"]}]}]}`;
+  const lines = ["[null,", '"attempts", {"jobid": 1},', `${whole},`, '{"jobid": "b", "attempts": {"x": 1}}]'];
+  const { jobs, problems } = await loadTrace(write(context, "log.json", lines.join("\n")));
+  assert.deepEqual(jobs, [{ ...common, id: "a", submit: 0, gpus: 1, duration: 60 }]);
+  assert.deepEqual(
+    problems.map(({ line }) => line),
+    [1, 2, 2, 4],
+  );
+});
+
+test("a table of one's own may have columns that are not read, which are named", async (context) => {
+  const path = write(context, "own.csv", "id,submit,gpus,duration,owner\na,0,1,10,ann\n");
+  const { format, jobs, unread } = await loadTrace(path);
+  assert.deepEqual([format, jobs.length, unread], ["heddle-table", 1, ["owner"]]);
+});
+
 test("Alibaba's tasks may come with a line of names", async (context) => {
   const names = "job_name,task_name,inst_num,status,start_time,end_time,plan_cpu,plan_mem,plan_gpu,gpu_type";
   const path = write(context, "tasks.csv", `${names}\n${readFileSync(fileOf("alibaba-2020"), "utf8")}`);

@@ -6,7 +6,7 @@
  */
 import { createReadStream } from "node:fs";
 import { open, readFile } from "node:fs/promises";
-import { createGunzip, gunzipSync } from "node:zlib";
+import { constants, createGunzip, gunzipSync, type ZlibOptions } from "node:zlib";
 import { CsvError, parse } from "csv-parse";
 import { nearest, UserError } from "../../core/errors.ts";
 import type { Seconds } from "../../time/clock.ts";
@@ -16,8 +16,8 @@ import { gavelFormats } from "./gavel.ts";
 import { heddleFormat, heddleTable } from "./heddle.ts";
 import { phillyLogFormat } from "./philly-log.ts";
 import { productionFormats } from "./production.ts";
-import { BadRow, LeftOut, Row } from "./row.ts";
-import { sacctFormat } from "./sacct.ts";
+import { BadRow, LeftOut, printable, Row } from "./row.ts";
+import { sacctFields, sacctFormat } from "./sacct.ts";
 import { simulatorFormats } from "./simulators.ts";
 
 export const traceFormats: readonly TraceFormat[] = [
@@ -42,6 +42,8 @@ export interface Trace {
   readonly jobs: readonly JobSpec[];
   /** Rows that are no jobs, passed over. */
   readonly problems: readonly Problem[];
+  /** Columns of the user's own that say nothing here. */
+  readonly unread: readonly string[];
   /** Jobs that are right and cannot be replayed, by reason. */
   readonly leftOut: ReadonlyMap<string, number>;
   /** What its second 0 is: seconds since 1970 of a log with calendar times, else seconds of its own. */
@@ -57,9 +59,10 @@ export interface LoadOptions {
 
 /** Throws a `UserError` for a file that cannot be read, that no format knows, or that has no job. */
 export async function loadTrace(path: string, { format: name, strict = false }: LoadOptions = {}): Promise<Trace> {
-  const head = headOf(await firstBytes(path));
+  const head = headOf(await firstBytes(path), path);
   const format = name === undefined ? knownFormat(head, path) : formatNamed(name);
   const rows = new Collected(path, format, strict);
+  if (format.kind === "table") rows.unread = format.unread?.(head) ?? [];
   if (format.kind === "document") await readDocument(path, format, rows);
   else await readTable(path, format, head, rows);
   return rows.trace();
@@ -83,12 +86,32 @@ async function firstBytes(path: string): Promise<Uint8Array> {
 
 const isGzip = (bytes: Uint8Array): boolean => bytes[0] === 0x1f && bytes[1] === 0x8b;
 
-function headOf(bytes: Uint8Array): Head & { readonly gzip: boolean } {
+function unpacked(bytes: Uint8Array, path: string, options?: ZlibOptions): Uint8Array {
+  try {
+    return gunzipSync(bytes, options);
+  } catch (error) {
+    throw new UserError(`${path} cannot be unpacked: ${(error as Error).message}.`, gzipHint);
+  }
+}
+
+const gzipHint = "It begins as gzip does; it may have been cut off, or be something else.";
+
+/** Windows writes UTF-16 where a shell's output goes to a file. */
+function checkIsUtf8(bytes: Uint8Array, path: string): void {
+  const [first, second] = bytes;
+  const marked = (first === 0xff && second === 0xfe) || (first === 0xfe && second === 0xff);
+  if (!marked && !(first !== 0 && second === 0)) return;
+  throw new UserError(`${path} is no text in UTF-8.`, "If it is UTF-16: iconv -f UTF-16 -t UTF-8.");
+}
+
+function headOf(bytes: Uint8Array, path: string): Head & { readonly gzip: boolean } {
   const gzip = isGzip(bytes);
   // The end of what was read is not the end of the stream: what could be unpacked is enough.
-  const plainBytes = gzip ? gunzipSync(bytes, { finishFlush: 2 }) : bytes;
+  const plainBytes = gzip ? unpacked(bytes, path, { finishFlush: constants.Z_SYNC_FLUSH }) : bytes;
+  checkIsUtf8(plainBytes, path);
   const text = new TextDecoder().decode(plainBytes);
-  const firstLine = /^[^\r\n]*/.exec(text)![0];
+  // Parsers pass over blank lines, at the beginning too.
+  const firstLine = /^[^\r\n]*/.exec(text.trimStart())![0];
   const delimiter = ["\t", "|"].find((d) => firstLine.includes(d)) ?? ",";
   const fields = firstLine.split(delimiter).map((field) => field.trim().replace(/^"(.*)"$/, "$1"));
   return { text, firstLine, delimiter, fields, gzip };
@@ -97,7 +120,11 @@ function headOf(bytes: Uint8Array): Head & { readonly gzip: boolean } {
 function knownFormat(head: Head, path: string): TraceFormat {
   const format = traceFormats.find((f) => f.knows(head));
   if (format !== undefined) return format;
-  const seen = head.text === "" ? "it is empty" : `it begins with "${shortened(head.firstLine)}"`;
+  const seen = head.firstLine === "" ? "it is empty" : `it begins with "${shortened(head.firstLine)}"`;
+  // What people get who ask sacct for nothing.
+  if (/^JobID +\S/.test(head.firstLine)) {
+    throw new UserError(`${path} is sacct's output in columns of fixed width, which cut off.`, sacctHint);
+  }
   const all = traceFormats.map(({ name, looks }) => `    ${name.padEnd(18)}${looks}`).join("\n");
   throw new UserError(
     `${path} is of no format that is known: ${seen}.`,
@@ -105,7 +132,9 @@ function knownFormat(head: Head, path: string): TraceFormat {
   );
 }
 
-const shortened = (text: string): string => (text.length > 120 ? `${text.slice(0, 120)}…` : text);
+const sacctHint = `Ask for fields with bars between them: sacct --parsable2 --format=${sacctFields}.`;
+
+const shortened = (text: string): string => printable(text.length > 120 ? `${text.slice(0, 120)}…` : text);
 
 function formatNamed(name: string): TraceFormat {
   const format = traceFormats.find((f) => f.name === name);
@@ -127,6 +156,7 @@ class Collected {
   readonly #lineOf = new Map<string, number>();
   readonly #problems: Problem[] = [];
   readonly #leftOut = new Map<string, number>();
+  unread: readonly string[] = [];
 
   constructor(path: string, format: TraceFormat, strict: boolean) {
     this.#path = path;
@@ -179,13 +209,14 @@ class Collected {
       jobs: origin === 0 ? jobs : jobs.map((job) => ({ ...job, submit: job.submit - origin })),
       problems: this.#problems,
       leftOut: this.#leftOut,
+      unread: this.unread,
       origin,
     };
   }
 
   #nothing(): string {
     const bad = this.#problems[0];
-    const why = bad === undefined ? "it has no rows that could be" : `line ${bad.line}: ${bad.reason}`;
+    const why = bad === undefined ? "none of its rows is one" : `line ${bad.line}: ${bad.reason}`;
     const left = [...this.#leftOut].map(([reason, jobs]) => `; ${jobs} ${reason}`).join("");
     return `${this.#path} has no jobs, read as ${this.#format.name}: ${why}${left}.`;
   }
@@ -202,12 +233,16 @@ async function readTable(
   const parser = parse({
     bom: true,
     delimiter: head.delimiter,
+    // Files that were put together on several machines have lines that end in several ways.
+    recordDelimiter: ["\r\n", "\n", "\r"],
     quote: format.quoted === true ? '"' : null,
     relaxColumnCount: true,
     relaxQuotes: true,
     skipEmptyLines: true,
     // Rows are used here, one by one, and never gathered by the parser.
     onRecord: (fields: string[], { lines }) => {
+      const isBlank = fields.length === 1 && fields[0]!.trim() === "";
+      if (isBlank) return null;
       if (row === undefined) row = new Row(fields.map((name) => name.trim()));
       else use(row, fields, lines);
       return null;
@@ -226,8 +261,11 @@ async function readTable(
     parser.on("error", reject).on("end", resolve).resume();
     source.pipe(parser);
   }).catch((error: unknown) => {
-    if (!(error instanceof CsvError)) throw error;
-    throw new UserError(`${path} is not a table as ${format.name} has it: ${error.message}.`);
+    if (error instanceof CsvError) {
+      throw new UserError(`${path} is not a table as ${format.name} has it: ${error.message}.`);
+    }
+    if (!head.gzip || error instanceof UserError) throw error;
+    throw new UserError(`${path} cannot be unpacked: ${(error as Error).message}.`, gzipHint);
   });
 }
 
@@ -240,7 +278,7 @@ function checkedWidth(row: Row, format: TableFormat): Row {
 
 async function readDocument(path: string, format: DocumentFormat, rows: Collected): Promise<void> {
   const bytes = await readFile(path);
-  const text = new TextDecoder().decode(isGzip(bytes) ? gunzipSync(bytes) : bytes);
+  const text = new TextDecoder().decode(isGzip(bytes) ? unpacked(bytes, path) : bytes);
   try {
     for (const { line, read } of format.jobs(text)) rows.add(line, read);
   } catch (error) {

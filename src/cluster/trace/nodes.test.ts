@@ -67,3 +67,17 @@ test("documents, in YAML or JSON", (context) => {
   assert.throws(() => readNodes(file(context, "- {id: a, gpu: 1, gpus: 1}")), { name: "UserError" });
   assert.throws(() => readNodes(file(context, "- {id: a, gpus: 0}")), /lists 1 nodes, and no GPU among them/);
 });
+
+test("what is no cluster is said", (context) => {
+  assert.throws(() => readNodes("100000000x8"), /100000000 nodes, more than 1000000/);
+  assert.throws(() => readNodes("2x100000"), /100000 GPUs in a node/);
+  assert.throws(() => readNodes(tmpdir()), /it cannot be read: EISDIR/);
+  assert.throws(
+    () => readNodes(file(context, "[{id: a, gpus: 1}, {id: b, gpus: 1}, {id: a, gpus: 2}]")),
+    /node a twice/,
+  );
+  const short = "machineId,number of GPUs,single GPU mem\n\nm1,2\nm2\n";
+  assert.throws(() => readNodes(file(context, short)), /line 4: number of GPUs is empty/);
+  const open = 'machineId,number of GPUs\n"m1,2\n';
+  assert.throws(() => readNodes(file(context, open)), { name: "UserError", message: /no table of nodes: Quote Not/ });
+});

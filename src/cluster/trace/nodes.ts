@@ -14,6 +14,10 @@ import { BadRow, given, Row } from "./row.ts";
 
 const forms = "It is written COUNTxGPUS:TYPE, for example 16x4:v100,8x8:a100, or names a file of nodes.";
 
+/** Beyond them there is a mistake, and no cluster. */
+const nodesMost = 1_000_000;
+const gpusMost = 65_536;
+
 /** Throws a `UserError` where it is neither a list of groups nor a file of nodes. */
 export function readNodes(text: string): NodeSpec[] {
   const groups = text.split(",").map((part) => /^(\d+)x(\d+)(?::([\w.-]+))?$/.exec(part.trim()));
@@ -21,14 +25,19 @@ export function readNodes(text: string): NodeSpec[] {
   let content: string;
   try {
     content = readFileSync(text, "utf8");
-  } catch {
-    throw new UserError(`--nodes ${text}: it is no list of nodes, and there is no such file.`, forms);
+  } catch (error) {
+    const isNone = (error as NodeJS.ErrnoException).code === "ENOENT";
+    const why = isNone ? "there is no such file" : `as a file it cannot be read: ${(error as Error).message}`;
+    throw new UserError(`--nodes ${text}: it is no list of nodes, and ${why}.`, forms);
   }
   return nodesOfFile(content, text);
 }
 
 function nodesOfGroups(groups: readonly RegExpExecArray[]): NodeSpec[] {
   const sizes = groups.map(([, count, gpus, type = "gpu"]) => ({ count: +count!, gpus: +gpus!, type }));
+  const [asked, widest] = [sizes.reduce((n, { count }) => n + count, 0), Math.max(...sizes.map(({ gpus }) => gpus))];
+  if (asked > nodesMost) throw new UserError(`--nodes has ${asked} nodes, more than ${nodesMost}.`, forms);
+  if (widest > gpusMost) throw new UserError(`--nodes has ${widest} GPUs in a node, more than ${gpusMost}.`, forms);
   const nodes = sizes.flatMap(({ count, gpus, type }) => Array.from({ length: count }, () => ({ type, gpus })));
   if (nodes.length === 0 || nodes.every(({ gpus }) => gpus === 0)) throw new UserError("--nodes has no GPUs.", forms);
   return nodes.map((node, i) => ({ id: `node${i}`, ...node }));
@@ -38,17 +47,11 @@ function nodesOfFile(content: string, path: string): NodeSpec[] {
   const header = /^[^\r\n]*/.exec(content)![0];
   const table = tables.find(({ knows }) => knows.every((column) => header.includes(column)));
   if (table === undefined) return nodesOfDocument(content, path);
-  const delimiter = header.includes("|") ? "|" : ",";
-  const [names = [], ...rows]: string[][] = parseCsv(content, {
-    delimiter,
-    bom: true,
-    skipEmptyLines: true,
-    trim: true,
-  });
-  const row = new Row(names);
-  const nodes = rows.flatMap((fields, i) => {
-    row.fields = fields;
-    row.line = i + 2;
+  const [names, ...rows] = rowsOf(content, header.includes("|") ? "|" : ",", path);
+  const row = new Row(names?.record ?? []);
+  const nodes = rows.flatMap(({ record, info }) => {
+    row.fields = record;
+    row.line = info.lines;
     try {
       return table.nodes(row);
     } catch (error) {
@@ -57,6 +60,20 @@ function nodesOfFile(content: string, path: string): NodeSpec[] {
     }
   });
   return checked(nodes, path);
+}
+
+interface TableRow {
+  readonly record: readonly string[];
+  readonly info: { readonly lines: number };
+}
+
+function rowsOf(content: string, delimiter: string, path: string): TableRow[] {
+  const form = { bom: true, skipEmptyLines: true, trim: true, relaxColumnCount: true, relaxQuotes: true, info: true };
+  try {
+    return parseCsv(content, { delimiter, ...form }) as unknown as TableRow[];
+  } catch (error) {
+    throw new UserError(`${path} is no table of nodes: ${(error as Error).message}.`, forms);
+  }
 }
 
 interface NodeTable {
@@ -129,9 +146,9 @@ const tables: readonly NodeTable[] = [switches, alibaba, philly, sinfo];
 
 const nodeSchema = z.strictObject({
   id: z.string().optional(),
-  count: z.int().min(1).optional(),
+  count: z.int().min(1).max(nodesMost).optional(),
   type: z.string().optional(),
-  gpus: z.int().min(0),
+  gpus: z.int().min(0).max(gpusMost),
   cpus: z.number().min(0).optional(),
   memoryBytes: z.number().min(0).optional(),
   topology: z.array(z.string()).optional(),
@@ -163,6 +180,9 @@ function nodesOfDocument(content: string, path: string): NodeSpec[] {
       return { id: name, type, gpus: rest.gpus, ...given(rest) };
     }),
   );
+  const seen = new Set<string>();
+  const twice = nodes.find(({ id }) => seen.size === seen.add(id).size);
+  if (twice !== undefined) throw new UserError(`${path} lists the node ${twice.id} twice.`, "Name each once.");
   return checked(nodes, path);
 }
 

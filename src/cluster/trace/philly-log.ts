@@ -4,25 +4,29 @@
  * A job's duration is the time that its attempts ran, retries after failures included: that is what it asked of the cluster. Its
  * gang is the largest of its attempts.
  */
+import { z } from "zod";
 import type { JobSpec } from "../job.ts";
 import { type DocumentFormat, plain } from "./format.ts";
 import { durationOf } from "./production.ts";
-import { BadRow, LeftOut } from "./row.ts";
+import { BadRow, given, issuesInWords, LeftOut } from "./row.ts";
 import { unixSeconds } from "./time.ts";
 
-interface Attempt {
-  readonly start_time?: string | null;
-  readonly end_time?: string | null;
-  readonly detail?: readonly { readonly ip: string; readonly gpus: readonly string[] }[];
-}
+/** The log lacks some times, and writes others as "None". */
+const time = z.string().nullish();
 
-interface LoggedJob {
-  readonly status?: string;
-  readonly vc?: string;
-  readonly jobid?: string;
-  readonly attempts?: readonly Attempt[];
-  readonly submitted_time?: string | null;
-}
+const attempt = z.object({
+  start_time: time,
+  end_time: time,
+  detail: z.array(z.object({ ip: z.string(), gpus: z.array(z.string()) })).default([]),
+});
+
+const loggedJob = z.object({
+  status: z.string().nullish(),
+  vc: z.string().nullish(),
+  jobid: z.string(),
+  attempts: z.array(attempt).default([]),
+  submitted_time: time,
+});
 
 export const phillyLogFormat: DocumentFormat = {
   kind: "document",
@@ -33,16 +37,19 @@ export const phillyLogFormat: DocumentFormat = {
   knows: ({ text }) => /^\s*\[/.test(text) && text.includes('"attempts"') && text.includes('"submitted_time"'),
   *jobs(text) {
     const lines = linesOf(text);
-    const logged: readonly LoggedJob[] = JSON.parse(text);
+    const logged: unknown = JSON.parse(text);
+    if (!Array.isArray(logged)) throw new SyntaxError("it is no array of jobs");
     for (const [i, job] of logged.entries()) yield { line: lines[i] ?? 0, read: () => jobOf(job) };
   },
 };
 
-function jobOf(job: LoggedJob): JobSpec {
-  if (typeof job.jobid !== "string") throw new BadRow("jobid is missing");
-  const attempts = job.attempts ?? [];
+function jobOf(logged: unknown): JobSpec {
+  const read = loggedJob.safeParse(logged);
+  if (!read.success) throw new BadRow(issuesInWords(read.error));
+  const { data: job } = read;
+  const { attempts } = job;
   if (attempts.length === 0) throw new LeftOut("never ran");
-  const gangs = attempts.map(({ detail = [] }) => detail.reduce((n, { gpus }) => n + gpus.length, 0));
+  const gangs = attempts.map(({ detail }) => detail.reduce((n, { gpus }) => n + gpus.length, 0));
   const gpus = Math.max(...gangs);
   if (gpus === 0) throw new LeftOut("has no GPUs in the log");
   const spans = attempts.map(spanOf).filter((span) => span !== undefined);
@@ -54,12 +61,12 @@ function jobOf(job: LoggedJob): JobSpec {
     gpus,
     duration: durationOf(spans.reduce((a, b) => a + b, 0)),
     tenant: job.vc ?? plain.tenant,
-    ...(job.status !== undefined && { class: job.status.toLowerCase() }),
+    ...given({ class: job.status?.toLowerCase() }),
   };
 }
 
-/** The log lacks some times: such an attempt counts for nothing. */
-function spanOf({ start_time: start, end_time: end }: Attempt): number | undefined {
+/** An attempt that lacks a time counts for nothing. */
+function spanOf({ start_time: start, end_time: end }: z.infer<typeof attempt>): number | undefined {
   if (!hasTime(start) || !hasTime(end)) return undefined;
   const seconds = secondsOf("end_time", end) - secondsOf("start_time", start);
   if (seconds >= 0) return seconds;
@@ -78,15 +85,16 @@ function secondsOf(name: string, text: string | null | undefined): number {
 /** The line on which each element of the outer array begins. */
 function linesOf(text: string): number[] {
   const lines: number[] = [];
-  let [line, depth] = [1, 0];
+  let [line, depth, expected] = [1, 0, false];
   for (let i = 0; i < text.length; i++) {
     const unit = text.charCodeAt(i);
     if (unit === 0x0a) line++;
-    else if (unit === 0x22) i = endOfString(text, i);
-    else if (unit === 0x5b || unit === 0x7b) {
-      if (depth === 1) lines.push(line);
-      depth++;
-    } else if (unit === 0x5d || unit === 0x7d) depth--;
+    if (unit <= 0x20) continue;
+    if (expected && unit !== 0x5d) lines.push(line);
+    expected = (depth === 0 && unit === 0x5b) || (depth === 1 && unit === 0x2c);
+    if (unit === 0x22) i = endOfString(text, i);
+    else if (unit === 0x5b || unit === 0x7b) depth++;
+    else if (unit === 0x5d || unit === 0x7d) depth--;
   }
   return lines;
 }

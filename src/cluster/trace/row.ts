@@ -1,16 +1,27 @@
 /** One row of a table, read by the names of its columns. What is wrong with it is said with the column and the value. */
+import type { ZodError } from "zod";
 import type { Seconds } from "../../time/clock.ts";
 import { unixSeconds } from "./time.ts";
 
 /** A row that is no job: `load` names its line and goes on, or stops there if it is to be strict. */
 export class BadRow extends Error {
   override readonly name = "BadRow";
+
+  constructor(reason: string) {
+    super(printable(reason.length > 300 ? `${reason.slice(0, 300)}…` : reason));
+  }
 }
+
+/** Of a file that may hold anything: what a terminal would obey or garble is replaced. */
+export const printable = (text: string): string => text.replace(/[\p{Cc}\p{Cf}\uFFFD]/gu, "·");
 
 /** A row that is right, and of which nothing can be replayed: a job that never ran. Counted, not named. */
 export class LeftOut extends Error {
   override readonly name = "LeftOut";
 }
+
+export const issuesInWords = ({ issues }: ZodError): string =>
+  issues.map(({ path, message }) => `${path.join(".") || "it"}: ${message}`).join("; ");
 
 interface Bounds {
   readonly min?: number;

@@ -10,7 +10,8 @@ import { durationOf } from "./production.ts";
 import { BadRow, given, LeftOut, type Row } from "./row.ts";
 import { slurmBytes, slurmSeconds } from "./time.ts";
 
-const looks = "JobID|User|Account|Partition|State|Submit|Start|End|Elapsed|ReqTRES|AllocTRES";
+export const sacctFields = "JobID,User,Account,Partition,State,Submit,Start,End,Elapsed,Priority,ReqTRES,AllocTRES";
+const looks = sacctFields.replaceAll(",", "|");
 
 function knows({ delimiter, fields }: Head): boolean {
   const has = (name: string): boolean => fields.includes(name);
@@ -61,7 +62,10 @@ function job(row: Row): JobSpec | undefined {
   if (id.includes(".")) return undefined;
   const state = row.optional("State")?.split(" ")[0]?.toLowerCase();
   if (state === "pending") throw new LeftOut("never ran");
-  if (state === "running" || state === "suspended") throw new LeftOut("had not ended");
+  const isOpen = row.optional("End") === "Unknown" && row.optional("Start") !== "Unknown";
+  if (state === "running" || state === "suspended" || (state === undefined && isOpen)) {
+    throw new LeftOut("had not ended");
+  }
   const duration = elapsed(row);
   // A pending array of which nothing ran, or a job that was cancelled while it waited.
   if (duration === 0) throw new LeftOut("ran for no time");
@@ -87,7 +91,11 @@ function job(row: Row): JobSpec | undefined {
   };
 }
 
-const numberIn = (text: string | undefined): number | undefined => (text === undefined ? undefined : Number(text));
+/** `undefined` for `N/A`, too. */
+function numberIn(text: string | undefined): number | undefined {
+  const value = Number(text);
+  return Number.isFinite(value) ? value : undefined;
+}
 
 export const sacctFormat: TableFormat = {
   kind: "table",

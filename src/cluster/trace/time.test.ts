@@ -8,7 +8,16 @@ test("calendar times, with and without an offset", () => {
   assert.equal(unixSeconds("2024-02-29T12:00:00.250"), noon + 0.25);
   assert.equal(unixSeconds("2024-02-29 20:00:00+08:00"), noon);
   assert.equal(unixSeconds("2024-02-29 04:30:00-0730"), noon);
-  for (const wrong of ["2023-02-29 12:00:00", "2024-02-29 25:00:00", "2024-02-29", "None", ""]) {
+  assert.equal(unixSeconds(String(noon)), noon);
+  for (const wrong of [
+    "2023-02-29 12:00:00",
+    "2024-02-29 25:00:00",
+    "2024-02-29 12:00:61",
+    "170000000",
+    "2024-02-29",
+    "None",
+    "",
+  ]) {
     assert.equal(unixSeconds(wrong), undefined, wrong);
   }
 });

@@ -3,14 +3,21 @@ import type { Seconds } from "../../time/clock.ts";
 
 const calendar = /^(\d{4})-(\d\d)-(\d\d)[T ](\d\d):(\d\d):(\d\d)(\.\d+)?(?: ?(Z|UTC|[+-]\d\d:?\d\d))?$/;
 
-/** Seconds since 1970 of `2020-04-01 00:00:00`, in UTC where no offset is written; `undefined` for anything else. */
+/** From September 2001 on: nine digits may be anything. */
+const sinceEpoch = /^\d{10}(\.\d+)?$/;
+
+/**
+ * Seconds since 1970 of `2020-04-01 00:00:00`, in UTC where no offset is written, or of their number (`SLURM_TIME_FORMAT=%s`);
+ * `undefined` for anything else.
+ */
 export function unixSeconds(text: string): Seconds | undefined {
   const match = calendar.exec(text);
-  if (match === null) return undefined;
+  if (match === null) return sinceEpoch.test(text) ? Number(text) : undefined;
   const [, year, month, day, hour, minute, second, fraction, zone] = match;
   const milliseconds = Date.UTC(+year!, +month! - 1, +day!, +hour!, +minute!, +second!);
   const there = new Date(milliseconds);
   // Month 13, 31 June and 25 o'clock would be carried over.
+  if (+minute! > 59 || +second! > 60) return undefined;
   const carried = there.getUTCMonth() !== +month! - 1 || there.getUTCDate() !== +day! || there.getUTCHours() !== +hour!;
   if (carried) return undefined;
   return milliseconds / 1000 + (fraction === undefined ? 0 : +fraction) - offsetSeconds(zone);

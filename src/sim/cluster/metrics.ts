@@ -29,6 +29,7 @@ export interface JobOutcome {
 
 export interface ClusterMetrics {
   readonly jobs: readonly JobOutcome[];
+  /** As `p99Jct`, `makespan` and `utilisation` NaN, `null` in JSON, where no job has finished. */
   readonly averageJct: Seconds;
   /** From the first submission to the last end. */
   readonly makespan: Seconds;
@@ -179,14 +180,14 @@ export class ClusterReading {
     const jcts = done.map(({ jct }) => jct!);
     const rhos = done.flatMap(({ rho }) => rho ?? []);
     const first = jobs.reduce((least, { submit }) => Math.min(least, submit), Number.POSITIVE_INFINITY);
-    const makespan = done.length === 0 ? 0 : done.reduce((most, { end }) => Math.max(most, end!), 0) - first;
+    const makespan = done.length === 0 ? Number.NaN : done.reduce((most, { end }) => Math.max(most, end!), 0) - first;
     const timed = lives.filter(({ spec }) => spec.deadline !== undefined);
     return {
       jobs,
-      averageJct: mean(jcts) ?? 0,
+      averageJct: mean(jcts) ?? Number.NaN,
       makespan,
-      p99Jct: quantile(jcts, 0.99) ?? 0,
-      utilisation: makespan === 0 ? 0 : this.#gpuSeconds / (this.#gpus * makespan),
+      p99Jct: quantile(jcts, 0.99) ?? Number.NaN,
+      utilisation: makespan === 0 ? Number.NaN : this.#gpuSeconds / (this.#gpus * makespan),
       fairness: {
         mean: mean(rhos) ?? Number.NaN,
         worst: rhos.length === 0 ? Number.NaN : rhos.reduce((a, b) => Math.max(a, b)),
