@@ -1,9 +1,10 @@
 /**
- * GPUs, one by one, to the champion of all comparisons (Alg. 1): jobs are gone through in the order of their arrival, and the winner of each pair
- * goes on to the next. Who beats whom is not transitive, so the order counts, and each step finds just whom that walk would end with.
+ * GPUs, one by one, to the champion of all comparisons (Alg. 1): jobs are gone through in the order of their arrival, and the winner of
+ * each pair goes on to the next. Who beats whom is not transitive, so the order counts, and each step finds just whom that walk would
+ * end with.
  *
  * Jobs without GPUs beat all whose next GPU gains less than the one before, and lose only to shorter ones: they need no walk but
- * where somebody is as good with the next GPU. Without them the walk is taken up where the last winner stands.
+ * where somebody is as good with the next GPU. A walk is taken up where the last winner stands: until there it ends as it did.
  */
 import { beats, type Sharer } from "./sharer.ts";
 import type { Sharers } from "./sharers.ts";
@@ -13,31 +14,41 @@ export function deal(sharers: Sharers, total: number): void {
   for (let free = total; free > 0; free--) if (!dealing.one()) break;
 }
 
+const nobody = -1;
+
 class Dealing {
   readonly #sharers: Sharers;
-  /** Who has something and can use more, by place; the champion of each and all before it, of the first `#valid` of them. */
+  /** Who has something and can use more, by place. */
   readonly #open: Sharer[] = [];
-  readonly #champions: Sharer[] = [];
+  /**
+   * The champion when each of them was compared, of the first `#valid`; where it was one of those that have nothing, only the place is
+   * kept since when: it is the shortest from there on, and is looked for when it matters.
+   */
+  readonly #champions: (Sharer | undefined)[] = [];
+  readonly #since: number[] = [];
   #valid = 0;
   /** Those of them that gain as much from the next GPU as from all before. */
   readonly #strong = new Set<Sharer>();
+  /** The first of the shortest of those that have nothing. */
+  #zero: Sharer | undefined;
 
   constructor(sharers: Sharers) {
     this.#sharers = sharers;
+    this.#zero = sharers.least(0, Number.POSITIVE_INFINITY);
   }
 
   /** One GPU more; whether anybody can use it. */
   one(): boolean {
-    const zero = this.#sharers.least(0, Number.POSITIVE_INFINITY);
-    const winner = zero === undefined ? this.#champion() : this.#isSure(zero.length) ? zero : this.#walk(zero.length);
+    const winner = this.#isSure() ? this.#zero : this.#walk();
     if (winner === undefined) return false;
     this.#give(winner);
     return true;
   }
 
-  /** Whether the shortest of those that have nothing, which is so long, beats all before it and loses to none behind it. */
-  #isSure(shortest: number): boolean {
-    for (const { length } of this.#strong) if (length <= shortest) return false;
+  /** Whether the shortest of those that have nothing beats all before it and loses to none behind it. */
+  #isSure(): boolean {
+    if (this.#zero === undefined) return false;
+    for (const { length } of this.#strong) if (length <= this.#zero.length) return false;
     return true;
   }
 
@@ -46,6 +57,7 @@ class Dealing {
     const at = this.#indexOf(sharer.place);
     if (!fresh) this.#strong.delete(sharer);
     this.#sharers.give(sharer, sharer.gpus + 1);
+    if (sharer === this.#zero) this.#zero = this.#sharers.least(0, Number.POSITIVE_INFINITY);
     const isOpen = sharer.gpus < sharer.most;
     if (isOpen && sharer.gainWithout >= 1) this.#strong.add(sharer);
     if (fresh && isOpen) this.#open.splice(at, 0, sharer);
@@ -64,49 +76,47 @@ class Dealing {
     return low;
   }
 
-  /** Where nobody has nothing: up to the last winner, the walk ends as it did. */
-  #champion(): Sharer | undefined {
+  #walk(): Sharer | undefined {
     const open = this.#open;
+    const shortest = this.#zero?.length ?? Number.POSITIVE_INFINITY;
     let best = this.#champions[this.#valid - 1];
+    let since = this.#since[this.#valid - 1] ?? nobody;
+    let from = this.#valid === 0 ? 0 : open[this.#valid - 1]!.place + 1;
     for (let i = this.#valid; i < open.length; i++) {
-      if (best === undefined || beats(open[i]!, best)) best = open[i]!;
-      this.#champions[i] = best;
-    }
-    this.#valid = open.length;
-    return this.#champions[open.length - 1];
-  }
-
-  /**
-   * The walk where some have nothing, of whom the shortest is so long. While one of these is champion only the place is kept since when:
-   * it is the shortest from there on, and is looked for when it matters.
-   */
-  #walk(shortest: number): Sharer | undefined {
-    let best: Sharer | undefined;
-    let since: number | undefined;
-    let from = 0;
-    let zero = -1;
-    const pass = (to: number): void => {
-      const isStrong = best !== undefined && best.gainWithout >= 1;
-      if (since !== undefined || from >= to || (isStrong && best!.length < shortest)) return;
-      if (zero < from) zero = this.#sharers.next(from) ?? Number.POSITIVE_INFINITY;
-      if (zero >= to) return;
-      if (!isStrong) since = zero;
-      else if (this.#sharers.least(from, to)!.length <= best!.length) since = from;
-    };
-    for (const sharer of this.#open) {
-      const { place } = sharer;
-      pass(place);
-      if (since !== undefined) {
+      const sharer = open[i]!;
+      const { place, length } = sharer;
+      if (since === nobody) since = this.#sinceWhen(best, from, place);
+      if (since === nobody) {
+        if (best === undefined || beats(sharer, best)) best = sharer;
+      } else if (sharer.gainWithout >= 1 && (length <= shortest || length <= this.#least(since, place)!.length)) {
         // Nobody else beats who has nothing.
-        const { length } = sharer;
-        if (sharer.gainWithout >= 1 && (length <= shortest || length <= this.#sharers.least(since, place)!.length)) {
-          best = sharer;
-          since = undefined;
-        }
-      } else if (best === undefined || beats(sharer, best)) best = sharer;
+        best = sharer;
+        since = nobody;
+      }
+      this.#champions[i] = best;
+      this.#since[i] = since;
       from = place + 1;
     }
-    pass(Number.POSITIVE_INFINITY);
-    return since === undefined ? best : this.#sharers.least(since, Number.POSITIVE_INFINITY);
+    this.#valid = open.length;
+    if (since === nobody) since = this.#sinceWhen(best, from, Number.POSITIVE_INFINITY);
+    return since === nobody ? best : this.#least(since, Number.POSITIVE_INFINITY);
+  }
+
+  /** The place from which on one that has nothing is champion, of those from a place up to another; `nobody` where the best stays it. */
+  #sinceWhen(best: Sharer | undefined, from: number, to: number): number {
+    if (this.#zero === undefined || from >= to) return nobody;
+    if (best === undefined || best.gainWithout < 1) {
+      const zero = this.#sharers.next(from);
+      return zero === undefined || zero >= to ? nobody : zero;
+    }
+    if (best.length < this.#zero.length) return nobody;
+    const least = this.#least(from, to);
+    return least !== undefined && least.length <= best.length ? from : nobody;
+  }
+
+  /** The first of the shortest of those from a place up to another that have nothing. */
+  #least(from: number, to: number): Sharer | undefined {
+    const zero = this.#zero;
+    return zero !== undefined && zero.place >= from && zero.place < to ? zero : this.#sharers.least(from, to);
   }
 }
