@@ -14,34 +14,34 @@ export function deal(sharers: Sharers, total: number): void {
   for (let free = total; free > 0; free--) if (!dealing.one()) break;
 }
 
-const nobody = -1;
-
 class Dealing {
   readonly #sharers: Sharers;
   /** Who has something and can use more, by place. */
   readonly #open: Sharer[] = [];
-  /**
-   * The champion when each of them was compared, of the first `#valid`; where it was one of those that have nothing, only the place is
-   * kept since when: it is the shortest from there on, and is looked for when it matters.
-   */
+  /** Before each of them, and behind the last: the first of the shortest of those that have nothing, up to the one before. */
+  readonly #gaps: (Sharer | undefined)[];
+  /** The champion when each of them was compared, of the first `#valid`. */
   readonly #champions: (Sharer | undefined)[] = [];
-  readonly #since: number[] = [];
   #valid = 0;
   /** Those of them that gain as much from the next GPU as from all before. */
   readonly #strong = new Set<Sharer>();
-  /** The first of the shortest of those that have nothing. */
+  /** The first of the shortest of all that have nothing. */
   #zero: Sharer | undefined;
 
   constructor(sharers: Sharers) {
     this.#sharers = sharers;
     this.#zero = sharers.least(0, Number.POSITIVE_INFINITY);
+    this.#gaps = [this.#zero];
   }
 
   /** One GPU more; whether anybody can use it. */
   one(): boolean {
     const winner = this.#isSure() ? this.#zero : this.#walk();
     if (winner === undefined) return false;
-    this.#give(winner);
+    const at = this.#indexOf(winner.place);
+    if (winner.gpus === 0) this.#begin(winner, at);
+    else this.#goOn(winner, at);
+    this.#valid = Math.min(this.#valid, at);
     return true;
   }
 
@@ -52,17 +52,35 @@ class Dealing {
     return true;
   }
 
-  #give(sharer: Sharer): void {
-    const fresh = sharer.gpus === 0;
-    const at = this.#indexOf(sharer.place);
-    if (!fresh) this.#strong.delete(sharer);
+  /** The first GPU of a job in this gap. */
+  #begin(sharer: Sharer, at: number): void {
+    const [open, gaps, sharers] = [this.#open, this.#gaps, this.#sharers];
+    sharers.give(sharer, 1);
+    if (sharer === this.#zero) this.#zero = sharers.least(0, Number.POSITIVE_INFINITY);
+    const { place } = sharer;
+    const from = at === 0 ? 0 : open[at - 1]!.place + 1;
+    const to = open[at]?.place ?? Number.POSITIVE_INFINITY;
+    const shortest = gaps[at];
+    if (sharer.gpus === sharer.most) {
+      if (shortest === sharer) gaps[at] = sharers.least(from, to);
+      return;
+    }
+    if (sharer.gainWithout >= 1) this.#strong.add(sharer);
+    open.splice(at, 0, sharer);
+    const before = shortest !== undefined && shortest.place < place ? shortest : sharers.least(from, place);
+    const behind = shortest !== undefined && shortest.place > place ? shortest : sharers.least(place + 1, to);
+    gaps.splice(at, 1, before, behind);
+  }
+
+  /** One GPU more for a job that has some. */
+  #goOn(sharer: Sharer, at: number): void {
+    this.#strong.delete(sharer);
     this.#sharers.give(sharer, sharer.gpus + 1);
-    if (sharer === this.#zero) this.#zero = this.#sharers.least(0, Number.POSITIVE_INFINITY);
-    const isOpen = sharer.gpus < sharer.most;
-    if (isOpen && sharer.gainWithout >= 1) this.#strong.add(sharer);
-    if (fresh && isOpen) this.#open.splice(at, 0, sharer);
-    else if (!fresh && !isOpen) this.#open.splice(at, 1);
-    this.#valid = Math.min(this.#valid, at);
+    if (sharer.gpus === sharer.most) {
+      this.#open.splice(at, 1);
+      const [before, behind] = [this.#gaps[at], this.#gaps[at + 1]];
+      this.#gaps.splice(at, 2, before !== undefined && !(behind && behind.length < before.length) ? before : behind);
+    } else if (sharer.gainWithout >= 1) this.#strong.add(sharer);
   }
 
   /** Of the first that stands there or behind. */
@@ -77,46 +95,21 @@ class Dealing {
   }
 
   #walk(): Sharer | undefined {
-    const open = this.#open;
-    const shortest = this.#zero?.length ?? Number.POSITIVE_INFINITY;
-    let best = this.#champions[this.#valid - 1];
-    let since = this.#since[this.#valid - 1] ?? nobody;
-    let from = this.#valid === 0 ? 0 : open[this.#valid - 1]!.place + 1;
+    const [open, gaps, champions] = [this.#open, this.#gaps, this.#champions];
+    let best = champions[this.#valid - 1];
     for (let i = this.#valid; i < open.length; i++) {
       const sharer = open[i]!;
-      const { place, length } = sharer;
-      if (since === nobody) since = this.#sinceWhen(best, from, place);
-      if (since === nobody) {
-        if (best === undefined || beats(sharer, best)) best = sharer;
-      } else if (sharer.gainWithout >= 1 && (length <= shortest || length <= this.#least(since, place)!.length)) {
-        // Nobody else beats who has nothing.
-        best = sharer;
-        since = nobody;
-      }
-      this.#champions[i] = best;
-      this.#since[i] = since;
-      from = place + 1;
+      best = afterGap(best, gaps[i]);
+      if (best === undefined || beats(sharer, best)) best = sharer;
+      champions[i] = best;
     }
     this.#valid = open.length;
-    if (since === nobody) since = this.#sinceWhen(best, from, Number.POSITIVE_INFINITY);
-    return since === nobody ? best : this.#least(since, Number.POSITIVE_INFINITY);
+    return afterGap(best, gaps[open.length]);
   }
+}
 
-  /** The place from which on one that has nothing is champion, of those from a place up to another; `nobody` where the best stays it. */
-  #sinceWhen(best: Sharer | undefined, from: number, to: number): number {
-    if (this.#zero === undefined || from >= to) return nobody;
-    if (best === undefined || best.gainWithout < 1) {
-      const zero = this.#sharers.next(from);
-      return zero === undefined || zero >= to ? nobody : zero;
-    }
-    if (best.length < this.#zero.length) return nobody;
-    const least = this.#least(from, to);
-    return least !== undefined && least.length <= best.length ? from : nobody;
-  }
-
-  /** The first of the shortest of those from a place up to another that have nothing. */
-  #least(from: number, to: number): Sharer | undefined {
-    const zero = this.#zero;
-    return zero !== undefined && zero.place >= from && zero.place < to ? zero : this.#sharers.least(from, to);
-  }
+/** Of some who have nothing only the shortest can be champion: it beats all whose next GPU gains less than the one before. */
+function afterGap(best: Sharer | undefined, shortest: Sharer | undefined): Sharer | undefined {
+  if (shortest === undefined || best === undefined) return shortest ?? best;
+  return beats(shortest, best) ? shortest : best;
 }
