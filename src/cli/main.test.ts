@@ -124,7 +124,7 @@ test("what one command needs is not loaded by all: large packages wait until the
   skip: noBundle,
 }, () => {
   const lines = readFileSync(bundle, "latin1").split("\n");
-  for (const name of ["koffi", "@kubernetes/client-node"]) {
+  for (const name of ["koffi", "highs", "@kubernetes/client-node"]) {
     const loads = lines.filter((line) => line.includes(`require("${name}")`));
     assert.ok(loads.length > 0, name);
     for (const line of loads) assert.match(line, /Promise\.resolve\(\)\.then\(/);

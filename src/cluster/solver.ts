@@ -5,7 +5,7 @@
  * solver is there before a policy is created. A solution depends on nothing but the program and the limits given,
  * which count nodes of the search and not seconds: the same views give the same decision on a machine that is twice as slow.
  */
-import loadHighs, { type ModelData } from "highs";
+import type { ModelData } from "highs";
 import { assert } from "../core/errors.ts";
 import type { LinearProgram, Variable } from "./linear-program.ts";
 
@@ -26,7 +26,9 @@ export interface Solution {
   readonly proved: boolean;
 }
 
-type Highs = Awaited<ReturnType<(typeof loadHighs)["default"]>>;
+type LoadHighs = typeof import("highs")["default"];
+type Exported = LoadHighs & { readonly default?: LoadHighs };
+type Highs = Awaited<ReturnType<LoadHighs>>;
 
 interface Solver {
   readonly highs: Highs;
@@ -43,9 +45,9 @@ export async function loadSolver(): Promise<void> {
 }
 
 async function load(): Promise<Solver> {
-  // The package types its CommonJS file; what is imported may be its ES module, whose default export is the loader itself.
-  const exported = loadHighs as unknown as { readonly default?: (typeof loadHighs)["default"] };
-  const highs = await (exported.default ?? (loadHighs as unknown as (typeof loadHighs)["default"]))();
+  // The package's CommonJS file, which a bundle takes, has the loader one level deeper than its ES module has it.
+  const { default: exported } = (await import("highs")) as unknown as Readonly<Record<"default", Exported>>;
+  const highs = await (exported.default ?? exported)();
   return { highs, model: highs.createModel() };
 }
 
