@@ -8,19 +8,21 @@ const none: readonly Share[] = [];
 
 export class Bins {
   readonly #nodes: NodesView;
-  readonly #free: Int32Array;
+  readonly #free: number[];
   /** By a number of GPUs, a node before which none has so many free: it only moves on while GPUs are taken. */
-  readonly #from: Int32Array;
+  readonly #from: number[];
 
   /** Every usable node, empty; or what is free of it now. */
   constructor(nodes: NodesView, now: "empty" | "as-is" = "empty") {
     this.#nodes = nodes;
     const { specs } = nodes;
-    this.#free = new Int32Array(specs.length);
+    // Plain arrays: bins are made for each decision, and the memory of typed ones is far dearer to get.
+    this.#free = [];
     for (let node = 0; node < specs.length; node++) {
-      this.#free[node] = now === "as-is" ? nodes.free(node) : nodes.usable(node) ? specs[node]!.gpus : 0;
+      const free = now === "as-is" ? nodes.free(node) : nodes.usable(node) ? specs[node]!.gpus : 0;
+      this.#free.push(free);
     }
-    this.#from = new Int32Array(nodes.gpusMax + 1);
+    this.#from = new Array<number>(nodes.gpusMax + 1).fill(0);
   }
 
   free(node: number): number {
@@ -67,6 +69,12 @@ export class Bins {
    */
   take(gpus: number, types?: readonly string[]): readonly Share[] | undefined {
     const { specs, gpusMax } = this.#nodes;
+    if (gpus <= gpusMax) {
+      const node = this.#first(gpus, types);
+      if (node === undefined) return undefined;
+      this.#free[node]! -= gpus;
+      return [{ node, gpus }];
+    }
     const places: Share[] = [];
     let left = gpus;
     for (let node = 0; node < specs.length && left > gpusMax; node++) {

@@ -12,66 +12,81 @@ export interface DecisionParts {
   readonly jobs: ReadonlyMap<JobId, JobRecord>;
   readonly nodes: NodesView;
   readonly now: Seconds;
+  /** Counts what was checked: marks on jobs (`JobRecord.asked`) of an older check are void. */
+  readonly checks: { made: number };
+}
+
+/** What a decision asks of a job, in bits below the number of its check. */
+const rejecting = 1;
+const stopping = 2;
+const starting = 4;
+const bits = 8;
+
+const asks = ({ asked }: JobRecord, check: number, what: number): boolean =>
+  asked >= check * bits && (asked & what) !== 0;
+
+function mark(job: JobRecord, check: number, what: number): void {
+  job.asked = Math.max(job.asked, check * bits) + what;
 }
 
 export function checkDecision(parts: DecisionParts, decision: Decision, reject: readonly JobId[]): void {
   const { policy, now } = parts;
   const { wake } = decision;
   assert(wake === undefined || wake > now, () => `${policy} asked at ${now} s to be woken at ${wake} s`);
-  const gone = new Set<JobId>();
+  const check = ++parts.checks.made;
   for (const id of reject) {
-    alive(parts, "rejected", id);
-    assert(!gone.has(id), () => `${policy} rejected job ${id} twice`);
-    gone.add(id);
+    const job = alive(parts, "rejected", id);
+    assert(!asks(job, check, rejecting), () => `${policy} rejected job ${id} twice`);
+    mark(job, check, rejecting);
   }
-  const stopped = new Set<JobId>();
-  for (const id of decision.stop) {
-    const job = alive(parts, "stopped", id);
-    assert(job.group !== undefined, () => `${policy} stopped job ${id}, which is ${job.state}`);
-    assert(!stopped.has(id), () => `${policy} stopped job ${id} twice`);
-    stopped.add(id);
-  }
-  const started = new Set<JobId>();
-  for (const start of decision.start) checkStart(parts, start, gone, stopped, started);
+  for (const id of decision.stop) checkStop(parts, id, check);
+  for (const start of decision.start) checkStart(parts, start, check);
 }
 
-function checkStart(
-  parts: DecisionParts,
-  { job: id, gpus, beside }: Start,
-  gone: ReadonlySet<JobId>,
-  stopped: ReadonlySet<JobId>,
-  started: Set<JobId>,
-): void {
+function checkStop(parts: DecisionParts, id: JobId, check: number): void {
+  const { policy } = parts;
+  const job = alive(parts, "stopped", id);
+  if (job.group === undefined) bug(`${policy} stopped job ${id}, which is ${job.state}`);
+  if (asks(job, check, stopping)) bug(`${policy} stopped job ${id} twice`);
+  mark(job, check, stopping);
+}
+
+function checkStart(parts: DecisionParts, { job: id, gpus, beside }: Start, check: number): void {
   const { policy, jobs } = parts;
   const job = alive(parts, "started", id);
-  assert(!gone.has(id), () => `${policy} started job ${id}, and rejected it`);
-  assert(!started.has(id), () => `${policy} started job ${id} twice`);
-  assert(job.group === undefined || stopped.has(id), () => `${policy} started job ${id}, which is ${job.state}`);
+  if (asks(job, check, rejecting)) bug(`${policy} started job ${id}, and rejected it`);
+  if (asks(job, check, starting)) bug(`${policy} started job ${id} twice`);
+  if (job.group !== undefined && !asks(job, check, stopping)) bug(`${policy} started job ${id}, which is ${job.state}`);
   const asked = gpus ?? job.gpus;
-  assert(
-    Number.isInteger(asked) && asked >= 0 && (asked > 0 || job.spec.gpus === 0),
-    () => `${policy} gave job ${id} ${asked} GPUs`,
-  );
-  started.add(id);
+  if (!Number.isInteger(asked) || asked < 0 || (asked === 0 && job.spec.gpus !== 0)) {
+    bug(`${policy} gave job ${id} ${asked} GPUs`);
+  }
+  mark(job, check, starting);
   if (beside === undefined) return;
-  const runs = started.has(beside) || (jobs.get(beside)?.group !== undefined && !stopped.has(beside));
-  assert(runs && beside !== id, () => `${policy} started job ${id} beside ${beside}, which does not run`);
+  const mate = jobs.get(beside);
+  const runs =
+    mate !== undefined && (asks(mate, check, starting) || (mate.group !== undefined && !asks(mate, check, stopping)));
+  if (!runs || beside === id) bug(`${policy} started job ${id} beside ${beside}, which does not run`);
+}
+
+/** As `assert` has it; what is checked of millions of starts makes no message before it is needed. */
+function bug(message: string): never {
+  throw new Error(`bug: ${message}`);
 }
 
 /** Starts in their order: those that were decided, then those that are offered one by one, while `outcome` tells how the last went. */
 export function* wishes(parts: DecisionParts, decision: Decision, outcome: () => Offered): Iterable<Start> {
   yield* decision.start;
-  const nobody = new Set<JobId>();
   for (let wish = decision.offer?.(undefined); wish !== undefined; wish = decision.offer?.(outcome())) {
-    checkStart(parts, wish, nobody, nobody, new Set());
+    checkStart(parts, wish, ++parts.checks.made);
     yield wish;
   }
 }
 
 function alive({ policy, jobs }: DecisionParts, what: string, id: JobId): JobRecord {
   const job = jobs.get(id);
-  assert(job !== undefined, () => `${policy} ${what} job ${id}, which nobody submitted`);
-  assert(job.outcome === undefined, () => `${policy} ${what} job ${id}, which has ${job.outcome} already`);
+  if (job === undefined) bug(`${policy} ${what} job ${id}, which nobody submitted`);
+  if (job.outcome !== undefined) bug(`${policy} ${what} job ${id}, which has ${job.outcome} already`);
   return job;
 }
 
@@ -84,20 +99,29 @@ export function checkPlaces(
   type: string | undefined,
 ): void {
   let sum = 0;
-  for (const [i, share] of places.entries()) {
-    const { node, gpus: part, devices } = share;
-    const spec = nodes.specs[node];
-    const what = (): string => `${policy} placed job ${id} on ${part} GPUs of node ${node}`;
-    assert(spec !== undefined && nodes.usable(node), () => `${what()}, which is not there`);
-    assert(
-      Number.isInteger(part) && part >= 0 && part <= nodes.free(node),
-      () => `${what()}; ${nodes.free(node)} are free`,
-    );
-    assert(type === undefined || spec.type === type, () => `${what()}, a ${spec.type}; it was to run on ${type}`);
-    assert(allows(types, spec.type), () => `${what()}, a ${spec.type}: it cannot run there`);
-    assert(devices === undefined || devices.length === part, () => `${what()}, and named ${devices?.length} of them`);
-    for (let j = 0; j < i; j++) assert(places[j]!.node !== node, () => `${what()} twice`);
+  for (let i = 0; i < places.length; i++) {
+    const wrong = wrongShare(nodes, places, i, types, type);
+    const { node, gpus: part } = places[i]!;
+    if (wrong !== undefined) bug(`${policy} placed job ${id} on ${part} GPUs of node ${node}${wrong}`);
     sum += part;
   }
-  assert(sum === gpus && places.length > 0, () => `${policy} gave job ${id} ${sum} GPUs where ${gpus} were decided`);
+  if (sum !== gpus || places.length === 0) bug(`${policy} gave job ${id} ${sum} GPUs where ${gpus} were decided`);
+}
+
+function wrongShare(
+  nodes: NodesView,
+  places: readonly Share[],
+  at: number,
+  types: readonly string[] | undefined,
+  type: string | undefined,
+): string | undefined {
+  const { node, gpus, devices } = places[at]!;
+  const spec = nodes.specs[node];
+  if (spec === undefined || !nodes.usable(node)) return ", which is not there";
+  if (!Number.isInteger(gpus) || gpus < 0 || gpus > nodes.free(node)) return `; ${nodes.free(node)} are free`;
+  if (type !== undefined && spec.type !== type) return `, a ${spec.type}; it was to run on ${type}`;
+  if (!allows(types, spec.type)) return `, a ${spec.type}: it cannot run there`;
+  if (devices !== undefined && devices.length !== gpus) return `, and named ${devices.length} of them`;
+  for (let i = 0; i < at; i++) if (places[i]!.node === node) return " twice";
+  return undefined;
 }

@@ -61,6 +61,7 @@ export class ClusterEngine {
   readonly #inbox: ClusterEvent[] = [];
   /** What a decision asks of the launcher, done when the decision is in the log. */
   #orders: (Run | { readonly id: JobId; readonly attempt: number })[] = [];
+  readonly #checks = { made: 0 };
   #busy = false;
   /** What is reported now is of the decision that is about to be made. */
   #settling = false;
@@ -252,13 +253,13 @@ export class ClusterEngine {
   #carryOut(decision: Decision, rejectedByScaling: readonly JobId[], now: Seconds): void {
     const { policy, log } = this.#parts;
     const reject = [...rejectedByScaling, ...(decision.reject ?? [])];
-    const parts: DecisionParts = { policy: policy.names.name, jobs: this.#jobs, nodes: this.#nodes, now };
+    const known = { jobs: this.#jobs, nodes: this.#nodes, checks: this.#checks };
+    const parts: DecisionParts = { ...known, policy: policy.names.name, now };
     checkDecision(parts, decision, reject);
     const stop = [...decision.stop];
     for (const id of reject) this.#conclude(this.job(id), "rejected");
     for (const id of decision.stop) this.#stop(this.job(id), now);
-    const start: StartLine[] = [];
-    const unplaced: JobId[] = [];
+    const [start, unplaced]: [StartLine[], JobId[]] = [[], []];
     let held = false;
     let outcome: Offered = "unplaced";
     for (const wish of wishes(parts, decision, () => outcome)) {
@@ -311,10 +312,9 @@ export class ClusterEngine {
       group = this.#hold(job, place.on);
     }
     this.#join(job, group, gpus);
-    const later = !this.#occupancy.isFree(job);
-    if (later) this.#occupancy.queue(job);
-    else this.#launch(job);
-    return { job: wish.job, on: job.places, beside: job.beside, later };
+    if (this.#occupancy.isFree(job)) this.#launch(job);
+    else this.#occupancy.queue(job);
+    return { job: wish.job, on: job.places, beside: job.beside, later: job.queued };
   }
 
   #hold(owner: JobRecord, places: readonly Share[]): Group {
@@ -324,7 +324,7 @@ export class ClusterEngine {
 
   /** Whoever shares the GPUs must leave with the job that placement knows to be on them. */
   #evict(job: JobRecord, now: Seconds, stopped: JobId[]): void {
-    for (const member of [...(job.group?.members ?? [])]) {
+    for (const member of job.group?.members.slice() ?? []) {
       stopped.push(member.spec.id);
       this.#stop(member, now);
     }
@@ -377,10 +377,10 @@ export class ClusterEngine {
   }
 
   #launch(job: JobRecord): void {
-    const { launches: attempt, places, beside, spec } = job;
+    const { launches: attempt, places, beside, spec, held: gpus } = job;
     const group = job.group!;
     this.#occupancy.enter(group);
-    job.begin({ attempt, group, gpus: job.held, since: this.#moment.now, started: false, stopping: false });
+    job.begin({ attempt, group, gpus, since: this.#moment.now, started: false, stopping: false });
     this.#orders.push({ job: spec, attempt, places, beside });
   }
 
@@ -392,7 +392,7 @@ export class ClusterEngine {
   }
 
   #launchIfFree(job: JobRecord): void {
-    if (!this.#occupancy.isQueued(job) || !this.#occupancy.isFree(job)) return;
+    if (!job.queued || !this.#occupancy.isFree(job)) return;
     this.#occupancy.unqueue(job);
     this.#parts.log({ at: this.#moment.now, kind: "launched", job: job.spec.id, attempt: job.launches });
     this.#launch(job);

@@ -2,6 +2,8 @@
  * A set of small integers, ordered: a bit each, and above every 32 words a word that says which of them are not empty. Adding,
  * removing and finding the next member touch one word a level: three levels hold 32,768 nodes.
  */
+import { Pulled } from "../core/pulled.ts";
+
 export class IndexSet {
   readonly #levels: Int32Array[] = [];
   size = 0;
@@ -62,8 +64,13 @@ export class IndexSet {
     return at;
   }
 
-  *[Symbol.iterator](): Iterator<number> {
-    for (let i = this.next(0); i !== undefined; i = this.next(i + 1)) yield i;
+  [Symbol.iterator](): Iterator<number> {
+    let from = 0;
+    return new Pulled(() => {
+      const found = this.next(from);
+      if (found !== undefined) from = found + 1;
+      return found;
+    });
   }
 }
 

@@ -66,7 +66,7 @@ export class JobLines<Key, Entry extends InLine<Key>> {
 }
 
 interface Front<Entry> {
-  readonly first: Entry;
+  first: Entry;
   readonly rest: Iterator<Entry>;
 }
 
@@ -81,7 +81,12 @@ export class LineFronts<Entry> {
   }
 
   open(line: Iterable<Entry>): void {
-    this.#advance(line[Symbol.iterator]());
+    const rest = line[Symbol.iterator]();
+    const next = rest.next();
+    if (next.done === true) return;
+    const front = { first: next.value, rest };
+    if (this.#isPassed(front.first)) this.#advance(front);
+    else this.#fronts.push(front);
   }
 
   peek(): Entry | undefined {
@@ -91,7 +96,7 @@ export class LineFronts<Entry> {
   /** Past the first of all. */
   next(): void {
     const front = this.#fronts.pop();
-    if (front !== undefined) this.#advance(front.rest);
+    if (front !== undefined) this.#advance(front);
   }
 
   /** No more of the line whose first is the first of all. */
@@ -99,10 +104,12 @@ export class LineFronts<Entry> {
     this.#fronts.pop();
   }
 
-  #advance(rest: Iterator<Entry>): void {
+  #advance(front: Front<Entry>): void {
+    const { rest } = front;
     for (let next = rest.next(); next.done !== true; next = rest.next()) {
       if (this.#isPassed(next.value)) continue;
-      this.#fronts.push({ first: next.value, rest });
+      front.first = next.value;
+      this.#fronts.push(front);
       return;
     }
   }

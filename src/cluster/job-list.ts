@@ -2,6 +2,7 @@
  * Jobs in the order in which they came to a list, with removal from anywhere. A linked list, and not a `Map`: a queue of a
  * million jobs that is emptied from the front would be walked over its holes at every decision.
  */
+import { Pulled } from "../core/pulled.ts";
 import type { JobRecord } from "./job-record.ts";
 
 export class JobList implements Iterable<JobRecord> {
@@ -31,7 +32,8 @@ export class JobList implements Iterable<JobRecord> {
     this.size--;
   }
 
-  *[Symbol.iterator](): Iterator<JobRecord> {
-    for (let job = this.#first; job !== undefined; job = job.after) yield job;
+  [Symbol.iterator](): Iterator<JobRecord> {
+    let last: JobRecord | undefined;
+    return new Pulled(() => (last = last === undefined ? this.#first : last.after));
   }
 }

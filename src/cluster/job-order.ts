@@ -1,4 +1,5 @@
 /** Orders of jobs that are walked no farther than somebody looks, and past all jobs of which none is wanted any more. */
+import { Pulled, pullOf } from "../core/pulled.ts";
 import type { JobView } from "./job.ts";
 
 export interface JobOrder extends Iterable<JobView> {
@@ -31,16 +32,35 @@ export const orderOf = (without: (full: Kinds) => Iterable<JobView>): JobOrder =
 
 /** Jobs of a list, which is asked for when somebody looks. */
 export const listed = (jobs: () => Iterable<JobView>): JobOrder =>
-  orderOf(function* (full) {
-    for (const job of jobs()) if (!full.has(job)) yield job;
+  orderOf((full) => {
+    let pull: (() => JobView | undefined) | undefined;
+    return new Pulled(() => {
+      pull ??= pullOf(jobs());
+      let job = pull();
+      while (job !== undefined && full.has(job)) job = pull();
+      return job;
+    });
   });
 
 export const oneAfterAnother = (...orders: readonly JobOrder[]): JobOrder =>
-  orderOf(function* (full) {
-    for (const order of orders) yield* order.without(full);
+  orderOf((full) => {
+    let [at, pull]: [number, (() => JobView | undefined) | undefined] = [0, undefined];
+    return new Pulled(() => {
+      for (; at < orders.length; at++, pull = undefined) {
+        pull ??= pullOf(orders[at]!.without(full));
+        const job = pull();
+        if (job !== undefined) return job;
+      }
+      return undefined;
+    });
   });
 
 export const only = (order: JobOrder, isWanted: (job: JobView) => boolean): JobOrder =>
-  orderOf(function* (full) {
-    for (const job of order.without(full)) if (isWanted(job)) yield job;
+  orderOf((full) => {
+    const pull = pullOf(order.without(full));
+    return new Pulled(() => {
+      let job = pull();
+      while (job !== undefined && !isWanted(job)) job = pull();
+      return job;
+    });
   });

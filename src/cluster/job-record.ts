@@ -66,6 +66,10 @@ export class JobRecord implements JobView {
   held = 0;
   launches = 0;
   failures = 0;
+  /** What the decision that was checked last asks of it; see `check-decision.ts`. */
+  asked = 0;
+  /** It waits for GPUs that are still held; see `occupancy.ts`. */
+  queued = false;
   waitingSince: Seconds;
   /** Which answer of scaling's somebody asked for last, and this job's part of it. */
   #answer = 0;

@@ -22,15 +22,10 @@ export function makeRoom<S extends Seat>(
   types: readonly string[] | undefined,
   canMove: (seat: S, type: string) => boolean,
 ): { readonly on: readonly Share[]; readonly moved: readonly S[] } | undefined {
-  const isFor = (node: number): boolean => allows(types, nodes.specs[node]!.type);
-  const candidates = [...nodes.specs.keys()]
-    .filter((node) => nodes.usable(node) && nodes.specs[node]!.gpus >= gpus && isFor(node))
-    .sort((a, b) => bins.free(b) - bins.free(a))
-    .slice(0, candidatesMax);
-  for (const node of candidates) {
-    const there = seats
-      .filter(({ on }) => on.length === 1 && on[0]!.node === node)
-      .sort((a, b) => a.on[0]!.gpus - b.on[0]!.gpus);
+  for (const node of candidates(nodes, bins, gpus, types)) {
+    const there: S[] = [];
+    for (const seat of seats) if (seat.on.length === 1 && seat.on[0]!.node === node) there.push(seat);
+    there.sort((a, b) => a.on[0]!.gpus - b.on[0]!.gpus);
     const moved: { readonly seat: S; readonly from: readonly Share[] }[] = [];
     for (const seat of there) {
       if (bins.free(node) >= gpus) break;
@@ -46,6 +41,21 @@ export function makeRoom<S extends Seat>(
   return undefined;
 }
 
+/** As many as are tried, the emptiest first; of equals, the first. */
+function candidates(
+  nodes: NodesView,
+  bins: Bins,
+  gpus: number,
+  types: readonly string[] | undefined,
+): readonly number[] {
+  const { specs } = nodes;
+  const found: number[] = [];
+  for (let node = 0; node < specs.length; node++) {
+    if (nodes.usable(node) && specs[node]!.gpus >= gpus && allows(types, specs[node]!.type)) found.push(node);
+  }
+  return found.sort((a, b) => bins.free(b) - bins.free(a)).slice(0, candidatesMax);
+}
+
 /** The node with the fewest free GPUs that still has so many; the first of several. */
 export function tightest(
   nodes: NodesView,
@@ -55,8 +65,9 @@ export function tightest(
   suits: (type: string) => boolean,
 ): readonly Share[] | undefined {
   let best: number | undefined;
-  for (const [node, { type }] of nodes.specs.entries()) {
-    if (node === except || bins.free(node) < gpus || !suits(type)) continue;
+  const { specs } = nodes;
+  for (let node = 0; node < specs.length; node++) {
+    if (node === except || bins.free(node) < gpus || !suits(specs[node]!.type)) continue;
     if (best === undefined || bins.free(node) < bins.free(best)) best = node;
   }
   return best === undefined ? undefined : [{ node: best, gpus }];

@@ -29,6 +29,13 @@ export function gpusIn(of: readonly { readonly gpus: number }[]): number {
   return sum;
 }
 
+/** Whether these are as many GPUs of the same nodes, in one order. */
+export function isSame(a: readonly Share[], b: readonly Share[]): boolean {
+  if (a.length !== b.length) return false;
+  for (let i = 0; i < a.length; i++) if (a[i]!.node !== b[i]!.node || a[i]!.gpus !== b[i]!.gpus) return false;
+  return true;
+}
+
 /** Whether a job that can run on these types, on any where they are absent, can run on this one. */
 export const allows = (types: readonly string[] | undefined, type: string): boolean => types?.includes(type) !== false;
 

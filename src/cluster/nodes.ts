@@ -9,6 +9,8 @@ import { IndexSet } from "./index-set.ts";
 import type { JobSpec } from "./job.ts";
 import { gpusIn, type NodeSpec, type NodesView, type Share } from "./node.ts";
 
+const none: readonly number[] = [];
+
 export class Nodes implements NodesView {
   readonly specs: readonly NodeSpec[];
   readonly types: readonly string[];
@@ -60,7 +62,8 @@ export class Nodes implements NodesView {
   }
 
   withFree(gpus: number, type?: string): Iterable<number> {
-    return this.#pool(type)?.buckets[gpus] ?? [];
+    const nodes = this.#pool(type)?.buckets[gpus];
+    return nodes === undefined || nodes.size === 0 ? none : nodes;
   }
 
   setUsable(node: number, usable: boolean): void {

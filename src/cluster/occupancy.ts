@@ -5,6 +5,8 @@
 import type { Group, JobRecord } from "./job-record.ts";
 import type { NodeSpec, Share } from "./node.ts";
 
+const nobody: readonly JobRecord[] = [];
+
 export class Occupancy {
   readonly #nodes: readonly NodeSpec[];
   readonly #held: Int32Array;
@@ -12,12 +14,13 @@ export class Occupancy {
   #total = 0;
   /** Devices in use, of nodes where places name them. */
   readonly #devices = new Map<number, Set<number>>();
-  readonly #queued = new Set<JobRecord>();
-  readonly #queues = new Map<number, Set<JobRecord>>();
+  /** By node, in the order in which they came. */
+  readonly #queues: JobRecord[][];
 
   constructor(nodes: readonly NodeSpec[]) {
     this.#nodes = nodes;
     this.#held = new Int32Array(nodes.length);
+    this.#queues = nodes.map(() => []);
     for (const { type, gpus } of nodes) {
       this.#totals.set(type, (this.#totals.get(type) ?? 0) + gpus);
       this.#total += gpus;
@@ -33,7 +36,9 @@ export class Occupancy {
   /** Whether the job can be launched at its place: its last run has left, and so have all others from those GPUs. */
   isFree({ run, group }: JobRecord): boolean {
     if (run !== undefined || group === undefined) return false;
-    return group.present > 0 || group.places.every((share) => this.#fits(share));
+    if (group.present > 0) return true;
+    for (const share of group.places) if (!this.#fits(share)) return false;
+    return true;
   }
 
   enter(group: Group): void {
@@ -42,35 +47,27 @@ export class Occupancy {
   }
 
   /** Returns jobs that waited for GPUs of the group, if these are free now. */
-  exit(group: Group): JobRecord[] {
-    if (--group.present > 0) return [];
-    for (const share of group.places) this.#hold(share, -share.gpus);
-    if (this.#queued.size === 0) return [];
-    const [share, ...more] = group.places;
-    const here = this.#queues.get(share!.node);
-    if (more.length === 0) return here === undefined ? [] : [...here];
-    return [...new Set(group.places.flatMap(({ node }) => [...(this.#queues.get(node) ?? [])]))];
-  }
-
-  isQueued(job: JobRecord): boolean {
-    return this.#queued.has(job);
+  exit(group: Group): readonly JobRecord[] {
+    if (--group.present > 0) return nobody;
+    const { places } = group;
+    for (const share of places) this.#hold(share, -share.gpus);
+    const here = this.#queues[places[0]!.node]!;
+    // Those who are launched leave the queue meanwhile.
+    if (places.length === 1) return here.length === 0 ? nobody : here.slice();
+    return [...new Set(places.flatMap(({ node }) => this.#queues[node]!))];
   }
 
   queue(job: JobRecord): void {
-    this.#queued.add(job);
-    for (const { node } of job.places) {
-      const queue = this.#queues.get(node);
-      if (queue === undefined) this.#queues.set(node, new Set([job]));
-      else queue.add(job);
-    }
+    job.queued = true;
+    for (const { node } of job.places) this.#queues[node]!.push(job);
   }
 
   unqueue(job: JobRecord): void {
-    if (!this.#queued.delete(job)) return;
+    if (!job.queued) return;
+    job.queued = false;
     for (const { node } of job.places) {
-      const queue = this.#queues.get(node)!;
-      queue.delete(job);
-      if (queue.size === 0) this.#queues.delete(node);
+      const queue = this.#queues[node]!;
+      queue.splice(queue.indexOf(job), 1);
     }
   }
 

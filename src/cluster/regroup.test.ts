@@ -1,8 +1,11 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { draw } from "../core/random.ts";
 import { clusterView, jobView, nodeSpecs } from "../test/cluster-view.ts";
 import { Bins } from "./bins.ts";
-import { fitting, regroup } from "./regroup.ts";
+import { listed } from "./job-order.ts";
+import { firstThatFit, fitting, regroup } from "./regroup.ts";
+import { regroupAlone } from "./regroup-alone.ts";
 
 const on = (node: number, gpus: number) => ({ places: [{ node, gpus }] });
 
@@ -54,4 +57,26 @@ test("groups fit by rank into an empty cluster", () => {
   const [a, b, c] = [jobView("a", { gpus: 3 }), jobView("b", { gpus: 2 }), jobView("c", { gpus: 1 })];
   const view = clusterView([a, b, c], nodeSpecs(1, 4));
   assert.deepEqual(fitting(view, [[a], [b], [c]]), [[a], [c]]);
+});
+
+test("jobs alone are regrouped as groups of one are", () => {
+  for (let seed = 0; seed < 400; seed++) {
+    const of = (what: number, i: number, below: number): number => Math.floor(draw(seed, what, i) * below);
+    const free = [4, 4, 4, 4];
+    const jobs = Array.from({ length: 14 }, (_, i) => {
+      const [node, gpus] = [of(0, i, 4), 1 + of(1, i, 4)];
+      const runs = gpus <= free[node]! && of(2, i, 3) > 0;
+      if (runs) free[node]! -= gpus;
+      return jobView(`job ${i}`, { gpus: of(3, i, 5) > 0 ? gpus : 5 }, runs ? { ...on(node, gpus) } : {});
+    });
+    const view = clusterView(jobs, nodeSpecs(4, 4));
+    const chosen = firstThatFit(
+      view,
+      listed(() => jobs.toSorted((a, b) => a.gpus * 7 + a.places.length - b.gpus * 7 - b.places.length)),
+    );
+    for (const gently of [true, false]) {
+      const groups = chosen.map((job) => [job]);
+      assert.deepEqual(regroupAlone(view, chosen, gently), regroup(view, groups, { gently }), `seed ${seed}`);
+    }
+  }
 });

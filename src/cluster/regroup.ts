@@ -7,7 +7,8 @@ import type { ClusterView, Decision, Start } from "./decision.ts";
 import type { JobId, JobView } from "./job.ts";
 import { type JobOrder, Kinds } from "./job-order.ts";
 import { makeRoom } from "./make-room.ts";
-import { allows, gpusIn, type Share } from "./node.ts";
+import { allows, gpusIn, isSame, type Share } from "./node.ts";
+import { largestFirst, regroupAlone } from "./regroup-alone.ts";
 
 /** Jobs of one size that share the same GPUs; a job alone is a group of one. */
 export type Group = readonly JobView[];
@@ -34,7 +35,7 @@ export interface Regrouping {
  * `strict` and `order` of the decision are not set.
  */
 export function regroup(view: ClusterView, groups: readonly Group[], { gently = false }: Regrouping = {}): Decision {
-  const sorted = largestFirst(groups);
+  const sorted = largestFirst(groups, ([job]) => job!.gpus);
   const staying = new Set<JobView>();
   const start: Start[] = [];
   const anywhere: Site[] = [];
@@ -63,26 +64,12 @@ function startOthers({ group, on, there, anywhere }: Site, start: Start[]): void
   }
 }
 
-/** Groups of one size stay in their order. */
-function largestFirst(groups: readonly Group[]): readonly Group[] {
-  const bySize = new Map<number, Group[]>();
-  for (const group of groups) {
-    const { gpus } = group[0]!;
-    const same = bySize.get(gpus);
-    if (same === undefined) bySize.set(gpus, [group]);
-    else same.push(group);
-  }
-  const sorted: Group[] = [];
-  for (const [, same] of [...bySize].sort(([a], [b]) => b - a)) for (const group of same) sorted.push(group);
-  return sorted;
-}
-
 /** Empties the cluster and fills it with the first jobs that fit, whoever must move or stop for it. */
 export function refill(view: ClusterView, order: JobOrder): Decision {
   const chosen = firstThatFit(view, order);
   // Where just those are to run that do, each stays on the GPUs it has.
   if (chosen.length === view.runningCount && chosen.every(runsAlone)) return { stop: [], start: [], order };
-  return { ...regroup(view, chosen.map(alone)), order };
+  return { ...regroupAlone(view, chosen), order };
 }
 
 /** The jobs that fit into an empty cluster, tried in this order; with `untilFull`, nobody is tried when all GPUs are taken. */
@@ -101,8 +88,6 @@ export function firstThatFit({ nodes }: ClusterView, order: JobOrder, untilFull 
   }
   return chosen;
 }
-
-export const alone = (job: JobView): Group => [job];
 
 const runsAlone = ({ places, gpus, beside }: JobView): boolean =>
   places.length > 0 && beside.length === 0 && gpusIn(places) === gpus;
@@ -197,6 +182,3 @@ const together = (view: ClusterView, job: JobView): readonly JobView[] => [
   job,
   ...job.beside.map((id) => view.job(id)),
 ];
-
-const isSame = (a: readonly Share[], b: readonly Share[]): boolean =>
-  a.length === b.length && a.every(({ node, gpus }, i) => b[i]!.node === node && b[i]!.gpus === gpus);

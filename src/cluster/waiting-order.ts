@@ -2,6 +2,7 @@
  * Who waits, by a rank, in lines of jobs that ask for the same: a decision that gives GPUs to the first that fit looks at those who
  * get some and at one more of each line, however many wait behind them.
  */
+import { Pulled } from "../core/pulled.ts";
 import type { ClusterView } from "./decision.ts";
 import type { JobView } from "./job.ts";
 import { type InLine, JobLines, LineFronts, waits } from "./job-lines.ts";
@@ -96,7 +97,20 @@ export class WaitingOrder {
     for (; next < running.length; next++) if (!full.has(running[next]!.job)) yield running[next]!.job;
   }
 
-  *#walk(full: Kinds): Iterable<JobView> {
+  #walk(full: Kinds): Iterable<JobView> {
+    let fronts: LineFronts<Entry> | undefined;
+    let last: Entry | undefined;
+    return new Pulled(() => {
+      fronts ??= this.#fronts(full);
+      if (last !== undefined) full.has(last.job) ? fronts.close() : fronts.next();
+      last = fronts.peek();
+      for (; last !== undefined && full.has(last.job); last = fronts.peek()) fronts.close();
+      return last?.job;
+    });
+  }
+
+  /** Of each line that is wanted. */
+  #fronts(full: Kinds): LineFronts<Entry> {
     const fronts = new LineFronts<Entry>(compare, (entry) => {
       if (waits(entry.job)) return false;
       this.#started.push(entry);
@@ -105,11 +119,7 @@ export class WaitingOrder {
     for (const line of this.#lines.lines.values()) {
       if (!full.has(line.first()!.job)) fronts.open(line);
     }
-    for (let entry = fronts.peek(); entry !== undefined; entry = fronts.peek()) {
-      if (!full.has(entry.job)) yield entry.job;
-      if (full.has(entry.job)) fronts.close();
-      else fronts.next();
-    }
+    return fronts;
   }
 
   #add(job: JobView): void {

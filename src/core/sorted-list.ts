@@ -2,6 +2,8 @@
  * Items in order, with insertion and removal anywhere: arrays of at most some hundreds, in an array. Both cost a binary search and
  * the shift of one short array, walking costs what an array's does, and the first items are found at once.
  */
+import { Pulled } from "./pulled.ts";
+
 const chunkMax = 512;
 
 export class SortedList<T> implements Iterable<T> {
@@ -47,8 +49,15 @@ export class SortedList<T> implements Iterable<T> {
     return true;
   }
 
-  *[Symbol.iterator](): Iterator<T> {
-    for (const chunk of this.#chunks) yield* chunk;
+  [Symbol.iterator](): Iterator<T> {
+    let [c, i] = [0, 0];
+    return new Pulled(() => {
+      for (let chunk = this.#chunks[c]; chunk !== undefined; chunk = this.#chunks[++c]) {
+        if (i < chunk.length) return chunk[i++];
+        i = 0;
+      }
+      return undefined;
+    });
   }
 
   /** The first chunk whose last item is not before the item. */

@@ -25,21 +25,21 @@ export default placement({
     return {
       place({ spec }, gpus, nodes, type) {
         const types = type === undefined ? spec.types : [type];
-        let best: { readonly node: number; readonly rank: number } | undefined;
+        let [best, bestRank] = [-1, 3];
         for (let free = nodes.gpusMax; free >= Math.max(1, gpus); free--) {
           for (const of of types ?? [undefined]) {
             for (const node of nodes.withFree(free, of)) {
               const affinity = affinities.of(node);
               const rank = affinity === gpus ? 0 : affinity === undefined ? 1 : 2;
-              if ((best !== undefined && rank >= best.rank) || !fitsHost(nodes, spec, node)) continue;
-              best = { node, rank };
+              if (rank >= bestRank || !fitsHost(nodes, spec, node)) continue;
+              [best, bestRank] = [node, rank];
               // Nodes come with the least loaded first.
               if (rank === 0) break;
             }
           }
-          if (best?.rank === 0) break;
+          if (bestRank === 0) break;
         }
-        const on = best === undefined ? spread(nodes, spec, gpus, types, true) : [{ node: best.node, gpus }];
+        const on = bestRank === 3 ? spread(nodes, spec, gpus, types, true) : [{ node: best, gpus }];
         if (on !== undefined) affinities.take(spec.id, on);
         return on && { on };
       },
@@ -53,25 +53,25 @@ export default placement({
 /** The size of the jobs on a node: that of the first which came when it was empty. */
 class Affinities {
   readonly #jobs = new Map<JobId, readonly Share[]>();
-  readonly #nodes = new Map<number, { readonly gpus: number; jobs: number }>();
+  readonly #nodes: ({ readonly gpus: number; jobs: number } | undefined)[] = [];
 
   of(node: number): number | undefined {
-    return this.#nodes.get(node)?.gpus;
+    return this.#nodes[node]?.gpus;
   }
 
   take(job: JobId, on: readonly Share[]): void {
     this.#jobs.set(job, on);
     for (const { node, gpus } of on) {
-      const affinity = this.#nodes.get(node);
-      if (affinity === undefined) this.#nodes.set(node, { gpus, jobs: 1 });
+      const affinity = this.#nodes[node];
+      if (affinity === undefined) this.#nodes[node] = { gpus, jobs: 1 };
       else affinity.jobs++;
     }
   }
 
   free(job: JobId): void {
     for (const { node } of this.#jobs.get(job) ?? []) {
-      const affinity = this.#nodes.get(node)!;
-      if (--affinity.jobs === 0) this.#nodes.delete(node);
+      const affinity = this.#nodes[node]!;
+      if (--affinity.jobs === 0) this.#nodes[node] = undefined;
     }
     this.#jobs.delete(job);
   }

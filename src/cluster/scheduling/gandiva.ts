@@ -5,7 +5,8 @@
 import type { ClusterView, Decision } from "../decision.ts";
 import type { JobId, JobView } from "../job.ts";
 import { type JobOrder, listed, oneAfterAnother } from "../job-order.ts";
-import { alone, firstThatFit, regroup } from "../regroup.ts";
+import { firstThatFit } from "../regroup.ts";
+import { regroupAlone } from "../regroup-alone.ts";
 import { scheduling } from "../scheduling.ts";
 import { WaitingOrder } from "../waiting-order.ts";
 import { byNodeSets } from "./gandiva/node-sets.ts";
@@ -64,8 +65,8 @@ export default scheduling({
         }
         const order = turns.order(view, waiting.waiting(view));
         const chosen = firstThatFit(view, order, true);
-        for (const job of chosen) turns.grant(job, view.now);
-        const { stop, start } = regroup(view, chosen.map(alone), { gently: true });
+        turns.grant(chosen, view.now);
+        const { stop, start } = regroupAlone(view, chosen, true);
         const wake = Math.max(turns.firstEnd, quantum * (Math.floor(view.now / quantum) + 1));
         return { stop, start, wake, order };
       },
@@ -80,8 +81,8 @@ class Turns {
   readonly #stretch: number;
   /** When the turn began of who had another right after the last. */
   readonly #began = new Map<JobId, number>();
-  /** Whose turns are over, as of the last order. */
-  #over: ReadonlySet<JobView> = new Set();
+  /** Who was in the middle of a turn, as of the last order. */
+  #inTurn: readonly JobView[] = [];
 
   /** Of the turns that were granted or go on, as of the last decision. */
   firstEnd = 0;
@@ -111,7 +112,7 @@ class Turns {
     }
     over.sort((a, b) => a.began - b.began);
     const after = over.map(({ job }) => job);
-    this.#over = new Set(after);
+    this.#inTurn = inTurn;
     return oneAfterAnother(
       listed(() => inTurn),
       waiting,
@@ -119,11 +120,19 @@ class Turns {
     );
   }
 
-  /** The job goes on, or begins. */
-  grant(job: JobView, now: number): void {
-    if (this.#over.has(job)) this.#began.set(job.spec.id, now);
-    else if (job.places.length > 0) return;
-    this.firstEnd = Math.min(this.firstEnd, this.#endOf(job, now));
+  /** These, in the order as it was last, go on or begin. */
+  grant(chosen: readonly JobView[], now: number): void {
+    const inTurn = this.#inTurn;
+    let next = 0;
+    for (const job of chosen) {
+      if (job.places.length > 0) {
+        while (next < inTurn.length && inTurn[next] !== job) next++;
+        if (next < inTurn.length) continue;
+        // All who were in a turn came before: its own is over, and it has another.
+        this.#began.set(job.spec.id, now);
+      }
+      this.firstEnd = Math.min(this.firstEnd, this.#endOf(job, now));
+    }
   }
 
   /** All turns change at once, so that the jobs that get one can be put together anew. */

@@ -77,7 +77,7 @@ export class SteadyLauncher implements Launcher {
   }
 
   start(run: Run): void {
-    const { launchSeconds, restartSeconds, report } = this.#options;
+    const { launchSeconds, restartSeconds } = this.#options;
     const { job, attempt } = run;
     const now = this.#clock.now();
     const progress = this.#progressOf(job, now);
@@ -92,33 +92,46 @@ export class SteadyLauncher implements Launcher {
       this.#changeSpeed(mate, now);
     }
     this.#changeSpeed(progress, now);
-    const begin = (): void => report({ kind: "started", at: progress.ready, job: job.id, attempt });
-    if (progress.ready === now) begin();
-    else {
-      this.#clock.at(progress.ready, () => {
-        if (progress.run === run) begin();
-      });
-    }
+    if (progress.ready === now) this.#tellStarted(progress, run);
+    else this.#startLater(progress, run);
+  }
+
+  #startLater(progress: Progress, run: Run): void {
+    this.#clock.at(progress.ready, () => {
+      if (progress.run === run) this.#tellStarted(progress, run);
+    });
+  }
+
+  #tellStarted({ ready: at }: Progress, { job, attempt }: Run): void {
+    this.#options.report({ kind: "started", at, job: job.id, attempt });
   }
 
   stop(id: JobId, attempt: number): void {
     const progress = this.#jobs.get(id);
     const run = progress?.run;
     if (progress === undefined || run?.attempt !== attempt) return;
-    const { stopSeconds, hearSeconds, report } = this.#options;
+    const { stopSeconds, hearSeconds } = this.#options;
     const now = this.#clock.now();
     const left = now + secondsOf(stopSeconds, run);
     const heard = Math.min(left, now + secondsOf(hearSeconds, run));
+    if (left > now) return this.#stopLater(progress, run, heard, left);
+    this.#end(progress, now);
+    this.#tellStopped(run, now);
+  }
+
+  #stopLater(progress: Progress, run: Run, heard: Seconds, left: Seconds): void {
     const leave = (): void => {
       // It may have been done before it heard.
       if (progress.run !== run) return;
       this.#end(progress, heard);
-      const tell = (): void => report({ kind: "stopped", at: left, job: id, attempt });
-      if (left === now) tell();
-      else this.#clock.at(left, tell);
+      this.#clock.at(left, () => this.#tellStopped(run, left));
     };
-    if (heard === now) leave();
+    if (heard === this.#clock.now()) leave();
     else this.#clock.at(heard, leave);
+  }
+
+  #tellStopped({ job, attempt }: Run, at: Seconds): void {
+    this.#options.report({ kind: "stopped", at, job: job.id, attempt });
   }
 
   /** Computed when it is read: policies ask for many and look at few of their fields. */
