@@ -72,14 +72,23 @@ export function changing(view: ClusterView): ClusterView {
  * fit holds back all later ones.
  */
 export function startFirst(view: ClusterView, order: Iterable<JobView>, strict: boolean): Decision {
-  let free = view.nodes.freeTotal();
+  let free = freeAfter(view);
   const start: { job: string }[] = [];
   for (const job of order) {
-    if (free === 0) break;
+    if (free <= 0) break;
     if (job.gpus <= free) {
       free -= job.gpus;
       start.push({ job: job.spec.id });
     } else if (strict) break;
   }
   return { stop: [], start, strict };
+}
+
+/** GPUs that are free when all who run have the sizes that scaling gives them. */
+function freeAfter({ sized, nodes, running }: ClusterView): number {
+  if (!sized) return nodes.freeTotal();
+  let free = nodes.total();
+  // Of those that share their GPUs one counts.
+  for (const { spec, beside, gpus } of running) if (beside.every((id) => spec.id < id)) free -= gpus;
+  return free;
 }

@@ -83,3 +83,12 @@ test("a job that comes or ends moves few others: jobs keep their order, whoever 
   assert.ok(decided.filter((stops) => stops > 0).length > 100);
   assert.ok(stopped < 4 * decided.length, `${stopped} stops in ${decided.length} decisions`);
 });
+
+test("who comes starts at once on GPUs that another gives up", async () => {
+  const jobs = ["first", "second"].map((id, i) => jobSpec(id, { submit: 10 * i, gpus: 8, duration: 100 }));
+  const log = simulateCluster({ jobs, nodes: nodeSpecs(1, 8), policy: await policyOf("afs") });
+  const starts = log.flatMap((line) =>
+    line.kind === "decided" ? line.start.map(({ job }) => ({ at: line.at, job })) : [],
+  );
+  assert.equal(starts.find(({ job }) => job === "second")?.at, 10);
+});
