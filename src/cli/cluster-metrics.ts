@@ -14,7 +14,7 @@ function jobDocument(job: JobOutcome): object {
 }
 
 const reasons = {
-  refused: "refused (these nodes have too few GPUs for it)",
+  refused: "refused (it needs more than these nodes have)",
   rejected: "rejected by the policy",
   failed: "failed",
   waiting: "left waiting",

@@ -72,7 +72,7 @@ test("a job that never starts has the keys of the others, and why is said", asyn
   writeFileSync(bigger, `${header}\nfits,0,10,2\nbig,5,10,64\n`);
   const words = ["replay", bigger, "--policy", "fifo", "--nodes", "1x2"];
   const { stdout } = await cluster(...words);
-  assert.match(stdout, /^fifo: 1 job never finished: 1 refused \(these nodes have too few GPUs for it\)\.$/m);
+  assert.match(stdout, /^fifo: 1 job never finished: 1 refused \(it needs more than these nodes have\)\.$/m);
   const [{ jobs, averageJct }] = JSON.parse((await cluster(...words, "--json")).stdout);
   const nothing = { start: null, end: null, jct: null, restarts: 0, ran: 0, rho: null, ended: "refused" };
   assert.deepEqual(jobs[1], { id: "big", submit: 5, ...nothing });

@@ -4,6 +4,7 @@ import { jobSpec, nodeSpecs } from "../test/cluster-view.ts";
 import { VirtualClock } from "../time/virtual-clock.ts";
 import type { ClusterView, Decision } from "./decision.ts";
 import { ClusterEngine } from "./engine.ts";
+import type { JobSpec } from "./job.ts";
 import type { ClusterEvent, Run } from "./launcher.ts";
 import type { DecisionLine, LogLine } from "./log.ts";
 import type { NodeSpec } from "./node.ts";
@@ -243,12 +244,31 @@ test("in rounds, it decides at their beginnings while there are jobs, with what 
 });
 
 test("a job that no nodes could hold is refused", () => {
-  const { clock, at, log, engine } = scripted(nodeSpecs(1, 2));
-  at(0, { kind: "submitted", job: jobSpec("a", { gpus: 3 }) });
-  at(0, { kind: "submitted", job: jobSpec("b", { types: ["tpu"] }) });
+  const { clock, at, log, engine } = scripted(nodeSpecs(2, 2).map((node) => ({ ...node, cpus: 8, memoryBytes: 100 })));
+  const could: Partial<JobSpec>[] = [
+    { gpus: 4, cpus: 16 },
+    { gpus: 0, cpus: 8 },
+    { gpus: 2, cpus: 12 },
+  ];
+  const never: Partial<JobSpec>[] = [
+    { gpus: 5 },
+    { types: ["tpu"] },
+    // One GPU is on one node; CPUs go with GPUs.
+    { gpus: 1, cpus: 9 },
+    { gpus: 3, cpus: 24 },
+    { gpus: 0, memoryBytes: 101 },
+    { gpus: 4, memoryBytes: 201 },
+  ];
+  for (const [i, spec] of could.entries()) at(0, { kind: "submitted", job: jobSpec(`could-${i}`, spec) });
+  for (const [i, spec] of never.entries()) at(0, { kind: "submitted", job: jobSpec(`never-${i}`, spec) });
   clock.run();
-  assert.equal(log.filter((line) => line.kind === "refused").length, 2);
-  assert.equal(engine.job("a").state, "rejected");
+  const refused = log.flatMap((line) => (line.kind === "refused" ? [line] : []));
+  assert.deepEqual(
+    refused.map(({ job }) => job),
+    never.map((_, i) => `never-${i}`),
+  );
+  assert.match(refused[2]!.why, /^it needs 9 CPUs and 0\.0 GiB of memory for its 1 GPUs/);
+  assert.equal(engine.job("never-0").state, "rejected");
 });
 
 const wrong: readonly [string, Decision, RegExp][] = [

@@ -182,10 +182,9 @@ export class ClusterEngine {
     const job = new JobRecord(spec, at, this.#moment);
     this.#jobs.set(spec.id, job);
     const least = spec.range?.min ?? spec.gpus;
-    const most = this.#occupancy.total(spec.types);
-    if (least > most) {
+    const why = this.#occupancy.lacking(spec, least);
+    if (why !== undefined) {
       job.outcome = "rejected";
-      const why = `it needs ${least} GPUs, and there are ${most} of the types that it can run on`;
       this.#parts.log({ at: this.#moment.now, kind: "refused", job: spec.id, why });
       return false;
     }

@@ -2,16 +2,17 @@
  * What is really there: GPUs that runs hold until they have left, while the plan (`nodes.ts`) has given them to others already.
  * Those others are queued here, by the nodes that they wait for.
  */
+import type { JobSpec } from "./job.ts";
 import type { Group, JobRecord } from "./job-record.ts";
-import type { NodeSpec, Share } from "./node.ts";
+import { allows, type NodeSpec, type Share } from "./node.ts";
 
 const nobody: readonly JobRecord[] = [];
 
 export class Occupancy {
   readonly #nodes: readonly NodeSpec[];
   readonly #held: Int32Array;
-  readonly #totals = new Map<string, number>();
-  #total = 0;
+  /** Nodes that are alike, of which a cluster has few kinds. */
+  readonly #kinds = new Map<string, { readonly node: NodeSpec; count: number }>();
   /** Devices in use, of nodes where places name them. */
   readonly #devices = new Map<number, Set<number>>();
   /** By node, in the order in which they came. */
@@ -21,16 +22,32 @@ export class Occupancy {
     this.#nodes = nodes;
     this.#held = new Int32Array(nodes.length);
     this.#queues = nodes.map(() => []);
-    for (const { type, gpus } of nodes) {
-      this.#totals.set(type, (this.#totals.get(type) ?? 0) + gpus);
-      this.#total += gpus;
+    for (const node of nodes) {
+      const key = `${node.type} ${node.gpus} ${node.cpus} ${node.memoryBytes}`;
+      const kind = this.#kinds.get(key);
+      if (kind === undefined) this.#kinds.set(key, { node, count: 1 });
+      else kind.count++;
     }
   }
 
-  /** GPUs of all nodes, lost ones included, of these types. */
-  total(types: readonly string[] | undefined): number {
-    if (types === undefined) return this.#total;
-    return types.reduce((n, type) => n + (this.#totals.get(type) ?? 0), 0);
+  /** Why the job could never run on so many GPUs, with all nodes there and nobody else on them; `undefined` where it could. */
+  lacking({ types, cpus = 0, memoryBytes = 0 }: JobSpec, gpus: number): string | undefined {
+    let [all, withHost] = [0, 0];
+    for (const { node, count } of this.#kinds.values()) {
+      if (!allows(types, node.type)) continue;
+      all += count * node.gpus;
+      // CPUs and memory are on the nodes where the GPUs are, by their number; a job without GPUs is on one node.
+      const per = Math.max(1, gpus);
+      const byCpus = cpus === 0 ? per : Math.floor(((node.cpus ?? Number.POSITIVE_INFINITY) * per) / cpus);
+      const byMemory =
+        memoryBytes === 0 ? per : Math.floor(((node.memoryBytes ?? Number.POSITIVE_INFINITY) * per) / memoryBytes);
+      const part = Math.min(byCpus, byMemory);
+      withHost = gpus === 0 ? Math.max(withHost, part) : withHost + count * Math.min(node.gpus, part);
+    }
+    if (all < gpus) return `it needs ${gpus} GPUs, and there are ${all} of the types that it can run on`;
+    if (withHost >= Math.max(1, gpus)) return undefined;
+    const host = `${cpus} CPUs and ${(memoryBytes / 2 ** 30).toFixed(1)} GiB of memory`;
+    return `it needs ${host} for its ${gpus} GPUs, and no nodes have as much beside so many`;
   }
 
   /** Whether the job can be launched at its place: its last run has left, and so have all others from those GPUs. */

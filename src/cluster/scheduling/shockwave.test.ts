@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { clusterView, jobView, nodeSpecs } from "../../test/cluster-view.ts";
-import type { Regimes } from "../job.ts";
+import type { Decision } from "../decision.ts";
+import type { Outlook, Regimes } from "../job.ts";
 import { schedulings } from "../scheduling.ts";
 import { loadSolver } from "../solver.ts";
 import { inTurn, ranked } from "./shockwave/ranks.ts";
@@ -103,4 +104,12 @@ test("where not all counts fit into rounds, one misses one", () => {
     jobs.map((_, i) => plan.filter((round) => round.includes(i)).length),
     [2, 1, 1, 1],
   );
+});
+
+test("jobs without work, which were due when they came, do not stop the market", async () => {
+  const policy = await schedulings.create("shockwave");
+  const outlook = { total: 0, done: 0, rate: () => 1, rateBeside: () => 1 } as unknown as Outlook;
+  const jobs = [jobView("none", {}, { outlook }), jobView("some", { duration: 300 })];
+  const { start } = policy.decide(clusterView(jobs, nodeSpecs(1, 2), { arrived: jobs })) as Decision;
+  assert.ok([...start].some(({ job }) => job === "some"));
 });

@@ -132,7 +132,7 @@ class Market {
   #priority({ due, remaining }: Bidder, round: number, { roundSeconds, share }: Window): number {
     const { late, power } = this.#values;
     const ratio = (late * (round * roundSeconds + remaining / share)) / due;
-    if (ratio <= late) return 1;
+    if (!(ratio > late)) return 1;
     return Math.min(weightMost, ratio ** (remaining < roundSeconds ? 100 : power));
   }
 }
@@ -154,7 +154,9 @@ function regimesOf({ outlook, spec, gpus }: JobView): Regimes {
   const rate = outlook?.rate(gpus, 1, spec.types?.[0] ?? "") ?? 0;
   const seconds = outlook === undefined || rate === 0 ? (spec.duration ?? 3600) : outlook.total / rate;
   const epochs = 10;
-  const done = outlook === undefined ? 0 : Math.min(epochs, Math.floor((epochs * outlook.done) / outlook.total));
+  // Of nothing to do, all is done.
+  const share = outlook === undefined ? 0 : outlook.total > 0 ? outlook.done / outlook.total : 1;
+  const done = Math.min(epochs, Math.floor(epochs * share));
   return {
     done,
     batches: new Array<number>(epochs).fill(1),

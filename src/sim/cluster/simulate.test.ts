@@ -36,6 +36,27 @@ test("first come, first served: times, makespan and utilisation by hand", async 
   assert.equal(utilisation, (200 + 200 + 10) / (4 * 160));
 });
 
+test("a policy that decides in rounds ends where no place can be found for who waits, and not before", async () => {
+  const nodes = nodeSpecs(1, 4).map((node) => ({ ...node, cpus: 8 }));
+  const never = { place: () => undefined };
+  const policy = { ...(await policyOf("tiresias")), placement: never };
+  const stuck = await run([job("a", 0, 1, 10), job("b", 1e6, 1, 10)], { nodes, policy, roundSeconds: 60 });
+  assert.deepEqual(
+    stuck.jobs.map(({ ended }) => ended),
+    [undefined, undefined],
+  );
+  // A job without GPUs that runs for long, and a node that comes back late, are worth waiting for.
+  const events = [
+    { kind: "node-lost", at: 1, node: 0 },
+    { kind: "node-back", at: 5e5, node: 0 },
+  ] as const;
+  const late = await run([job("c", 5, 1, 10, { cpus: 8 }), job("d", 5, 0, 4e5)], { nodes, events, roundSeconds: 60 });
+  assert.deepEqual(
+    late.jobs.map(({ ended }) => ended),
+    ["finished", "finished"],
+  );
+});
+
 test("finish-time fairness is against a share of the cluster among those that were there", async () => {
   const { jobs } = await run([job("a", 0, 4, 100), job("b", 0, 4, 100)]);
   // a lives 100 s among two, b 100 s among two and 100 s alone.

@@ -47,24 +47,37 @@ export function streamCluster(setup: ClusterSetup, log: (line: LogLine) => void)
   const report = (event: ClusterEvent): void => engine.report(event);
   const launcher =
     setup.launcher?.(clock, report) ?? new SteadyLauncher(clock, setup.nodes, { ...setup.steady, report });
-  const { policy, nodes, roundSeconds, gapSeconds, leaseSeconds, roundsOnly, failuresMax } = setup;
+  const { policy, nodes, roundSeconds, gapSeconds, leaseSeconds, roundsOnly, failuresMax, events = [] } = setup;
+  // Submissions and other events that are still to come, and decisions since anything happened.
+  let [coming, still] = [setup.jobs.length + events.length, 0];
   const engine: ClusterEngine = new ClusterEngine({
     clock,
     launcher,
     policy,
     nodes,
-    log,
+    log(line) {
+      const isStill = line.kind === "decided" && line.start.length === 0 && line.waiting === engine.unfinished;
+      still = isStill ? still + 1 : 0;
+      log(line);
+    },
     ...(roundSeconds === undefined ? {} : { roundSeconds }),
     ...(gapSeconds === undefined ? {} : { gapSeconds }),
     ...(leaseSeconds === undefined ? {} : { leaseSeconds }),
     ...(roundsOnly === undefined ? {} : { roundsOnly }),
     ...(failuresMax === undefined ? {} : { failuresMax }),
   });
-  for (const event of setup.events ?? []) clock.at(event.at, () => report(event));
-  feed(clock, setup.jobs, report);
-  clock.run();
+  const comes = (event: ClusterEvent): void => {
+    coming--;
+    report(event);
+  };
+  for (const event of events) clock.at(event.at, () => comes(event));
+  feed(clock, setup.jobs, comes);
+  clock.run(() => coming > 0 || still < stillMost);
   return engine;
 }
+
+/** A policy that decides in rounds would go on for ever where nothing runs, nothing comes, and no place is found for who waits. */
+const stillMost = 500;
 
 export function simulateCluster(setup: ClusterSetup): LogLine[] {
   const lines: LogLine[] = [];
