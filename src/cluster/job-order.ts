@@ -5,6 +5,8 @@ import type { JobView } from "./job.ts";
 export interface JobOrder extends Iterable<JobView> {
   /** The first first, but none that is in `full`, which may grow while this is walked. */
   without(full: Kinds): Iterable<JobView>;
+  /** By which jobs stand in this order: the same for equals. Absent where nobody told. */
+  readonly rank?: (job: JobView) => number;
 }
 
 /** Jobs that ask for as many GPUs, of the same types: where one finds no room, none of them does. */

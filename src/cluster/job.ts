@@ -30,6 +30,8 @@ export interface JobSpec {
   readonly range?: { readonly min: number; readonly max: number };
   /** Seconds that it runs alone on `gpus` GPUs of the type it was measured on; absent where nobody knows. */
   readonly duration?: Seconds;
+  /** Seconds that it was said to run when it was submitted, where a trace tells it apart from how long it ran. */
+  readonly estimate?: Seconds;
   /** Iterations or steps in whole, where the trace counts them. */
   readonly iterations?: number;
   readonly cpus?: number;

@@ -1,393 +1,397 @@
 /**
- * Maximum weight matching in a general graph (Edmonds 1965), dense and O(n³) in practice: what Muri groups jobs with.
+ * Maximum weight matching in a general graph (Edmonds 1965; in O(n³) Gabow 1976, Galil 1986), dense: what Muri groups jobs with.
  *
  * Primal-dual. Every vertex has a dual, every blossom (odd cycle shrunk into one node) has one too; an edge whose slack is 0 is tight.
  * A stage grows alternating trees over tight edges from all unmatched vertices at once, and ends with an augmenting path; when no
- * path can be found before an unmatched vertex' dual is 0, the matching is of maximum weight. Weights are rounded to integers, so
- * that slack is exact: no tolerance decides whether an edge is tight.
+ * path can be found before an unmatched vertex' dual is 0, the matching is of maximum weight.
+ *
+ * Where several matchings weigh the most, which one is found is part of the contract, since schedules hang on it:
+ *
+ * - trees are searched breadth first, roots and the ends of a vertex' edges in the order of their numbers;
+ * - between two nodes there is one edge, the one with the least slack when the younger was shrunk, the first found of equals;
+ * - the number of a dissolved blossom is given to the next, the lowest first;
+ * - slack is a double: an edge is tight when rounding leaves 0 or less, and a dual within 1e-5 of the last step is taken for 0.
+ *
+ * That is what Muri's published simulator does: its groups are found again pair by pair.
  */
 import { assert } from "../core/errors.ts";
 
-/** Weights are multiples of `max weight / 2^26`: finer than any measurement, and sums stay exact. */
-const resolution = 2 ** 26;
-
-const free = 0;
+const free = -1;
 /** At an even distance from the root of its tree: may be joined to others. */
-const outer = 1;
-const inner = 2;
+const outer = 0;
+const inner = 1;
+const none = -1;
 
-/** An edge from a vertex inside of one node to a vertex inside of another. */
-type Edge = readonly [from: number, to: number];
+/** How close a step comes to a dual to take it for all of it. */
+const spent = 1e-5;
 
-/** A step toward the root of a tree: from an outer node over a matched edge to an inner one, from there to an outer one. */
-interface Rung {
-  readonly inner: number;
-  readonly outer: number;
-  readonly matched: Edge;
-  readonly entry: Edge;
-}
+/** Steps in a row that make no edge tight, since rounding swallows part of them: eight were the most in 16,000 graphs of ties. */
+const stepsInVain = 10_000;
 
 /**
- * @param weights `[n, n]`, symmetric, row-major; 0 or less where there is no edge
- * @returns for each vertex its partner, or -1
+ * @param weights `[n, n]`, symmetric but for the last bits, row-major; 0 or less where there is no edge
+ * @returns for each vertex its partner, or -1; its weight is within 1e-5 of the most
  */
 export function maximumWeightMatching(weights: ArrayLike<number>, n: number): Int32Array {
   assert(weights.length === n * n, () => `${weights.length} weights of a graph of ${n} vertices`);
-  let largest = 0;
-  for (let i = 0; i < weights.length; i++) largest = Math.max(largest, weights[i] as number);
-  const doubled = new Float64Array(n * n);
-  // An even number of units, so that half of a slack between two outer vertices is an integer.
-  if (largest > 0) {
-    for (let i = 0; i < doubled.length; i++) {
-      doubled[i] = 2 * Math.round((Math.max(0, weights[i] as number) / largest) * resolution);
-    }
-  }
-  return new Matching(doubled, n).solve();
+  return new Matching(weights instanceof Float64Array ? weights : Float64Array.from(weights), n).solve();
 }
 
+/** An odd cycle as one node, and its edges to all other nodes: `from` are vertices inside of it, `to` outside. */
+interface Blossom {
+  /** From the one that holds the base, around. */
+  petals: number[];
+  /** The petal that a vertex is in. */
+  readonly petalOf: Int32Array;
+  readonly from: Int32Array;
+  readonly to: Int32Array;
+}
+
+/** Nodes are vertices, numbered from 0, and blossoms, numbered from `n`. */
 class Matching {
   readonly #n: number;
   readonly #w: Float64Array;
-  readonly #mate: Int32Array;
-  /** Duals of vertices, then of blossoms. */
   readonly #dual: Float64Array;
-  /** The outermost node a vertex is in. */
+  /** The outermost node around a node; of a number that no blossom has: none. */
   readonly #top: Int32Array;
-  /** Of vertices and blossoms: the blossom directly around it, or -1. */
-  readonly #around: Int32Array;
-  readonly #base: Int32Array;
-  readonly #label: Uint8Array;
-  /** By which edge an inner node was reached: from an outer vertex to a vertex inside of it. */
-  readonly #entry: (Edge | undefined)[];
-  /** The outer vertex of another node with the least slack to this one. */
+  readonly #label: Int8Array;
+  /** Of a node, the vertex at the other end of its matched edge. */
+  readonly #mate: Int32Array;
+  /** The outer vertex elsewhere with the least slack to a node. */
   readonly #near: Int32Array;
-  readonly #children: number[][] = [];
-  /** `links[b][i]` joins child `i` of blossom `b` to the next one. */
-  readonly #links: Edge[][] = [];
-  readonly #spare: number[] = [];
-  /** Blossoms that are outermost now. */
-  readonly #blossoms = new Set<number>();
+  /** From which vertex an inner node was reached. */
+  readonly #entry: Int32Array;
+  readonly #passed: Int32Array;
+  readonly #blossoms: Blossom[] = [];
+  readonly #least: Float64Array;
+  #passes = 0;
+  /** Nodes, with numbers that are free now. */
+  #size: number;
   #queue: number[] = [];
 
   constructor(w: Float64Array, n: number) {
+    // Blossoms that are there at once have at least three parts each, and share none.
+    const nodes = n + (n >> 1) + 1;
     this.#n = n;
     this.#w = w;
-    const nodes = 2 * n;
-    this.#mate = new Int32Array(n).fill(-1);
+    this.#size = n;
     this.#dual = new Float64Array(nodes);
-    this.#top = Int32Array.from({ length: n }, (_, v) => v);
-    this.#around = new Int32Array(nodes).fill(-1);
-    this.#base = Int32Array.from({ length: nodes }, (_, v) => v);
-    this.#label = new Uint8Array(nodes);
-    this.#entry = new Array(nodes).fill(undefined);
-    this.#near = new Int32Array(n).fill(-1);
-    for (let b = nodes - 1; b >= n; b--) this.#spare.push(b);
-    const largest = w.reduce((a, b) => Math.max(a, b), 0);
-    this.#dual.fill(largest / 2, 0, n);
+    this.#top = Int32Array.from({ length: nodes }, (_, v) => (v < n ? v : none));
+    this.#label = new Int8Array(nodes);
+    this.#mate = new Int32Array(nodes).fill(none);
+    this.#near = new Int32Array(nodes);
+    this.#entry = new Int32Array(nodes);
+    this.#passed = new Int32Array(nodes);
+    this.#least = new Float64Array(nodes);
+    let largest = 0;
+    for (let i = 0; i < w.length; i++) largest = Math.max(largest, w[i]!);
+    this.#dual.fill(largest, 0, n);
   }
 
   solve(): Int32Array {
     while (this.#stage());
-    return this.#mate;
-  }
-
-  #slack(u: number, v: number): number {
-    return this.#dual[u]! + this.#dual[v]! - this.#w[u * this.#n + v]!;
-  }
-
-  #edge(u: number, v: number): boolean {
-    return this.#w[u * this.#n + v]! > 0;
+    const mates = this.#mate.slice(0, this.#n);
+    // Rounding may leave the two ends of an edge of a blossom at odds.
+    return mates.map((mate, v) => (mate !== none && mates[mate] === v ? mate : none));
   }
 
   /** Whether the matching has grown by one edge. */
   #stage(): boolean {
     this.#label.fill(free);
-    this.#near.fill(-1);
+    this.#near.fill(none);
     this.#queue = [];
-    let roots = 0;
-    for (const node of this.#nodes()) {
-      if (this.#mate[this.#base[node]!] !== -1) continue;
-      this.#becomeOuter(node);
-      roots++;
+    for (let x = 0; x < this.#size; x++) {
+      if (this.#top[x] === x && this.#mate[x] === none) {
+        this.#label[x] = outer;
+        this.#enqueue(x);
+      }
     }
-    if (roots === 0) return false;
-    for (;;) {
-      for (let i = 0; i < this.#queue.length; i++) if (this.#scan(this.#queue[i]!)) return true;
+    if (this.#queue.length === 0) return false;
+    for (let vain = 0; ; vain++) {
+      for (let i = 0; i < this.#queue.length; i++) {
+        vain = 0;
+        if (this.#scan(this.#queue[i]!)) return true;
+      }
       this.#queue = [];
       const by = this.#step();
-      if (by === undefined) return false;
-      this.#shift(by);
-      for (const node of this.#nodes()) {
-        const edge = this.#nearest(node);
-        if (edge !== undefined && this.#slack(edge[0], edge[1]) === 0 && this.#tight(edge[0], edge[1])) return true;
+      assert(vain < stepsInVain, () => `a matching of ${this.#n} vertices does not end: the last step was ${by}`);
+      if (!this.#shift(by)) return false;
+      for (let x = 0, last = this.#size; x < last; x++) {
+        const near = this.#near[x]!;
+        if (this.#top[x] !== x || near === none || this.#label[x] === inner || this.#top[near] === x) continue;
+        if (this.#slack(near, x) <= 0 && this.#found(near, this.#end(x, near))) return true;
       }
-      for (const node of this.#nodes()) {
-        if (node >= this.#n && this.#label[node] === inner && this.#dual[node] === 0) this.#expand(node);
-      }
-    }
-  }
-
-  /** Outermost nodes: vertices, then blossoms. */
-  #nodes(): number[] {
-    const nodes: number[] = [];
-    for (let v = 0; v < this.#n; v++) if (this.#top[v] === v) nodes.push(v);
-    return [...nodes, ...[...this.#blossoms].sort((a, b) => a - b)];
-  }
-
-  #becomeOuter(node: number): void {
-    this.#label[node] = outer;
-    for (const v of this.#leaves(node)) {
-      this.#near[v] = -1;
-      this.#queue.push(v);
-    }
-  }
-
-  /** Of the edges from outer vertices elsewhere to a node that is free or outer, the one with the least slack. */
-  #nearest(node: number): Edge | undefined {
-    if (this.#top[node < this.#n ? node : this.#base[node]!] !== node || this.#label[node] === inner) return undefined;
-    let best: Edge | undefined;
-    let least = Number.POSITIVE_INFINITY;
-    for (const v of node < this.#n ? [node] : this.#leaves(node)) {
-      const near = this.#near[v]!;
-      if (near === -1 || this.#top[near] === node) continue;
-      const slack = this.#slack(near, v);
-      if (slack >= least) continue;
-      least = slack;
-      best = [near, v];
-    }
-    return best;
-  }
-
-  /** Looks for the nearest outer vertex of each vertex in a node, after the node has changed. */
-  #seek(node: number): void {
-    for (const v of this.#leaves(node)) {
-      this.#near[v] = -1;
-      for (let u = 0; u < this.#n; u++) {
-        if (!this.#edge(u, v) || this.#top[u] === node || this.#label[this.#top[u]!] !== outer) continue;
-        const near = this.#near[v]!;
-        if (near === -1 || this.#slack(u, v) < this.#slack(near, v)) this.#near[v] = u;
+      for (let b = this.#n, last = this.#size; b < last; b++) {
+        if (this.#top[b] === b && this.#label[b] === inner && this.#dual[b]! <= 0) this.#expand(b);
       }
     }
   }
 
-  /** Vertices in a node. */
-  #leaves(node: number): number[] {
-    if (node < this.#n) return [node];
-    const out: number[] = [];
-    const open = [node];
-    for (let i = 0; i < open.length; i++) {
-      const at = open[i]!;
-      if (at < this.#n) out.push(at);
-      else open.push(...this.#kids(at));
+  /** Of the edge between two nodes: the vertex at the end of the first. */
+  #end(x: number, y: number): number {
+    return x < this.#n ? x : this.#blossoms[x - this.#n]!.from[y]!;
+  }
+
+  #slackOf(u: number, v: number): number {
+    return this.#dual[u]! + this.#dual[v]! - this.#w[u * this.#n + v]! * 2;
+  }
+
+  /** Of the edge between a vertex and a node. */
+  #slack(u: number, x: number): number {
+    if (x < this.#n) return this.#slackOf(u, x);
+    const { from, to } = this.#blossoms[x - this.#n]!;
+    return this.#slackOf(to[u]!, from[u]!);
+  }
+
+  /** Vertices in a node, in the order in which they are met from outside to inside. */
+  #leaves(x: number): readonly number[] {
+    if (x < this.#n) return [x];
+    const nodes = [x];
+    for (let i = 0; i < nodes.length; i++) {
+      const at = nodes[i]!;
+      if (at >= this.#n) nodes.push(...this.#blossoms[at - this.#n]!.petals);
     }
-    return out;
+    return nodes.filter((at) => at < this.#n);
   }
 
-  #kids(b: number): number[] {
-    return this.#children[b - this.#n] as number[];
+  #enqueue(x: number): void {
+    for (const v of this.#leaves(x)) this.#queue.push(v);
   }
 
-  #joints(b: number): Edge[] {
-    return this.#links[b - this.#n] as Edge[];
+  /** Makes `around` the outermost node of `x` and of all in it. */
+  #wrap(x: number, around: number): void {
+    this.#top[x] = around;
+    if (x >= this.#n) for (const petal of this.#blossoms[x - this.#n]!.petals) this.#wrap(petal, around);
   }
 
   /** Looks along all edges of an outer vertex; true when one of them has led to an augmenting path. */
-  #scan(x: number): boolean {
+  #scan(u: number): boolean {
     const n = this.#n;
-    for (let y = 0; y < n; y++) {
-      if (!this.#edge(x, y) || this.#top[y] === this.#top[x]) continue;
-      const slack = this.#slack(x, y);
-      if (slack === 0 && this.#label[this.#top[y]!] !== inner) {
-        if (this.#tight(x, y)) return true;
-        continue;
-      }
-      const near = this.#near[y]!;
-      if (near === -1 || this.#top[near] === this.#top[y] || slack < this.#slack(near, y)) this.#near[y] = x;
+    const row = u * n;
+    const tops = this.#top;
+    if (this.#label[tops[u]!] === inner) return false;
+    for (let v = 0; v < n; v++) {
+      const weight = this.#w[row + v]!;
+      if (!(weight > 0) || tops[u] === tops[v]) continue;
+      const x = tops[v]!;
+      if (this.#label[x] === inner) continue;
+      if (this.#dual[u]! + this.#dual[v]! - weight * 2 <= 0) {
+        if (this.#found(u, v)) return true;
+      } else this.#approach(u, x);
     }
     return false;
   }
 
+  #approach(u: number, x: number): void {
+    const near = this.#near[x]!;
+    if (near === none || this.#slack(u, x) < this.#slack(near, x)) this.#near[x] = u;
+  }
+
+  /** Looks for the nearest outer vertex of a node anew. */
+  #seek(x: number): void {
+    this.#near[x] = none;
+    const blossom = x < this.#n ? undefined : this.#blossoms[x - this.#n]!;
+    for (let u = 0; u < this.#n; u++) {
+      const top = this.#top[u]!;
+      if (top === x || this.#label[top] !== outer) continue;
+      const edge = blossom === undefined ? u * this.#n + x : blossom.to[u]! * this.#n + blossom.from[u]!;
+      if (this.#w[edge]! > 0) this.#approach(u, x);
+    }
+  }
+
   /** What a tight edge from an outer vertex allows: the tree grows, an odd cycle shrinks, or two trees meet (true). */
-  #tight(x: number, y: number): boolean {
-    const to = this.#top[y] as number;
-    if (this.#label[to] === free) {
-      this.#label[to] = inner;
-      this.#entry[to] = [x, y];
-      const mate = this.#mate[this.#base[to] as number] as number;
-      this.#becomeOuter(this.#top[mate]!);
-      return false;
+  #found(from: number, to: number): boolean {
+    const u = this.#top[from]!;
+    const v = this.#top[to]!;
+    if (this.#label[v] === free) {
+      this.#label[v] = inner;
+      this.#entry[v] = from;
+      const next = this.#top[this.#mate[v]!]!;
+      this.#label[next] = outer;
+      this.#near[v] = none;
+      this.#near[next] = none;
+      this.#enqueue(next);
+    } else if (this.#label[v] === outer) {
+      const meeting = this.#meeting(u, v);
+      if (meeting === none) {
+        this.#augment(u, v);
+        this.#augment(v, u);
+        return true;
+      }
+      this.#shrink(u, meeting, v);
     }
-    const meeting = this.#meeting(this.#top[x] as number, to);
-    if (meeting !== undefined) {
-      this.#shrink(meeting, x, y);
-      return false;
-    }
-    this.#augment(x, y);
-    this.#augment(y, x);
-    return true;
+    return false;
   }
 
-  /** From an outer node to the next one toward the root, with the inner node between; undefined at a root. */
-  #up(node: number): Rung | undefined {
-    const base = this.#base[node] as number;
-    const mate = this.#mate[base] as number;
-    if (mate === -1) return undefined;
-    const between = this.#top[mate] as number;
-    const entry = this.#entry[between] as Edge;
-    return { inner: between, outer: this.#top[entry[0]] as number, matched: [base, mate], entry };
+  /** The outer node before this one on the way to the root; none at a root. */
+  #up(x: number): number {
+    const mate = this.#mate[x]!;
+    return mate === none ? none : this.#top[this.#entry[this.#top[mate]!]!]!;
   }
 
-  /** The first outer node that is on the way to the root from both; undefined where the roots differ. */
-  #meeting(a: number, b: number): number | undefined {
-    const seen = new Set<number>();
-    for (let at: number | undefined = a; at !== undefined; at = this.#up(at)?.outer) seen.add(at);
-    for (let at: number | undefined = b; at !== undefined; at = this.#up(at)?.outer) if (seen.has(at)) return at;
-    return undefined;
+  /** The first node that is on the way to the root from both; none where the roots differ. */
+  #meeting(u: number, v: number): number {
+    this.#passes++;
+    for (let at = u; at !== none; at = this.#up(at)) this.#passed[at] = this.#passes;
+    for (let at = v; at !== none; at = this.#up(at)) if (this.#passed[at] === this.#passes) return at;
+    return none;
   }
 
-  /** Makes a blossom of the cycle that the tight edge (x, y) closes through `base`. */
-  #shrink(base: number, x: number, y: number): void {
-    const b = this.#spare.pop();
-    assert(b !== undefined, () => "more blossoms than a graph can have");
-    const kids: number[] = [];
-    const joints: Edge[] = [];
-    const wereInner: number[] = [];
-    for (let at = this.#top[x] as number; at !== base; ) {
-      const up = this.#up(at) as Rung;
-      kids.push(at, up.inner);
-      wereInner.push(up.inner);
-      joints.push([up.matched[1], up.matched[0]], up.entry);
-      at = up.outer;
-    }
-    kids.push(base);
-    kids.reverse();
-    joints.reverse();
-    joints.push([x, y]);
-    for (let at = this.#top[y] as number; at !== base; ) {
-      const up = this.#up(at) as Rung;
-      kids.push(at, up.inner);
-      wereInner.push(up.inner);
-      joints.push(up.matched, [up.entry[1], up.entry[0]]);
-      at = up.outer;
-    }
-    this.#children[b - this.#n] = kids;
-    this.#links[b - this.#n] = joints;
+  /** Makes a blossom of the cycle that a tight edge between `u` and `v` closes through `base`. */
+  #shrink(u: number, base: number, v: number): void {
+    let b = this.#n;
+    while (b < this.#size && this.#top[b] !== none) b++;
+    if (b === this.#size) this.#grow();
+    const side = (from: number): number[] => {
+      const nodes: number[] = [];
+      for (let at = from; at !== base; at = this.#up(at)) {
+        const between = this.#top[this.#mate[at]!]!;
+        this.#enqueue(between);
+        nodes.push(at, between);
+      }
+      return nodes;
+    };
+    const left = side(u).reverse();
+    this.#blossoms[b - this.#n]!.petals = [base, ...left, ...side(v)];
     this.#dual[b] = 0;
-    this.#base[b] = this.#base[base] as number;
-    this.#around[b] = -1;
-    for (const kid of kids) {
-      this.#around[kid] = b;
-      this.#blossoms.delete(kid);
-    }
-    this.#blossoms.add(b);
-    for (const v of this.#leaves(b)) this.#top[v] = b;
     this.#label[b] = outer;
-    for (const node of wereInner) this.#queue.push(...this.#leaves(node));
+    this.#mate[b] = this.#mate[base]!;
+    this.#wrap(b, b);
+    this.#connect(b);
     this.#seek(b);
   }
 
-  /** The least change of duals that makes an edge tight or empties a blossom; undefined when the matching is the best. */
-  #step(): number | undefined {
-    let zero = Number.POSITIVE_INFINITY;
-    for (let v = 0; v < this.#n; v++) if (this.#label[this.#top[v]!] === outer) zero = Math.min(zero, this.#dual[v]!);
+  #grow(): void {
+    const nodes = this.#top.length;
+    assert(this.#size < nodes, () => "more blossoms than a graph can have");
+    this.#size++;
+    const [petalOf, from, to] = [this.#n, nodes, nodes].map((length) => new Int32Array(length));
+    this.#blossoms.push({ petals: [], petalOf: petalOf!, from: from!, to: to! });
+  }
+
+  /** Chooses the edges of a new blossom: to each other node the one of its petals' with the least slack. */
+  #connect(b: number): void {
+    const n = this.#n;
+    const { petals, petalOf, from, to } = this.#blossoms[b - n]!;
+    const least = this.#least;
+    least.fill(Number.NaN);
+    for (const petal of petals) {
+      for (const v of this.#leaves(petal)) petalOf[v] = petal;
+      const row = petal < n ? undefined : this.#blossoms[petal - n]!;
+      for (let x = 0; x < this.#size; x++) {
+        if (this.#top[x] === none || this.#top[x] === b) continue;
+        const start = row === undefined ? petal : row.from[x]!;
+        const stop = row === undefined ? this.#end(x, petal) : row.to[x]!;
+        const slack = this.#slackOf(start, stop);
+        // The slack of what is no edge counts too, until there is one: the published program's way.
+        if (!(Number.isNaN(least[x]!) || slack < least[x]! || this.#w[from[x]! * n + to[x]!]! <= 0)) continue;
+        least[x] = slack;
+        from[x] = start;
+        to[x] = stop;
+      }
+    }
+    for (let x = n; x < this.#size; x++) {
+      if (this.#top[x] === none || this.#top[x] === b) continue;
+      this.#blossoms[x - n]!.from[b] = to[x]!;
+      this.#blossoms[x - n]!.to[b] = from[x]!;
+    }
+  }
+
+  /** The least change of duals that makes an edge tight or empties a blossom. */
+  #step(): number {
     let least = Number.POSITIVE_INFINITY;
-    for (let v = 0; v < this.#n; v++) {
-      const near = this.#near[v]!;
-      const label = this.#label[this.#top[v]!];
-      if (near === -1 || label === inner || this.#top[near] === this.#top[v]) continue;
-      least = Math.min(least, this.#slack(near, v) / (label === outer ? 2 : 1));
+    for (let b = this.#n; b < this.#size; b++) {
+      if (this.#top[b] === b && this.#label[b] === inner) least = Math.min(least, this.#dual[b]! / 2);
     }
-    for (const b of this.#blossoms) if (this.#label[b] === inner) least = Math.min(least, this.#dual[b]! / 2);
-    return zero <= least ? undefined : least;
+    for (let x = 0; x < this.#size; x++) {
+      const near = this.#near[x]!;
+      if (near === none || this.#top[x] !== x || this.#label[x] === inner) continue;
+      const slack = this.#slack(near, x);
+      least = Math.min(least, this.#label[x] === free ? slack : slack / 2);
+    }
+    return least;
   }
 
-  #shift(by: number): void {
-    if (by === 0) return;
+  /** False where a vertex that is unmatched would have nothing left: the matching is the best. */
+  #shift(by: number): boolean {
     for (let v = 0; v < this.#n; v++) {
-      const label = this.#label[this.#top[v] as number];
-      if (label === outer) this.#dual[v]! -= by;
-      else if (label === inner) this.#dual[v]! += by;
+      const label = this.#label[this.#top[v]!]!;
+      const dual = this.#dual[v]!;
+      if (label === outer) {
+        if (dual <= by || dual - by <= spent * Math.max(dual, by)) return false;
+        this.#dual[v] = dual - by;
+      } else if (label === inner) this.#dual[v] = dual + by;
     }
-    for (const b of this.#blossoms) {
-      if (this.#label[b] === outer) this.#dual[b]! += 2 * by;
-      else if (this.#label[b] === inner) this.#dual[b]! -= 2 * by;
+    for (let b = this.#n; b < this.#size; b++) {
+      if (this.#top[b] !== b) continue;
+      if (this.#label[b] === outer) this.#dual[b]! += by * 2;
+      else if (this.#label[b] === inner) this.#dual[b]! -= by * 2;
     }
+    return true;
   }
 
-  /** Opens an inner blossom whose dual is 0; its children between entry and base stay in the tree. */
+  /** Opens an inner blossom whose dual is 0; its petals between entry and base stay in the tree. */
   #expand(b: number): void {
-    const kids = this.#kids(b);
-    const joints = this.#joints(b);
-    for (const kid of kids) {
-      this.#around[kid] = -1;
-      this.#label[kid] = free;
-      if (kid >= this.#n) this.#blossoms.add(kid);
-      for (const v of this.#leaves(kid)) this.#top[v] = kid;
+    const { petals, petalOf, from } = this.#blossoms[b - this.#n]!;
+    for (const petal of petals) this.#wrap(petal, petal);
+    const entry = this.#entry[b]!;
+    const entered = petalOf[from[entry]!]!;
+    const at = this.#turn(b, entered);
+    const turned = this.#blossoms[b - this.#n]!.petals;
+    for (let i = 0; i < at; i += 2) {
+      const petal = turned[i]!;
+      const next = turned[i + 1]!;
+      this.#entry[petal] = this.#end(next, petal);
+      this.#label[petal] = inner;
+      this.#label[next] = outer;
+      this.#near[petal] = none;
+      this.#seek(next);
+      this.#enqueue(next);
     }
-    this.#blossoms.delete(b);
-    const entry = this.#entry[b] as Edge;
-    const size = kids.length;
-    let at = kids.indexOf(this.#top[entry[1]] as number);
-    const step = at % 2 === 1 ? 1 : -1;
-    let reached = entry;
-    for (;;) {
-      const kid = kids[at] as number;
-      this.#label[kid] = inner;
-      this.#entry[kid] = reached;
-      if (at === 0) break;
-      const next = (at + step + size) % size;
-      const after = (next + step + size) % size;
-      this.#becomeOuter(kids[next] as number);
-      const joint = joints[step === 1 ? next : after] as Edge;
-      reached = step === 1 ? joint : [joint[1], joint[0]];
-      at = after;
+    this.#label[entered] = inner;
+    this.#entry[entered] = entry;
+    for (const petal of turned.slice(at + 1)) {
+      this.#label[petal] = free;
+      this.#seek(petal);
     }
-    for (const kid of kids) if (this.#label[kid] === free) this.#seek(kid);
-    this.#label[b] = free;
-    this.#spare.push(b);
+    this.#top[b] = none;
   }
 
-  /** Turns round the path from outer vertex `x` to its root; `x` itself is matched to `y`, which is not done here. */
-  #augment(x: number, y: number): void {
-    let vertex = x;
-    let partner = y;
-    for (;;) {
-      const node = this.#top[vertex] as number;
-      const up = this.#up(node);
-      this.#rebase(node, vertex);
-      this.#mate[vertex] = partner;
-      if (up === undefined) return;
-      this.#rebase(up.inner, up.entry[1]);
-      this.#mate[up.entry[1]] = up.entry[0];
-      vertex = up.entry[0];
-      partner = up.entry[1];
+  /** Goes around a blossom the other way where its base is an odd number of petals from this one; tells that number. */
+  #turn(b: number, petal: number): number {
+    const blossom = this.#blossoms[b - this.#n]!;
+    const at = blossom.petals.indexOf(petal);
+    assert(at !== -1, () => `node ${petal} is not in blossom ${b}`);
+    if (at % 2 === 0) return at;
+    const [first, ...rest] = blossom.petals;
+    blossom.petals = [first!, ...rest.reverse()];
+    return blossom.petals.length - at;
+  }
+
+  /** Turns round the path from an outer node to its root, and matches it with `v`. */
+  #augment(u: number, v: number): void {
+    for (let at = u, to = v; ; ) {
+      const mate = this.#mate[at]!;
+      this.#match(at, to);
+      if (mate === none) return;
+      const between = this.#top[mate]!;
+      const next = this.#top[this.#entry[between]!]!;
+      this.#match(between, next);
+      at = next;
+      to = between;
     }
   }
 
-  /** Matches inside of a blossom so that `vertex` is the one left over for an edge to the outside. */
-  #rebase(node: number, vertex: number): void {
-    if (node < this.#n) return;
-    const kids = this.#kids(node);
-    const joints = this.#joints(node);
-    let child = vertex;
-    while (this.#around[child] !== node) child = this.#around[child] as number;
-    this.#rebase(child, vertex);
-    const from = kids.indexOf(child);
-    const size = kids.length;
-    const step = from % 2 === 1 ? 1 : -1;
-    for (let at = from; at !== 0; ) {
-      const one = (at + step + size) % size;
-      const two = (one + step + size) % size;
-      const joint = joints[step === 1 ? one : two] as Edge;
-      const [p, q] = step === 1 ? joint : ([joint[1], joint[0]] as const);
-      this.#rebase(kids[one] as number, p);
-      this.#rebase(kids[two] as number, q);
-      this.#mate[p] = q;
-      this.#mate[q] = p;
-      at = two;
-    }
-    this.#children[node - this.#n] = [...kids.slice(from), ...kids.slice(0, from)];
-    this.#links[node - this.#n] = [...joints.slice(from), ...joints.slice(0, from)];
-    this.#base[node] = vertex;
+  /** Matches `u` with `v` by the edge between them, and inside of `u` what that leaves over. */
+  #match(u: number, v: number): void {
+    this.#mate[u] = this.#end(v, u);
+    if (u < this.#n) return;
+    const blossom = this.#blossoms[u - this.#n]!;
+    const petal = blossom.petalOf[this.#end(u, v)]!;
+    const at = this.#turn(u, petal);
+    const { petals } = blossom;
+    for (let i = 0; i < at; i++) this.#match(petals[i]!, petals[i ^ 1]!);
+    this.#match(petal, v);
+    blossom.petals = [...petals.slice(at), ...petals.slice(0, at)];
   }
 }

@@ -1,7 +1,6 @@
 /** Least attained service in two dimensions, GPUs and seconds: who has used least runs, though nobody knows how long jobs take. */
-import type { ClusterView } from "../decision.ts";
-import type { JobId, JobView } from "../job.ts";
-import { listed } from "../job-order.ts";
+import type { JobView } from "../job.ts";
+import { KeptOrder } from "../kept-order.ts";
 import { refill } from "../regroup.ts";
 import { scheduling } from "../scheduling.ts";
 import { WaitingOrder } from "../waiting-order.ts";
@@ -26,33 +25,15 @@ export default scheduling({
   claim: "baseline",
 
   create({ keep }) {
-    const waiting = new WaitingOrder(({ service }) => service);
-    const kept: JobId[] = [];
+    const service = ({ service }: JobView): number => service;
+    const waiting = new WaitingOrder(service);
+    const kept = new KeptOrder(service, { widest: true });
     return {
       decide(view) {
-        if (keep === 0) {
-          waiting.sync(view);
-          return refill(view, waiting.all(view));
-        }
-        const order = inOrder(kept, view)
-          .map((job) => ({ job, service: job.service }))
-          .sort((a, b) => a.service - b.service)
-          .map(({ job }) => job);
-        const widest = order.toSorted((a, b) => b.gpus - a.gpus);
-        kept.splice(0, kept.length, ...widest.map(({ spec }) => spec.id));
-        return refill(
-          view,
-          listed(() => order),
-        );
+        if (keep > 0) return refill(view, kept.of(view));
+        waiting.sync(view);
+        return refill(view, waiting.all(view));
       },
     };
   },
 });
-
-/** Those of `kept` that are still there, then who is new, as they came. */
-function inOrder(kept: readonly JobId[], view: ClusterView): readonly JobView[] {
-  const present = new Map([...view.running, ...view.waiting].map((job) => [job.spec.id, job]));
-  const old = kept.flatMap((id) => present.get(id) ?? []);
-  for (const { spec } of old) present.delete(spec.id);
-  return [...old, ...[...present.values()].sort((a, b) => a.spec.submit - b.spec.submit)];
-}

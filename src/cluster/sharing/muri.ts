@@ -4,6 +4,7 @@
  */
 import { slotCount } from "../interleave.ts";
 import type { JobView } from "../job.ts";
+import type { JobOrder } from "../job-order.ts";
 import { RankOrder } from "../rank-order.ts";
 import { fitting, regroup } from "../regroup.ts";
 import { sharing } from "../sharing.ts";
@@ -25,7 +26,7 @@ export default sharing({
     "A period is longer than phases alone give, by what the authors measured for two, three and four jobs; `measured` 0 leaves it out.",
     "Where storage and CPU were not profiled apart, loading fills two slots of its job, as in the authors' traces of three stages.",
     "Jobs whose phases nobody profiled run alone.",
-    "Which of equally good matchings is found is not the simulator's choice: its figures for traces of thousands of jobs of a few models hang on it, by some percent.",
+    "Of equally good matchings, the simulator's is found (`cluster/matching`): its figures for traces of thousands of jobs of a few models hang on it, by some percent.",
   ],
   options: {
     jobs: { default: slotCount, unit: "jobs", min: 1, help: "Most jobs that take turns on one GPU, up to 4." },
@@ -60,7 +61,8 @@ export default sharing({
     return {
       jobsMax,
       share(view, decision) {
-        const { classes, ranks } = candidates(view, order.of(view, decision), jobsMax);
+        const ranked = order.of(view, decision);
+        const { classes, ranks } = candidates(view, ranked, jobsMax);
         const total = view.nodes.total();
         let required = [...classes].reduce((sum, [gpus, packs]) => sum + gpus * packs.length, 0);
         for (let round = 0; round < jobsMax && required > total; round++) {
@@ -73,15 +75,20 @@ export default sharing({
             if (required > total) classes.set(gpus, merge(packs, prices, jobsMax, wanted));
           }
         }
-        const { stop, start } = regroup(view, fitting(view, byRank(ranks, worth(classes))));
+        const { stop, start } = regroup(view, fitting(view, byRank(ranked, ranks, worth(classes))));
         return { ...decision, stop, start, strict: false };
       },
     };
   },
 });
 
-/** The pack with the first job of all first. */
-function byRank(ranks: ReadonlyMap<JobView, number>, packs: readonly Pack[]): readonly Pack[] {
+/** The pack with the first job of all first; among equals, as they were packed. */
+function byRank(order: JobOrder, ranks: ReadonlyMap<JobView, number>, packs: readonly Pack[]): readonly Pack[] {
+  const { rank } = order;
+  if (rank !== undefined) {
+    const ranked = packs.map((pack) => ({ pack, rank: Math.min(...pack.map(rank)) }));
+    return ranked.sort((a, b) => (a.rank === b.rank ? 0 : a.rank < b.rank ? -1 : 1)).map(({ pack }) => pack);
+  }
   const first = new Array<Pack | undefined>(ranks.size).fill(undefined);
   for (const pack of packs) {
     let least = ranks.size;

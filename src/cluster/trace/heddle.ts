@@ -23,6 +23,7 @@ const job = z.strictObject({
   cell: z.string().optional(),
   range: z.strictObject({ min: z.int().positive(), max: z.int().positive() }).optional(),
   duration: z.number().positive().optional(),
+  estimate: z.number().positive().optional(),
   iterations: z.number().positive().optional(),
   cpus: z.number().positive().optional(),
   memoryBytes: z.number().positive().optional(),
@@ -53,7 +54,7 @@ export const heddleFormat: DocumentFormat = {
 };
 
 const words = ["id", "tenant", "class", "model"];
-const numbers = "submit gpus duration iterations cpus memoryBytes batch priority weight deadline".split(" ");
+const numbers = "submit gpus duration estimate iterations cpus memoryBytes batch priority weight deadline".split(" ");
 
 export const heddleTable: TableFormat = {
   kind: "table",

@@ -35,11 +35,11 @@ const expected: Readonly<Record<string, readonly Partial<JobSpec>[]>> = {
   muri: [
     {
       ...{ ...common, id: "0", submit: 0, gpus: 2, duration: 900, iterations: 5000, model: "lstm", batch: 32 },
-      ...{ priority: 1, phases: { storage: 0.02, cpu: 0, gpu: 0.1, network: 0.06 } },
+      ...{ estimate: 900, priority: 1, phases: { storage: 0.02, cpu: 0, gpu: 0.1, network: 0.06 } },
     },
     {
       ...{ ...common, id: "1", submit: 1.5, gpus: 1, duration: 500, iterations: 2000, model: "cnn", batch: 64 },
-      phases: { storage: 0.2, cpu: 0, gpu: 0.03, network: 0.02 },
+      ...{ estimate: 500, phases: { storage: 0.2, cpu: 0, gpu: 0.03, network: 0.02 } },
     },
   ],
   elasticflow: [

@@ -59,6 +59,7 @@ const muri: TableFormat = {
     submit: row.number("submit_time") / 1000,
     gpus: row.number("num_gpu", positive),
     duration: (row.number("iterations", { min: 1 }) * row.number("iteration_time")) / 1000,
+    ...(row.has("duration") && { estimate: row.number("duration") / 1000 }),
     iterations: row.number("iterations", { min: 1 }),
     model: row.text("model_name"),
     batch: row.number("batch_size", { min: 1 }),

@@ -35,6 +35,8 @@ interface Turn extends Progress {
   mates: Set<Turn>;
   /** Seconds of an iteration now. */
   period: Seconds;
+  /** When it will be done. */
+  ends: Seconds;
 }
 
 export class TurnsLauncher implements Launcher {
@@ -51,7 +53,7 @@ export class TurnsLauncher implements Launcher {
     this.#options = options;
     this.#jobs = new ProgressOfJobs({
       ...{ clock, report: options.report, work: iterationsOf },
-      make: (idle) => ({ ...idle, mates: new Set<Turn>(), period: 0 }),
+      make: (idle) => ({ ...idle, mates: new Set<Turn>(), period: 0, ends: 0 }),
       leaves: (progress, at) => this.#leave(progress, at),
     });
   }
@@ -118,8 +120,10 @@ export class TurnsLauncher implements Launcher {
     const { mates } = progress;
     progress.mates = new Set();
     for (const mate of mates) {
-      this.#advance(mate, now);
       mate.mates.delete(progress);
+      // It is done at this very time.
+      if (mate.ends === now) continue;
+      this.#advance(mate, now);
       // Those that stay are launched without it.
       this.#regroup(mate, this.#again && now === this.#settled);
     }
@@ -141,7 +145,8 @@ export class TurnsLauncher implements Launcher {
       progress.starting = first + (group.length === 1 ? aloneSeconds : 0);
     }
     const begin = progress.at + (this.#options.lastStart ? progress.starting : 0);
-    this.#jobs.predict(progress, begin + progress.left * progress.period);
+    progress.ends = begin + progress.left * progress.period;
+    this.#jobs.predict(progress, progress.ends);
   }
 }
 

@@ -84,12 +84,9 @@ export class Prices {
     return pack.length > 1 && this.period(pack) > pack.reduce((sum, job) => sum + this.period([job]), 0);
   }
 
-  /** Packs of the same key weigh the same with every other. */
+  /** Packs of the same key weigh the same with every other, to the last bit: it hangs on the order in which times are added. */
   key(pack: Pack): string {
-    return pack
-      .map(({ spec: { phases } }) => (hasPhases(phases) ? this.#periods.kind(phases!) : -1))
-      .sort((a, b) => a - b)
-      .join();
+    return pack.map(({ spec: { phases } }) => (hasPhases(phases) ? this.#periods.kind(phases!) : -1)).join();
   }
 }
 
