@@ -51,3 +51,57 @@ test("at most one job over several nodes is on a node", async () => {
   const spread = found.filter(({ on }) => on!.length > 1).flatMap(({ on }) => on!.map(({ node }) => node));
   assert.equal(new Set(spread).size, spread.length, JSON.stringify(found));
 });
+
+/** Jobs that run on what they ask for, or not at all. */
+const gang = (id: string, gpus: number, view: Partial<JobView> = {}): JobView =>
+  jobView(id, { gpus, submit: -1e6, duration: 1 }, { outlook: { done: 0, total: 1, rate: (n) => n / gpus }, ...view });
+
+async function dealt(jobs: readonly JobView[], nodes = 2) {
+  const pollux = await scalings.create("pollux");
+  const sized = pollux.sizes(clusterView(jobs, nodeSpecs(nodes, 8), { arrived: jobs }));
+  return Object.fromEntries([...sized].map(([id, { on }]) => [id, on]));
+}
+
+test("gangs are dealt: those that fit run, on the node that they fill best; who runs is not named", async () => {
+  const runs = gang("runs", 5, { places: [{ node: 1, gpus: 5 }] });
+  assert.deepEqual(await dealt([runs, gang("three", 3), gang("eight", 8)]), {
+    three: [{ node: 1, gpus: 3 }],
+    eight: [{ node: 0, gpus: 8 }],
+  });
+});
+
+test("a gang gives way to two that wait, and not to one", async () => {
+  const large = gang("large", 8, { places: [{ node: 0, gpus: 8 }], service: 100 });
+  assert.deepEqual(await dealt([large, gang("a", 4)], 1), {});
+  assert.deepEqual(await dealt([large, gang("a", 4), gang("b", 4)], 1), {
+    large: [],
+    a: [{ node: 0, gpus: 4 }],
+    b: [{ node: 0, gpus: 4 }],
+  });
+  const wide = gang("wide", 16, { places: [0, 1].map((node) => ({ node, gpus: 8 })), service: 100 });
+  assert.deepEqual(await dealt([wide, gang("a", 8)]), {});
+  assert.deepEqual(Object.keys(await dealt([wide, gang("a", 8), gang("b", 8)])).sort(), ["a", "b", "wide"]);
+});
+
+test("of two alike, who has had less service runs", async () => {
+  const held = gang("held", 8, { places: [{ node: 0, gpus: 8 }], service: 100 });
+  assert.deepEqual(await dealt([held, gang("new", 8)], 1), { held: [], new: [{ node: 0, gpus: 8 }] });
+  assert.deepEqual(await dealt([held, gang("new", 8, { service: 200 })], 1), {});
+});
+
+test("a gang that fits on no node, but would if another moved, gets its room", async () => {
+  const small = [0, 1].map((node) => gang(`on ${node}`, 3, { places: [{ node, gpus: 3 }], service: 1 }));
+  // Nobody else may be on several of its nodes.
+  const over = gang("over", 4, { places: [0, 1].map((node) => ({ node, gpus: 2 })), beside: ["another"] });
+  assert.deepEqual(await dealt([...small, over, gang("tall", 6)]), {
+    "on 0": [{ node: 1, gpus: 3 }],
+    tall: [{ node: 0, gpus: 6 }],
+  });
+});
+
+test("beyond `cells`, jobs that scale get what they gain by, and one that does not keeps few", async () => {
+  const pollux = await scalings.create("pollux", { cells: 0 });
+  const jobs = [job("scales", 1), job("does not", 0.1)];
+  const found = pollux.sizes(clusterView(jobs, nodeSpecs(1, 4), { arrived: jobs }));
+  assert.deepEqual([found.get("scales")?.gpus, found.get("does not")?.gpus], [3, 1]);
+});

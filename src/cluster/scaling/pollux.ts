@@ -4,8 +4,11 @@ import type { ClusterView } from "../decision.ts";
 import type { JobId, JobView } from "../job.ts";
 import { gpusIn, type Share } from "../node.ts";
 import { type Size, scaling } from "../scaling.ts";
+import { WaitingOrder } from "../waiting-order.ts";
 import { AllocationProblem } from "./pollux/allocation.ts";
+import { deal } from "./pollux/deal.ts";
 import { search } from "./pollux/genetic.ts";
+import { isFixed, leastOf } from "./pollux/job-terms.ts";
 import { adopt, type Outcome } from "./pollux/outcome.ts";
 
 export default scaling({
@@ -24,6 +27,7 @@ export default scaling({
     "Children that exist already are drawn anew three times, not a hundred.",
     "The search ends when its best has not improved for `patience` generations, at a cost of about 1 % of mean completion time on a full cluster; the published code always takes all (`patience` 100).",
     "Of jobs that wait, those with least service take part in the search, four (`crowded`) for each GPU: who is behind them could not get one.",
+    "Where no job can be sized, as in most traces, and where jobs times nodes are more than `cells`, the search, which finds little in so many matrices, is replaced by steps towards the same mean: GPUs that are free go to those that wait, the smallest first; each node's GPUs are dealt anew at best (dynamic programming); jobs over several nodes, or a node's small ones, make room where the mean gains. Among equals, who has had less service goes first. Mean completion time against the search: 1 % less on 2,000 jobs of Philly; a fifth to a quarter more on Pollux's own workloads, which are searched.",
     "Jobs that tell no goodput (a trace's) are believed their measured rate, or to scale linearly.",
   ],
   options: {
@@ -39,20 +43,39 @@ export default scaling({
     },
     crowd: { default: 0, unit: "0 or 1", min: 0, help: "1: jobs over several nodes may meet on a node" },
     crowded: { default: 4, unit: "jobs a GPU", min: 1, help: "of those that wait, that the search looks at" },
+    cells: {
+      default: 4096,
+      unit: "jobs times nodes",
+      min: 0,
+      help: "up to which the search is made; beyond, and where no job can be sized, GPUs are dealt node by node",
+    },
     seed: { default: 1, unit: "seed", min: 0, help: "of the search" },
   },
   claim: { metric: "averageJct", better: "lower", than: "requested", on: "elastic", factor: 1.8, where: "sim" },
 
-  create({ population, generations, patience, restart, power, crowd, crowded, seed }) {
+  create({ population, generations, patience, restart, power, crowd, crowded, cells, seed }) {
     const random = quickStream(0x9011, seed);
     const options = { restartSeconds: restart, power, avoidInterference: crowd === 0 };
+    const waiting = new WaitingOrder((job) => leastOf(job) + 1 - 1 / (1 + Math.log1p(job.service)));
+    /** Jobs that can have more or fewer GPUs. */
+    const elastic = new Set<JobId>();
     let last: Outcome | undefined;
     return {
       adaptsBatch: true,
-      unnamed: "nothing",
+      unnamed: "held",
       sizes(view) {
+        waiting.sync(view);
+        for (const job of view.arrived) if (!isFixed(job)) elastic.add(job.spec.id);
+        for (const { spec } of view.ended) elastic.delete(spec.id);
+        const present = view.waitingCount + view.runningCount;
+        if (present === 0) return new Map<JobId, Size>();
+        if (elastic.size === 0 || present * view.nodes.specs.length > cells) {
+          last = undefined;
+          const scale = view.nodes.specs.length / view.nodes.total();
+          const terms = { restartSeconds: restart, power, scale, allFixed: elastic.size === 0, crowds: crowd === 1 };
+          return deal({ view, jobs: present, ...terms }, waiting.waiting(view));
+        }
         const jobs = byService(view, crowded * view.nodes.total());
-        if (jobs.length === 0) return new Map<JobId, Size>();
         const problem = new AllocationProblem(view, jobs, options);
         const from = last === undefined ? [problem.base.slice()] : adopt(problem, last);
         const front = search(problem, from, random, { population, generations, patience });

@@ -3,18 +3,34 @@ import type { Seconds } from "../../../time/clock.ts";
 import type { ClusterView } from "../../decision.ts";
 import type { JobView } from "../../job.ts";
 
-export interface JobTerms {
+export interface Claim {
   readonly gpusMax: number;
   readonly gpusMin: number;
   /** What is left of its speed-up if it restarts now. */
   readonly restartFactor: number;
-  /** Speed-up over its fair share by nodes and GPUs; NaN where it was not asked for yet. */
-  readonly speedups: Float64Array;
+  /** Over its fair share. */
   speedup(nodes: number, gpus: number): number;
 }
 
+export interface JobTerms extends Claim {
+  /** Speed-up over its fair share by nodes and GPUs; NaN where it was not asked for yet. */
+  readonly speedups: Float64Array;
+}
+
+/** Whether the job runs on the GPUs that it asks for, and on no others. */
+export function isFixed({ outlook, spec: { gpus, range } }: JobView): boolean {
+  if (outlook?.goodput !== undefined) return false;
+  // One that explores says how many it dares to ask for now, and no least.
+  const [least, most] = outlook?.gpusMax === undefined ? [range?.min, range?.max] : [outlook.gpusMin, outlook.gpusMax];
+  return (least === gpus && most === gpus) || (outlook?.gpusMax ?? outlook?.gpusMin ?? range) === undefined;
+}
+
+/** Fewest GPUs that it can run on. */
+export const leastOf = ({ outlook, spec }: JobView): number =>
+  outlook?.gpusMin ?? spec.range?.min ?? (outlook?.gpusMax === undefined ? spec.gpus : 1);
+
 /** `jobs`: among whom the cluster is shared. */
-export function termsOf(job: JobView, view: ClusterView, jobs: number, restartSeconds: Seconds): JobTerms {
+export function claimOf(job: JobView, view: ClusterView, jobs: number, restartSeconds: Seconds): Claim {
   const { outlook, spec, restarts } = job;
   const total = view.nodes.total();
   const fair = Math.ceil(total / jobs);
@@ -29,11 +45,16 @@ export function termsOf(job: JobView, view: ClusterView, jobs: number, restartSe
   const gpusMax = Math.min(outlook?.gpusMax ?? spec.range?.max ?? spec.gpus, total);
   return {
     gpusMax,
-    gpusMin: outlook?.gpusMin ?? spec.range?.min ?? (outlook?.gpusMax === undefined ? spec.gpus : 1),
+    gpusMin: leastOf(job),
     restartFactor: Math.max(age - restarts * restartSeconds, 0) / (age + restartSeconds),
-    speedups: new Float64Array((view.nodes.specs.length + 1) * (gpusMax + 1)).fill(Number.NaN),
     speedup: (nodes, gpus) => (goodput === undefined ? gpus : goodput(gpus, nodes)) / share,
   };
+}
+
+export function termsOf(job: JobView, view: ClusterView, jobs: number, restartSeconds: Seconds): JobTerms {
+  const claim = claimOf(job, view, jobs, restartSeconds);
+  const sizes = (view.nodes.specs.length + 1) * (claim.gpusMax + 1);
+  return { ...claim, speedups: new Float64Array(sizes).fill(Number.NaN) };
 }
 
 export function speedupOf(terms: JobTerms, nodes: number, gpus: number): number {
