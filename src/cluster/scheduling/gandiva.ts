@@ -3,10 +3,11 @@
  * are suspended where their state on the GPU is smallest, between mini-batches. Jobs move where that makes room or brings one together.
  */
 import type { ClusterView, Decision } from "../decision.ts";
-import type { JobId, JobView } from "../job.ts";
+import type { JobView } from "../job.ts";
 import { type JobOrder, listed, oneAfterAnother } from "../job-order.ts";
 import { firstThatFit } from "../regroup.ts";
 import { regroupAlone } from "../regroup-alone.ts";
+import { RunningRows } from "../running-rows.ts";
 import { scheduling } from "../scheduling.ts";
 import { WaitingOrder } from "../waiting-order.ts";
 import { byNodeSets } from "./gandiva/node-sets.ts";
@@ -57,7 +58,6 @@ export default scheduling({
     const waiting = new WaitingOrder();
     return {
       decide(view) {
-        turns.see(view);
         waiting.sync(view);
         if (view.waitingCount === 0) {
           // Who is given another size now moves already.
@@ -76,13 +76,20 @@ export default scheduling({
 
 const nobodyWaits = ({ running }: ClusterView): Decision => ({ stop: [], start: [], order: listed(() => running) });
 
+interface Turn {
+  readonly job: JobView;
+  began: number;
+  /** When it was given one more right after the last, since it started. */
+  granted: number;
+}
+
 class Turns {
   readonly #quantum: number;
   readonly #stretch: number;
-  /** When the turn began of who had another right after the last. */
-  readonly #began = new Map<JobId, number>();
-  /** Who was in the middle of a turn, as of the last order. */
+  readonly #turns = new RunningRows((job): Turn => ({ job, began: 0, granted: 0 }));
+  /** Who was in the middle of a turn, and whose turn was over, as of the last order. */
   #inTurn: readonly JobView[] = [];
+  #over: readonly Turn[] = [];
 
   /** Of the turns that were granted or go on, as of the last decision. */
   firstEnd = 0;
@@ -92,44 +99,42 @@ class Turns {
     this.#stretch = stretch;
   }
 
-  see({ ended }: ClusterView): void {
-    for (const { spec } of ended) this.#began.delete(spec.id);
-  }
-
   /** Who is in the middle of a turn goes on; then those who wait, the longest first; last those whose turn is over. */
   order({ now, running }: ClusterView, waiting: JobOrder): JobOrder {
     const inTurn: JobView[] = [];
-    const over: { readonly job: JobView; readonly began: number }[] = [];
+    const over: Turn[] = [];
     this.firstEnd = Number.POSITIVE_INFINITY;
-    for (const job of running) {
-      const began = this.#beganOf(job, now);
-      const end = this.#endOf(job, began);
-      if (end <= now) over.push({ job, began });
+    for (const turn of this.#turns.of(running)) {
+      const { job } = turn;
+      turn.began = beganOf(turn, now);
+      const end = this.#endOf(job, turn.began);
+      if (end <= now) over.push(turn);
       else {
         inTurn.push(job);
         this.firstEnd = Math.min(this.firstEnd, end);
       }
     }
     over.sort((a, b) => a.began - b.began);
-    const after = over.map(({ job }) => job);
     this.#inTurn = inTurn;
+    this.#over = over;
     return oneAfterAnother(
       listed(() => inTurn),
       waiting,
-      listed(() => after),
+      listed(() => over.map(({ job }) => job)),
     );
   }
 
   /** These, in the order as it was last, go on or begin. */
   grant(chosen: readonly JobView[], now: number): void {
     const inTurn = this.#inTurn;
-    let next = 0;
+    let [next, again] = [0, 0];
     for (const job of chosen) {
       if (job.places.length > 0) {
         while (next < inTurn.length && inTurn[next] !== job) next++;
         if (next < inTurn.length) continue;
         // All who were in a turn came before: its own is over, and it has another.
-        this.#began.set(job.spec.id, now);
+        while (this.#over[again]!.job !== job) again++;
+        this.#over[again]!.granted = now;
       }
       this.firstEnd = Math.min(this.firstEnd, this.#endOf(job, now));
     }
@@ -139,9 +144,8 @@ class Turns {
   #endOf({ ran }: JobView, began: number): number {
     return this.#quantum * Math.ceil((began + Math.max(this.#quantum, this.#stretch * ran)) / this.#quantum);
   }
-
-  #beganOf({ spec, startedAt = 0, state }: JobView, now: number): number {
-    // Who is still waiting for GPUs that are being left has not begun.
-    return Math.max(state === "starting" ? now : startedAt, this.#began.get(spec.id) ?? 0);
-  }
 }
+
+/** Who is still waiting for GPUs that are being left has not begun. */
+const beganOf = ({ job: { startedAt = 0, state }, granted }: Turn, now: number): number =>
+  Math.max(state === "starting" ? now : startedAt, granted);

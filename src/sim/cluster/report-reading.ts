@@ -11,23 +11,26 @@ import { gpusIn, type Share } from "../../cluster/node.ts";
 import type { ReportPolicy } from "../../cluster/report/columns.ts";
 import type { Seconds } from "../../time/clock.ts";
 
-interface Life {
+/** What changes with each of millions of runs. */
+class Life {
   readonly index: number;
-  launches: number;
-  start: Seconds;
-  end: Seconds;
-  /** GPU-seconds held. */
-  held: number;
+  launches = 0;
   /** Where it waits for its GPUs. */
   planned: StartLine | undefined;
   /** The run that goes on. */
   run: number | undefined;
-  places: readonly Share[];
+  places: readonly Share[] = nowhere;
   /** On these places. */
-  gpus: number;
+  gpus = 0;
   /** Those on the same GPUs, itself included; the same set for all of them. Absent where it was never with others. */
   group: Set<Life> | undefined;
+
+  constructor(index: number) {
+    this.index = index;
+  }
 }
+
+const nowhere: readonly Share[] = [];
 
 /** Numbers, of which more will come. */
 class Growing<T extends Float64Array | Uint32Array> {
@@ -68,6 +71,10 @@ const u32 = (length: number): Uint32Array => new Uint32Array(length);
 export class ReportReading {
   readonly #lives: readonly Life[];
   readonly #byId: ReadonlyMap<JobId, Life>;
+  /** By job: its first start, its end, and GPU-seconds held. */
+  readonly #starts: Float64Array;
+  readonly #ends: Float64Array;
+  readonly #held: Float64Array;
   readonly #job = new Growing(u32);
   readonly #start = new Growing(f64);
   readonly #end = new Growing(f64);
@@ -79,10 +86,10 @@ export class ReportReading {
 
   /** Ids in the order in which the report has its jobs. */
   constructor(ids: readonly JobId[]) {
-    this.#lives = ids.map((_, index) => ({
-      ...{ index, launches: 0, start: Number.NaN, end: Number.NaN, held: 0 },
-      ...{ planned: undefined, run: undefined, places: [], gpus: 0, group: undefined },
-    }));
+    this.#lives = ids.map((_, index) => new Life(index));
+    this.#starts = f64(ids.length).fill(Number.NaN);
+    this.#ends = f64(ids.length).fill(Number.NaN);
+    this.#held = f64(ids.length);
     this.#byId = new Map(ids.map((id, i) => [id, this.#lives[i]!]));
   }
 
@@ -97,7 +104,7 @@ export class ReportReading {
     if (event.kind !== "stopped" && event.kind !== "finished" && event.kind !== "failed") return;
     const life = this.#life(event.job);
     this.#left(life, at);
-    if (event.kind === "finished") life.end = at;
+    if (event.kind === "finished") this.#ends[life.index] = at;
   }
 
   #decided({ at, start }: DecisionLine): void {
@@ -116,8 +123,7 @@ export class ReportReading {
   }
 
   #launched(life: Life, { on, beside }: StartLine, at: Seconds): void {
-    if (Number.isNaN(life.start)) life.start = at;
-    life.launches++;
+    if (life.launches++ === 0) this.#starts[life.index] = at;
     life.places = on;
     life.gpus = gpusIn(on);
     if (beside.length === 0) return this.#open(life, at, 1);
@@ -159,7 +165,7 @@ export class ReportReading {
     const { run } = life;
     if (run === undefined) return;
     this.#end.put(run, at);
-    life.held += ((at - this.#start.at(run)) * life.gpus) / this.#sharers.at(run);
+    this.#held[life.index]! += ((at - this.#start.at(run)) * life.gpus) / this.#sharers.at(run);
     life.run = undefined;
   }
 
@@ -174,10 +180,10 @@ export class ReportReading {
     const all: ReportPolicy = {
       name,
       rho,
-      start: Float64Array.from(this.#lives, ({ start }) => start),
-      end: Float64Array.from(this.#lives, ({ end }) => end),
+      start: this.#starts,
+      end: this.#ends,
       restarts: Uint32Array.from(this.#lives, ({ launches }) => Math.max(0, launches - 1)),
-      held: Float64Array.from(this.#lives, ({ held }) => held),
+      held: this.#held,
       ...{ runJob: this.#job.done(), runStart: this.#start.done(), runEnd: this.#end.done() },
       ...{ runSharers: this.#sharers.done(), first: this.#first.done() },
       ...{ shareNode: this.#node.done(), shareGpus: this.#gpus.done() },

@@ -10,6 +10,12 @@ export interface Watcher {
   done(task: number, replayed: Replayed): void;
 }
 
+/**
+ * Four times what Node gives a thread. What a replay makes is needed for some events, and then no more: the longer nobody looks, the
+ * less of it is left to be copied.
+ */
+const maxYoungGenerationSizeMb = 192;
+
 /** Replays every task; answers in their order. The first that fails ends the others. */
 export async function replaySideBySide(
   tasks: readonly ReplayTask[],
@@ -35,7 +41,8 @@ export async function replaySideBySide(
 }
 
 function replayOnThread(task: ReplayTask, running: Set<Worker>, progress: (ended: number) => void): Promise<Replayed> {
-  const worker = new Worker(new URL("./replay-worker.js", import.meta.url), { workerData: task });
+  const resourceLimits = { maxYoungGenerationSizeMb };
+  const worker = new Worker(new URL("./replay-worker.js", import.meta.url), { workerData: task, resourceLimits });
   running.add(worker);
   return new Promise<Replayed>((resolve, reject) => {
     worker.on("message", (message: Message) => {

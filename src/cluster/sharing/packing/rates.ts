@@ -5,6 +5,7 @@
 import type { Seconds } from "../../../time/clock.ts";
 import type { ClusterView } from "../../decision.ts";
 import type { JobId, JobView } from "../../job.ts";
+import { RunningRows } from "../../running-rows.ts";
 
 interface Sample {
   readonly at: Seconds;
@@ -33,6 +34,7 @@ export class Rates {
   readonly #told = new Set<JobId>();
   /** Jobs that have told how far they are and not how busy: they are not watched, since they run alone. */
   readonly #silent = new Set<JobView>();
+  readonly #running = new RunningRows((job) => ({ job, silent: this.#silent.has(job) }));
 
   /** Whether any job has: the others run alone. */
   get knowsAny(): boolean {
@@ -44,7 +46,7 @@ export class Rates {
     for (const job of arrived) this.#hear(job);
     // What they told at the end of a run.
     for (const job of requeued) this.#hear(job);
-    for (const job of running) if (!this.#silent.has(job)) this.#sample(job, now);
+    for (const row of this.#running.of(running)) if (!row.silent) row.silent = this.#isSilent(row.job, now);
     for (const job of ended) {
       const { spec } = job;
       this.#silent.delete(job);
@@ -81,12 +83,13 @@ export class Rates {
     return rate === undefined || rate.seconds < secondsMin || rate.seconds === 0 ? undefined : rate.done / rate.seconds;
   }
 
-  #sample(job: JobView, now: Seconds): void {
+  /** Takes a sample, and tells whether there is nothing to take of this job. */
+  #isSilent(job: JobView, now: Seconds): boolean {
     const { spec, state, beside, restarts, gpus, outlook } = job;
     let known = this.#jobs.get(spec.id);
     if (state !== "running" || outlook === undefined || beside.length > 1) {
       if (known !== undefined) known.sample = undefined;
-      return;
+      return false;
     }
     if (known === undefined) this.#jobs.set(spec.id, (known = { sample: undefined, rates: new Map() }));
     const { done, utilisation } = outlook;
@@ -94,18 +97,19 @@ export class Rates {
     else if (done > 0 && beside.length === 0) {
       this.#jobs.delete(spec.id);
       this.#silent.add(job);
-      return;
+      return true;
     }
     const [mate = ""] = beside;
     const before = known.sample;
     known.sample = { at: now, done, restarts, gpus, mate };
-    if (before === undefined || before.at === now) return;
-    if (before.restarts !== restarts || before.gpus !== gpus || before.mate !== mate) return;
+    if (before === undefined || before.at === now) return false;
+    if (before.restarts !== restarts || before.gpus !== gpus || before.mate !== mate) return false;
     const rate = known.rates.get(mate);
     if (rate === undefined) known.rates.set(mate, { done: done - before.done, seconds: now - before.at });
     else {
       rate.done += done - before.done;
       rate.seconds += now - before.at;
     }
+    return false;
   }
 }
