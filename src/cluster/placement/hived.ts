@@ -28,7 +28,8 @@ export default placement({
     "Nodes are split evenly among the first tenants that come, unless `--nodes` names a configuration of HiveD's with virtual clusters; a node's GPUs are " +
       "halved down to one where they are a power of two, else they are its children directly.",
     "Of machines that are alike the first is taken; which one the authors' scheduler takes depends on the order in which nodes were seen.",
-    "A job whose tenant owns nothing runs as an opportunistic one instead of being refused.",
+    "A job whose tenant owns nothing runs as an opportunistic one instead of being refused; so does one that asks for more than its " +
+      "tenant's even part, which nobody configured: it would wait for ever.",
     "GPUs that another part of the policy chose are counted as the tenant's cells where they can be bound to them, else as opportunistic use.",
   ],
   options: {
@@ -59,6 +60,9 @@ function hivedPlacement(tenants: number, lazyPreemption: boolean): Placement {
   let byName = false;
   const seen: string[] = [];
   const indexes = new Map<string, number>();
+  /** What the cells of a tenant hold while nobody is there, by the tenant and the tasks. */
+  const held = new Map<string, boolean>();
+  let empty: Cells | undefined;
 
   function start(nodes: NodesView): Cells {
     for (const [i, { id }] of nodes.specs.entries()) indexes.set(id, i);
@@ -67,6 +71,20 @@ function hivedPlacement(tenants: number, lazyPreemption: boolean): Placement {
     byName = file !== undefined;
     const config = file === undefined ? evenCells(nodes.specs, tenants) : configOf(file);
     return new Cells(config, { lazyPreemption, usable });
+  }
+
+  /** Whether its tenant's own cells could ever hold it. */
+  function hasRight(request: CellRequest): boolean {
+    if (byName || request.priority < 0 || !cells!.owns(request.tenant)) return cells!.owns(request.tenant);
+    const { tenant, tasks, types } = request;
+    const key = JSON.stringify([tenant, tasks, types]);
+    const known = held.get(key);
+    if (known !== undefined) return known;
+    empty ??= new Cells(evenCells(view!.specs, tenants), { lazyPreemption, usable: () => true });
+    const holds = empty.place(request) !== undefined;
+    empty.release(request.job);
+    held.set(key, holds);
+    return holds;
   }
 
   function nameOf(tenant: string): string {
@@ -81,7 +99,7 @@ function hivedPlacement(tenants: number, lazyPreemption: boolean): Placement {
       cells ??= start(nodes);
       const types = type === undefined ? spec.types : [type];
       const request = requestOf(spec, gpus, nodes, nameOf(spec.tenant), types);
-      const grant = cells.place(cells.owns(request.tenant) ? request : { ...request, priority: -1 });
+      const grant = cells.place(hasRight(request) ? request : { ...request, priority: -1 });
       return grant && { on: sharesOf(grant.leaves, indexes), evict: grant.evict };
     },
     taken({ spec }, on, nodes) {
@@ -95,7 +113,7 @@ function hivedPlacement(tenants: number, lazyPreemption: boolean): Placement {
           device,
         })),
       );
-      cells.adopt(cells.owns(request.tenant) ? request : { ...request, priority: -1 }, idle);
+      cells.adopt(hasRight(request) ? request : { ...request, priority: -1 }, idle);
     },
     freed: (job) => cells?.release(job),
     handed: (from, to) => cells?.rename(from, to),
