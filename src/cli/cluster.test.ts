@@ -133,6 +133,10 @@ test("why a job waited, of a trace and of a scheduler's log", async () => {
   assert.equal((await cluster("why", "job9", "--log", log, "--json")).stdout, told.stdout);
   writeFileSync(log, `${lines[0]}\n${lines[1]!.slice(0, 20)}\n${lines.slice(2).join("\n")}\n`);
   assert.match((await cluster("why", "job9", "--log", log)).stderr, /line 2 is not JSON/);
+  for (const wrong of ['{"kind": "header", "version": 9}', '{"at": 1, "kind": "wonder", "job": "job9"}', "null"]) {
+    writeFileSync(log, `${lines[0]}\n${wrong}\n${lines.slice(1).join("\n")}\n`);
+    assert.match((await cluster("why", "job9", "--log", log)).stderr, /line 2, is not of this version of Heddle/);
+  }
 });
 
 test("a fixture of each format is replayed whose jobs say how long they run", async () => {

@@ -26,7 +26,9 @@ export function nearest(wrong: string, names: readonly string[]): string | undef
   if (longer !== undefined) return longer;
   const ranked = names.map((name) => ({ name, edits: editDistance(wrong, name) })).sort((a, b) => a.edits - b.edits);
   const best = ranked[0];
-  return best !== undefined && best.edits <= Math.max(2, wrong.length / 3) ? best.name : undefined;
+  return best !== undefined && best.edits <= Math.max(2, wrong.length / 3) && best.edits < wrong.length
+    ? best.name
+    : undefined;
 }
 
 function editDistance(a: string, b: string): number {

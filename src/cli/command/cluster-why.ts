@@ -53,6 +53,9 @@ async function run(job: string, trace: string | undefined, given: Arguments): Pr
     );
   }
   const log = given.log ?? logIn(trace!);
+  if (log !== undefined && given.policy !== undefined) {
+    throw new UserError(`--policy ${given.policy}: ${log} tells of what was decided already.`, "Leave --policy out.");
+  }
   const told = log !== undefined ? await fromLog(job, log) : await fromTrace(job, trace!, given);
   if (given.json) printJson({ policy: told.policy, ...told.story });
   else tell(told);
@@ -94,6 +97,7 @@ async function fromLog(id: string, path: string): Promise<Told> {
         torn = parsed;
         continue;
       }
+      if (!isKnown(parsed)) throw new UserError(`${path}, line ${line}, is not of this version of Heddle.`);
       if (parsed.kind === "header") {
         header = parsed;
         reading ??= new WaitReading(id, parsed.nodes);
@@ -113,6 +117,22 @@ async function fromLog(id: string, path: string): Promise<Told> {
   return { policy: header.policy, nodes: header.nodes, story };
 }
 
+/** Lines of other kinds would be taken for something that they do not say. */
+function isKnown(line: LogHeader | LogLine): boolean {
+  switch (line?.kind) {
+    case "header":
+      return typeof line.policy === "string" && Array.isArray(line.nodes);
+    case "event":
+    case "decided":
+    case "launched":
+    case "refused":
+    case "given-up":
+      return Number.isFinite(line.at);
+    default:
+      return false;
+  }
+}
+
 function parsedLine(text: string): LogHeader | LogLine | SyntaxError {
   try {
     return JSON.parse(text) as LogHeader | LogLine;
@@ -123,8 +143,8 @@ function parsedLine(text: string): LogHeader | LogLine | SyntaxError {
 
 function noSuchJob(id: string, path: string, known: readonly string[]): UserError {
   const guess = known.length > 20_000 ? undefined : nearest(id, known);
-  const hint =
-    guess !== undefined ? `Did you mean "${guess}"?` : `It has ${known.length}, the first is "${known[0] ?? ""}".`;
+  const some = known.length === 0 ? "It has none." : `It has ${known.length}, the first is "${known[0]}".`;
+  const hint = guess !== undefined ? `Did you mean "${guess}"?` : some;
   return new UserError(`${path} has no job "${id}".`, hint);
 }
 

@@ -6,7 +6,7 @@ import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "no
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
-import { attemptScript } from "./attempt.ts";
+import { attemptScript, fileName } from "./attempt.ts";
 
 const seconds = 60;
 
@@ -53,4 +53,32 @@ test("an attempt that finds that the last one has done the job does nothing, and
   } finally {
     rmSync(folder, { recursive: true });
   }
+});
+
+test("on a full disk no run begins that could not be found, and no end is written that is none", async () => {
+  const folder = mkdtempSync(join(tmpdir(), "heddle-attempt-"));
+  // `echo` fails as it does where there is no room, after it has made its file, until there is.
+  const full = `echo() { [ -e "$1/room" ] || [ -e ${folder}/room ] && command echo "$@"; }\n`;
+  const words = (attempt: number, command: string) => ["heddle", folder, `${attempt}`, "sh", "-c", command];
+  try {
+    const unclaimed = spawnSync("sh", ["-c", full + attemptScript, ...words(0, `touch ${folder}/ran`)]);
+    assert.deepEqual([unclaimed.status, existsSync(join(folder, "ran"))], [74, false]);
+    assert.ok(!existsSync(join(folder, "claim-0")));
+    writeFileSync(join(folder, "room"), "");
+    const child = spawn("sh", ["-c", full + attemptScript, ...words(2, `rm ${folder}/room; exit 7`)]);
+    const ended = once(child, "close");
+    await new Promise((wake) => setTimeout(wake, 700));
+    assert.ok(existsSync(join(folder, "claim-2")) && !existsSync(join(folder, "exit-2")));
+    writeFileSync(join(folder, "room"), "");
+    await ended;
+    assert.equal(readFileSync(join(folder, "exit-2"), "utf8"), "7\n");
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
+});
+
+test("a job's name as that of a file: unique, and never too long", () => {
+  const names = ["a/b", "a%2fb", ".hidden", "x".repeat(300), `${"x".repeat(299)}y`, "/".repeat(100)].map(fileName);
+  assert.equal(new Set(names).size, names.length);
+  assert.ok(names.every((name) => name.length <= 200 && /^[\w%-][\w.%-]*$/.test(name)));
 });

@@ -8,6 +8,7 @@
  * attempt claims, and that one waits until it must have: no two attempts compute at once. One that finds that the last has done the
  * job after all does nothing.
  */
+import { createHash } from "node:crypto";
 import {
   existsSync,
   linkSync,
@@ -26,6 +27,9 @@ import { gpusIn, type NodeSpec } from "../node.ts";
 /** Exit code of a script that found its attempt claimed: by `sysexits.h` a temporary failure, and never a job's own. */
 export const claimedCode = 75;
 
+/** Of one that could not write its claim (an input or output error there): without it, the job would run and nobody know it. */
+const unwritableCode = 74;
+
 /** What programs end with that were told to leave by SIGINT or SIGTERM, and those too that saved their state first. */
 const leftCodes = [130, 143];
 
@@ -38,7 +42,8 @@ const fenceSeconds = 2;
 /**
  * POSIX shell: `sh -c SCRIPT heddle FOLDER ATTEMPT COMMAND…`. SIGTERM goes to the whole group, or to the shell alone, which hands it
  * on where HEDDLE_HAND_ON is set (a container's first process) or where it came before the command was there: what is to become the
- * command is still a copy of the shell, which takes a signal and forgets it. The shell outlives it to write the exit code. Files come into being whole, by link and by rename.
+ * command is still a copy of the shell, which takes a signal and forgets it. The shell outlives it to write the exit code, and waits for
+ * room where the disk is full: an empty file would say that all is well. Files come into being whole, by link and by rename.
  */
 export const attemptScript = `
 folder=$1 attempt=$2
@@ -47,7 +52,10 @@ child= asked= begun=
 trap 'asked=1; if [ -n "$begun" ] && [ -n "$HEDDLE_HAND_ON" ]; then kill -TERM $child 2> /dev/null; fi' TERM INT
 born() { shift 19; echo "$1"; }
 if read -r stat 2> /dev/null < /proc/$$/stat; then birth=$(born \${stat##*) }); else birth=0; fi
-echo "$$ $birth $(uname -n) \${SLURM_JOB_ID:-}" > "$folder/.claim-$attempt.$$"
+if ! echo "$$ $birth $(uname -n) \${SLURM_JOB_ID:-}" > "$folder/.claim-$attempt.$$"; then
+  rm -f "$folder/.claim-$attempt.$$"
+  exit ${unwritableCode}
+fi
 if ! ln "$folder/.claim-$attempt.$$" "$folder/claim-$attempt" 2> /dev/null; then
   rm -f "$folder/.claim-$attempt.$$"
   exit ${claimedCode}
@@ -81,15 +89,21 @@ while kill -0 $child 2> /dev/null; do
   code=$?
 done
 kill -KILL $fence 2> /dev/null
-echo $code > "$folder/.exit-$attempt"
+until echo $code > "$folder/.exit-$attempt"; do sleep 1; done
 sync "$folder/.exit-$attempt" 2> /dev/null
 mv "$folder/.exit-$attempt" "$folder/exit-$attempt"
 exit $code
 `;
 
+/** Of a file's name, with room for what is put before and behind it: no file system takes more than 255 bytes. */
+const nameMost = 200;
+
 /** Names of jobs come from traces: as a file's name each has but letters, digits, `.`, `_` and `-`, and is still unique. */
-export const fileName = (job: JobId): string =>
-  job.replace(/[^A-Za-z0-9._-]|^\./g, (c) => `%${c.codePointAt(0)!.toString(16)}`);
+export function fileName(job: JobId): string {
+  const name = job.replace(/[^A-Za-z0-9._-]|^\./g, (c) => `%${c.codePointAt(0)!.toString(16)}`);
+  if (name.length <= nameMost) return name;
+  return `${name.slice(0, nameMost - 65)}-${createHash("sha256").update(job).digest("hex")}`;
+}
 
 export const jobFolder = (folder: string, job: JobId): string => join(folder, "jobs", fileName(job));
 

@@ -48,7 +48,11 @@ export const open: OpenCluster = async (setup) => {
     if (kubeconfig === undefined) config.loadFromDefault();
     else config.loadFromFile(kubeconfig);
   } catch (error) {
-    throw new UserError(`The kubeconfig ${kubeconfig} cannot be read: ${(error as Error).message}.`);
+    const file = kubeconfig ?? "(KUBECONFIG, or ~/.kube/config)";
+    throw new UserError(
+      `The kubeconfig ${file} cannot be read: ${(error as Error).message}.`,
+      "Give `--set kubeconfig=FILE`.",
+    );
   }
   if (context !== undefined) config.setCurrentContext(context);
   const graceSeconds = secondsOption(setup.options, "graceSeconds", 60);

@@ -47,6 +47,8 @@ export class LocalCluster implements Cluster {
   readonly #grace: number;
   readonly #watched = new Map<JobId, Watched>();
   #timer: NodeJS.Timeout | undefined;
+  /** What was said last that cannot be done. */
+  #trouble: string | undefined;
 
   constructor(setup: ClusterSetup, nodes: readonly NodeSpec[], graceSeconds: number) {
     this.nodes = nodes;
@@ -66,7 +68,17 @@ export class LocalCluster implements Cluster {
     this.#timer = setInterval(() => this.#lookAtAll(), lookEvery);
   }
 
+  /** Throws a `UserError` where nothing can be written for it. */
   start(run: Run): void {
+    try {
+      this.#spawn(run);
+    } catch (error) {
+      const hint = "Jobs that run are left to run. Make room, and give the same command to go on.";
+      throw new UserError(`Job ${run.job.id} cannot be started: ${(error as Error).message}.`, hint);
+    }
+  }
+
+  #spawn(run: Run): void {
     const folder = attempts.makeJobFolder(this.#setup.folder, run.job.id);
     const watched = this.#watch(run, folder);
     const output = openSync(join(folder, `attempt-${run.attempt}.log`), "a");
@@ -80,7 +92,7 @@ export class LocalCluster implements Cluster {
     });
     closeSync(output);
     child.on("error", (error) => (watched.broken = error.message));
-    child.on("exit", () => this.#look(watched));
+    child.on("exit", () => this.#lookAgain(watched));
     child.unref();
     watched.child = child;
   }
@@ -142,7 +154,18 @@ export class LocalCluster implements Cluster {
   }
 
   #lookAtAll(): void {
-    for (const watched of [...this.#watched.values()]) this.#look(watched);
+    for (const watched of [...this.#watched.values()]) this.#lookAgain(watched);
+  }
+
+  /** What cannot be read or written now (a full disk) may be at the next look. */
+  #lookAgain(watched: Watched): void {
+    try {
+      this.#look(watched);
+    } catch (error) {
+      const { message } = error as Error;
+      if (this.#trouble !== message) this.#setup.warn(`${message}: tried again until it can be done.`);
+      this.#trouble = message;
+    }
   }
 
   #look(watched: Watched): void {

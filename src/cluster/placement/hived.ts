@@ -60,9 +60,7 @@ function hivedPlacement(tenants: number, lazyPreemption: boolean): Placement {
   let byName = false;
   const seen: string[] = [];
   const indexes = new Map<string, number>();
-  /** What the cells of a tenant hold while nobody is there, by the tenant and the tasks. */
-  const held = new Map<string, boolean>();
-  let empty: Cells | undefined;
+  let promised: ((request: CellRequest) => boolean) | undefined;
 
   function start(nodes: NodesView): Cells {
     for (const [i, { id }] of nodes.specs.entries()) indexes.set(id, i);
@@ -70,22 +68,13 @@ function hivedPlacement(tenants: number, lazyPreemption: boolean): Placement {
     const file = nodes.specs[0]!.cells;
     byName = file !== undefined;
     const config = file === undefined ? evenCells(nodes.specs, tenants) : configOf(file);
+    if (!byName) promised = promisedBy(config);
     return new Cells(config, { lazyPreemption, usable });
   }
 
-  /** Whether its tenant's own cells could ever hold it. */
-  function hasRight(request: CellRequest): boolean {
-    if (byName || request.priority < 0 || !cells!.owns(request.tenant)) return cells!.owns(request.tenant);
-    const { tenant, tasks, types } = request;
-    const key = JSON.stringify([tenant, tasks, types]);
-    const known = held.get(key);
-    if (known !== undefined) return known;
-    empty ??= new Cells(evenCells(view!.specs, tenants), { lazyPreemption, usable: () => true });
-    const holds = empty.place(request) !== undefined;
-    empty.release(request.job);
-    held.set(key, holds);
-    return holds;
-  }
+  /** By right, or else as an opportunistic one. */
+  const entitled = (request: CellRequest): CellRequest =>
+    cells!.owns(request.tenant) && promised?.(request) !== false ? request : { ...request, priority: -1 };
 
   function nameOf(tenant: string): string {
     if (byName) return tenant;
@@ -99,7 +88,7 @@ function hivedPlacement(tenants: number, lazyPreemption: boolean): Placement {
       cells ??= start(nodes);
       const types = type === undefined ? spec.types : [type];
       const request = requestOf(spec, gpus, nodes, nameOf(spec.tenant), types);
-      const grant = cells.place(hasRight(request) ? request : { ...request, priority: -1 });
+      const grant = cells.place(entitled(request));
       return grant && { on: sharesOf(grant.leaves, indexes), evict: grant.evict };
     },
     taken({ spec }, on, nodes) {
@@ -113,10 +102,26 @@ function hivedPlacement(tenants: number, lazyPreemption: boolean): Placement {
           device,
         })),
       );
-      cells.adopt(hasRight(request) ? request : { ...request, priority: -1 }, idle);
+      cells.adopt(entitled(request), idle);
     },
     freed: (job) => cells?.release(job),
     handed: (from, to) => cells?.rename(from, to),
+  };
+}
+
+/** Whether its tenant's cells would hold a request with nobody else there; asked once for each tenant and tasks. */
+function promisedBy(config: CellConfig): (request: CellRequest) => boolean {
+  const empty = new Cells(config, { lazyPreemption: false, usable: () => true });
+  const known = new Map<string, boolean>();
+  return (request) => {
+    const { tenant, tasks, types } = request;
+    const key = JSON.stringify([tenant, tasks, types]);
+    const found = known.get(key);
+    if (found !== undefined) return found;
+    const holds = empty.place({ ...request, priority: 0 }) !== undefined;
+    empty.release(request.job);
+    known.set(key, holds);
+    return holds;
   };
 }
 
