@@ -105,3 +105,15 @@ test("beyond `cells`, jobs that scale get what they gain by, and one that does n
   const found = pollux.sizes(clusterView(jobs, nodeSpecs(1, 4), { arrived: jobs }));
   assert.deepEqual([found.get("scales")?.gpus, found.get("does not")?.gpus], [3, 1]);
 });
+
+test("beyond `cells`, a job over several nodes that gains little there makes room for those that gain", async () => {
+  const pollux = await scalings.create("pollux", { cells: 0 });
+  const wide = job("wide", 0.1, { places: [0, 1].map((node) => ({ node, gpus: 4 })), service: 100 });
+  const narrow = ["a", "b"].map((id) => job(id, 1, { places: [{ node: 2, gpus: 2 }] }));
+  const jobs = [wide, ...narrow];
+  const found = pollux.sizes(clusterView(jobs, nodeSpecs(3, 4), { arrived: jobs }));
+  assert.deepEqual(
+    jobs.map(({ spec, places }) => (found.get(spec.id)?.on ?? places).map(({ gpus }) => gpus)),
+    [[4], [4], [4]],
+  );
+});

@@ -119,17 +119,20 @@ class Deal {
     this.#waiting = [...waits].sort(byNeed);
   }
 
-  /** Jobs over several nodes give way to those that wait, where these gain more than they lose. */
+  /** Jobs over several nodes give way, those first that have had most service, where the others gain more than they lose. */
   dissolve(): void {
-    for (const stake of this.#spanning.sort((a, b) => b.service - a.service)) {
+    const { allFixed } = this.#terms;
+    for (const stake of this.#spanning.toSorted((a, b) => b.service - a.service)) {
       const { on } = stake;
       const [first] = this.#waiting;
-      if (first === undefined) return;
-      if (on.every(({ node, gpus }) => this.plan.capacity(node) + gpus < first.gpusMin)) continue;
+      // What is fixed in size gains nothing from GPUs but where it waits.
+      if (allFixed && first === undefined) return;
+      if (allFixed && on.every(({ node, gpus }) => this.plan.capacity(node) + gpus < first!.gpusMin)) continue;
       this.#attempt(() => {
         this.#evict(stake);
         for (const { node } of on) this.#deal(node);
         this.#refill();
+        if (!allFixed) widen(this.plan, this.running);
       });
     }
   }

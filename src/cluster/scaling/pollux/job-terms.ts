@@ -17,13 +17,15 @@ export interface JobTerms extends Claim {
   readonly speedups: Float64Array;
 }
 
+/** Whether the job adapts, as Pollux's do: it tells its goodput, or how many GPUs it dares to ask for until it knows that. */
+export const adapts = ({ outlook }: JobView): boolean =>
+  outlook?.goodput !== undefined || (outlook?.gpusMax !== undefined && outlook.gpusMin === undefined);
+
 /** Whether the job runs on the GPUs that it asks for, and on no others. */
-export function isFixed({ outlook, spec: { gpus, range } }: JobView): boolean {
-  if (outlook?.goodput !== undefined) return false;
-  // One that explores says how many it dares to ask for now, and no least.
-  const [least, most] = outlook?.gpusMax === undefined ? [range?.min, range?.max] : [outlook.gpusMin, outlook.gpusMax];
-  return (least === gpus && most === gpus) || (outlook?.gpusMax ?? outlook?.gpusMin ?? range) === undefined;
-}
+export const isFixed = (job: JobView): boolean =>
+  !adapts(job) &&
+  leastOf(job) === job.spec.gpus &&
+  (job.outlook?.gpusMax ?? job.spec.range?.max ?? job.spec.gpus) === job.spec.gpus;
 
 /** Fewest GPUs that it can run on. */
 export const leastOf = ({ outlook, spec }: JobView): number =>
