@@ -7,7 +7,7 @@ import { jobFilter } from "../cluster/trace/filter.ts";
 import { loadTrace, type Trace, traceFormats } from "../cluster/trace/load.ts";
 import { nodesInWords, readNodes } from "../cluster/trace/nodes.ts";
 import { UserError } from "../core/errors.ts";
-import { findTables, modelFor, modelOfFormat, models } from "../sim/cluster/model.ts";
+import { findTables, modelFor, modelOfFormat, models, type RunCost } from "../sim/cluster/model.ts";
 import type { ReplayTask } from "../sim/cluster/replay-task.ts";
 import { loadCombination } from "../system/combination.ts";
 import { collectOption, numberFrom, wholeFrom } from "./arguments.ts";
@@ -18,7 +18,10 @@ export interface TraceArguments {
   readonly model?: string;
   readonly tables?: string;
   readonly round?: number;
+  readonly launchCost?: number;
   readonly restartCost?: number;
+  readonly stopCost?: number;
+  readonly endCost?: number;
   readonly option?: readonly string[];
   readonly filter?: readonly string[];
   readonly jobs?: number;
@@ -33,7 +36,10 @@ export function addTraceOptions(command: Command): void {
       "COUNTxGPUS:TYPE, with commas between several, or a file (default: enough to be 80 % busy)",
     )
     .option("--round <seconds>", "decide in rounds, not at every event", numberFrom(1e-3))
-    .option("--restart-cost <seconds>", "what a job loses that was stopped and starts again", numberFrom(0))
+    .option("--launch-cost <seconds>", "from the order to start a job until it computes (default: 0)", numberFrom(0))
+    .option("--restart-cost <seconds>", "more of that where it was stopped and starts again", numberFrom(0))
+    .option("--stop-cost <seconds>", "from the order to stop a job until its GPUs are free (default: 0)", numberFrom(0))
+    .option("--end-cost <seconds>", "from the end of a job until its GPUs are free (default: 0)", numberFrom(0))
     .option("--option <id.name=value>", "an option of an entry of a policy; repeatable", collectOption)
     .option("--filter <comparisons>", 'jobs to keep, for example "tenant=vc1,gpus>=4"; repeatable', collectFilter)
     .option("--jobs <n>", "the first so many jobs alone", wholeFrom(1))
@@ -165,8 +171,25 @@ export async function taskOf(policy: string, opened: OpenedTrace, given: TraceAr
     ...{ jobs, nodes, model },
     ...(tables !== undefined && { tables }),
     ...(given.round !== undefined && { roundSeconds: given.round }),
-    ...(given.restartCost !== undefined && { restartSeconds: given.restartCost }),
+    ...costsOf(model, given),
   };
+}
+
+/** Throws a `UserError` for a cost that the model has by itself: what was asked for would be passed over. */
+function costsOf(model: string, given: TraceArguments): RunCost {
+  const costs: { -readonly [name in keyof RunCost]: number } = {};
+  for (const name of ["launch", "restart", "stop", "end"] as const) {
+    const seconds = given[`${name}Cost`];
+    if (seconds === undefined) continue;
+    if (!modelFor(model).costs.includes(`${name}Seconds`)) {
+      throw new UserError(
+        `--${name}-cost ${seconds}: the model "${model}" has costs of its own.`,
+        "Leave it out, or give --model steady.",
+      );
+    }
+    costs[`${name}Seconds`] = seconds;
+  }
+  return costs;
 }
 
 /** `las.quantum=60` for the entries that this policy has; those of other policies are theirs. */

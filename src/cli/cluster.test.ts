@@ -63,6 +63,8 @@ test("options of the replay: filters, rounds, the first jobs, clusters that fit"
   assert.equal(await averageJct("--filter", "gpus=1", "--filter", "id!=long"), 5);
   assert.equal(await averageJct("--jobs", "2"), (100 + 140) / 2);
   assert.equal(await averageJct("--round", "60", "--jobs", "1"), 100);
+  // Three more seconds before and four after each of 100, 50 and 5, one after the other.
+  assert.equal(await averageJct("--launch-cost", "3", "--end-cost", "4"), (107 + 154 + 156) / 3);
   const guessed = await cluster("replay", trace, "--policy", "fifo");
   assert.match(guessed.stderr, /no --nodes: 2 nodes of 8 gpu, which the jobs would keep about 80 % busy/);
 });
@@ -95,6 +97,10 @@ test("mistakes are said, and end with 1", async () => {
     [
       ["replay", trace, "--policy", "fifo", "--report", join(place, "no", "where.html")],
       /--report .*cannot be written/,
+    ],
+    [
+      ["replay", trace, "--policy", "fifo", "--nodes", "1x2", "--model", "muri", "--stop-cost", "5"],
+      /--stop-cost 5: the model "muri" has costs of its own/,
     ],
     [["why", "nobody", trace, "--policy", "fifo", "--nodes", "1x2"], /has no job "nobody"/],
     [["why", "long", trace], /Give --policy/],

@@ -10,7 +10,7 @@ import { packReport, type Report } from "./columns.ts";
 import { summarise } from "./measure.ts";
 import { escaped, winnerTable } from "./winner-table.ts";
 import { winnersOf } from "./winners.ts";
-import { count } from "./words.ts";
+import { jobsInWords } from "./words.ts";
 
 export function reportPage(report: Report): string {
   const [script, style] = ["cluster-report.js", "cluster-report.css"].map(clientFile) as [string, string];
@@ -58,7 +58,7 @@ function bodyOf(report: Report): string {
   return `<a class="skip" href="#winners">To the results</a>
 <header>
 <h1>${escaped(report.trace)} under ${escaped(listed(names))}</h1>
-<p>${count(report.jobs.ids.length)} jobs (${escaped(report.format)}) on ${escaped(report.cluster)}, ${escaped(report.how ?? "replayed in virtual time")}.</p>
+<p>${jobsInWords(report.jobs.ids.length)} (${escaped(report.format)}) on ${escaped(report.cluster)}, ${escaped(report.how ?? "replayed in virtual time")}.</p>
 ${notes === "" ? "" : `<ul class="notes">${notes}</ul>`}
 </header>
 <noscript><p class="notes">Scripts are off: the table below is all that can be shown.</p></noscript>

@@ -25,13 +25,20 @@ import { muriRoundSeconds, muriSimulator, muriTestbed } from "./muri-testbed.ts"
 import { profiledSetup, readProfiles } from "./pollux/simulate.ts";
 import type { ClusterSetup } from "./simulate.ts";
 
-export interface ModelGiven {
+/** Seconds that a run loses; see `SteadyOptions`. */
+export interface RunCost {
+  readonly launchSeconds?: Seconds;
+  readonly restartSeconds?: Seconds;
+  readonly stopSeconds?: Seconds;
+  readonly endSeconds?: Seconds;
+}
+
+export interface ModelGiven extends RunCost {
   readonly jobs: readonly JobSpec[];
   readonly nodes: readonly NodeSpec[];
   readonly policy: ClusterPolicy;
   /** What the user asked for; absent for what the model has by itself. */
   readonly roundSeconds?: Seconds;
-  readonly restartSeconds?: Seconds;
   /** Where its tables are; there for a model that has `tables`. */
   readonly tables?: string;
 }
@@ -47,15 +54,18 @@ export interface Model {
     /** Where they lie beside a trace, as they were published. */
     readonly beside: readonly string[];
   };
+  /** Those that the user may give; the others are its own. */
+  readonly costs: readonly (keyof RunCost)[];
   setup(given: ModelGiven): ClusterSetup;
 }
 
 const steady: Model = {
   title: "Jobs run at a constant speed, for the time that the trace says",
   formats: [],
-  setup: ({ restartSeconds, tables: _, ...setup }) => ({
-    ...setup,
-    ...(restartSeconds !== undefined && { steady: { restartSeconds } }),
+  costs: ["launchSeconds", "restartSeconds", "stopSeconds", "endSeconds"],
+  setup: ({ jobs, nodes, policy, roundSeconds, tables: _, ...steady }) => ({
+    ...{ jobs, nodes, policy, steady },
+    ...(roundSeconds !== undefined && { roundSeconds }),
   }),
 };
 
@@ -67,6 +77,7 @@ const pollux: Model = {
     what: "a folder with one folder of profiles for each application (placements.csv, scalability.csv, validation-B.csv)",
     beside: ["../traces", "traces"],
   },
+  costs: ["restartSeconds"],
   setup: ({ tables, ...setup }) => profiledSetup({ ...setup, applications: readProfiles(tables!) }),
 };
 
@@ -74,14 +85,16 @@ const muri: Model = {
   title: "Profiled iterations that take turns; everything starts again at every event, as in Muri's simulator",
   formats: ["muri"],
   nodes: "8x8:v100",
-  setup: ({ restartSeconds: _, tables: __, ...setup }) => ({ ...setup, launcher: muriSimulator }),
+  costs: [],
+  setup: ({ tables: _, ...setup }) => ({ ...setup, launcher: muriSimulator }),
 };
 
 const testbed: Model = {
   title: "The same as on Muri's testbed: in rounds of 360 s, and only rounds in which something happened start anew",
   formats: [],
   nodes: "8x8:v100",
-  setup: ({ restartSeconds: _, tables: __, ...setup }) => ({
+  costs: [],
+  setup: ({ tables: _, ...setup }) => ({
     ...{ roundSeconds: muriRoundSeconds, ...setup },
     launcher: muriTestbed(setup.jobs, setup.policy.scheduling.falls),
   }),
@@ -96,6 +109,7 @@ const elasticflow: Model = {
     what: "a folder with a table of iterations a second for each model (resnet50.csv: global_batch_size,1,2,4,…)",
     beside: ["../scheduler/throughputs_A100"],
   },
+  costs: ["restartSeconds"],
   setup: ({ restartSeconds, tables, jobs, ...setup }) => {
     const rates = readThroughputs(tables!);
     return {
@@ -121,6 +135,7 @@ const arrivals: Model = {
     "Jobs run for the time that the trace says; the cluster is decided when one comes, and every 240 s after the last, as for Gandiva in ElasticFlow's simulator",
   formats: [],
   nodes: "16x8:a100",
+  costs: ["restartSeconds"],
   setup: ({ restartSeconds, tables: _, roundSeconds: __, ...setup }) => ({
     ...setup,
     roundsOnly: true,
@@ -128,8 +143,9 @@ const arrivals: Model = {
   }),
 };
 
-const leased = (ofPaper: LeaseRules, rest: Omit<Model, "setup">): Model => ({
+const leased = (ofPaper: LeaseRules, rest: Omit<Model, "setup" | "costs">): Model => ({
   ...rest,
+  costs: ["restartSeconds"],
   setup({ jobs, nodes, policy, tables, ...asked }) {
     const throughputs = readGavelThroughputs(readFileSync(tables!, "utf8"), tables!);
     const reference = nodes[0]!.type;

@@ -6,11 +6,11 @@ import { createPolicy, type PolicyNames } from "../../cluster/policy.ts";
 import type { ReportPolicy } from "../../cluster/report/columns.ts";
 import type { Seconds } from "../../time/clock.ts";
 import { type ClusterMetrics, ClusterReading } from "./metrics.ts";
-import { modelFor } from "./model.ts";
+import { modelFor, type RunCost } from "./model.ts";
 import { ReportReading } from "./report-reading.ts";
 import { headerOf, streamCluster } from "./simulate.ts";
 
-export interface ReplayTask {
+export interface ReplayTask extends RunCost {
   readonly policy: PolicyNames;
   readonly jobs: readonly JobSpec[];
   readonly nodes: readonly NodeSpec[];
@@ -19,7 +19,6 @@ export interface ReplayTask {
   /** Where the model's tables are, if it reads any. */
   readonly tables?: string;
   readonly roundSeconds?: Seconds;
-  readonly restartSeconds?: Seconds;
 }
 
 export interface Replayed {

@@ -1,5 +1,5 @@
 /** Which jobs count: by tenant, by class, by size of gang. Lists say how many jobs each choice has. */
-import { count } from "../../cluster/report/words.ts";
+import { count, jobsInWords } from "../../cluster/report/words.ts";
 import { button, byId, type Choice, labelled, make, select } from "./elements.ts";
 import type { State } from "./state.ts";
 
@@ -33,13 +33,13 @@ export function addFilters(state: State): void {
       mask[i] = counts ? 1 : 0;
       if (counts) chosen++;
     }
-    chosenJobs.textContent = `${count(chosen)} of ${count(mask.length)} jobs`;
+    chosenJobs.textContent = `${count(chosen)} of ${jobsInWords(mask.length)}`;
     state.changed("jobs");
   };
   const byTenant = select("tenant", choicesOf("all tenants", tenants, jobs.tenant), apply);
   const byClass = select("class", choicesOf("all classes", classes, jobs.class), apply);
   const bySize = select("size", sizeChoices(jobs.gpus), apply);
-  const chosenJobs = make("output", { id: "chosen", textContent: `${count(jobs.ids.length)} jobs` });
+  const chosenJobs = make("output", { id: "chosen", textContent: jobsInWords(jobs.ids.length) });
   chosenJobs.setAttribute("for", "tenant class size");
   const reset = button("All jobs", "Look at all jobs again", () => {
     for (const list of [byTenant, byClass, bySize]) list.value = "";
