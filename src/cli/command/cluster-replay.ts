@@ -34,7 +34,10 @@ interface Arguments extends TraceArguments {
 
 export function define(command: Command): void {
   command
-    .argument("<trace>", "a file of jobs: Slurm's sacct, Philly, Helios, Alibaba, and those of published simulators")
+    .argument(
+      "<trace>",
+      "a file of jobs (- for standard input): Slurm's sacct, Philly, Helios, Alibaba, and those of published simulators",
+    )
     .requiredOption("--policy <ids>", "policies, with commas between them; each is entries of slots joined by +");
   addTraceOptions(command);
   command

@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { execFileSync, spawn } from "node:child_process";
 import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -224,6 +225,15 @@ test("an unknown format is shown with what is known", async (context) => {
     name: "UserError",
     message: /is not a table as itp has it: Quote Not Closed/,
   });
+});
+
+test("a pipe is read as the file that it brings", async (context) => {
+  const pipe = join(mkdtempSync(join(tmpdir(), "heddle-trace-")), "pipe");
+  context.after(() => rmSync(join(pipe, ".."), { recursive: true, force: true }));
+  execFileSync("mkfifo", [pipe]);
+  spawn("sh", ["-c", 'cat "$0" > "$1"', fileOf("itp"), pipe]);
+  const { jobs, path } = await loadTrace(pipe);
+  assert.deepEqual([jobs, path], [(await loadTrace(fileOf("itp"))).jobs, pipe]);
 });
 
 test("a file may be packed by gzip", async (context) => {

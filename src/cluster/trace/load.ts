@@ -4,8 +4,11 @@
  *
  *     bytes (perhaps gzip) ─► head ─► format ─► rows ─► jobs, problems by line, counts of what was left out ─► sorted by submission
  */
-import { createReadStream } from "node:fs";
-import { open, readFile } from "node:fs/promises";
+import { createReadStream, createWriteStream } from "node:fs";
+import { mkdtemp, open, readFile, rm, stat } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { pipeline } from "node:stream/promises";
 import { constants, createGunzip, gunzipSync, type ZlibOptions } from "node:zlib";
 import { CsvError, parse } from "csv-parse";
 import { nearest, UserError } from "../../core/errors.ts";
@@ -57,11 +60,31 @@ export interface LoadOptions {
   readonly strict?: boolean;
 }
 
-/** Throws a `UserError` for a file that cannot be read, that no format knows, or that has no job. */
-export async function loadTrace(path: string, { format: name, strict = false }: LoadOptions = {}): Promise<Trace> {
+/**
+ * `path` may be a pipe (`<(zcat …)`), or `-` for standard input. Throws a `UserError` for a file that cannot be read, that no format
+ * knows, or that has no job.
+ */
+export async function loadTrace(path: string, options: LoadOptions = {}): Promise<Trace> {
+  const place = path === "-" ? "/dev/stdin" : path;
+  const found = await stat(place).catch(() => undefined);
+  if (found?.isFIFO() !== true) return loadFile(place, options);
+  // A format is known by its beginning, and read from there once more.
+  const folder = await mkdtemp(join(tmpdir(), "heddle-trace-"));
+  try {
+    const copy = join(folder, "standard-input");
+    await pipeline(createReadStream(place), createWriteStream(copy));
+    return await loadFile(copy, options, path);
+  } finally {
+    await rm(folder, { recursive: true });
+  }
+}
+
+/** `shown` is what the user calls it. */
+async function loadFile(path: string, options: LoadOptions, shown = path): Promise<Trace> {
+  const { format: name, strict = false } = options;
   const head = headOf(await firstBytes(path), path);
-  const format = name === undefined ? knownFormat(head, path) : formatNamed(name);
-  const rows = new Collected(path, format, strict);
+  const format = name === undefined ? knownFormat(head, shown) : formatNamed(name);
+  const rows = new Collected(shown, format, strict);
   if (format.kind === "table") rows.unread = format.unread?.(head) ?? [];
   if (format.kind === "document") await readDocument(path, format, rows);
   else await readTable(path, format, head, rows);
