@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { clusterView, jobView, nodeSpecs } from "../../test/cluster-view.ts";
 import type { JobView } from "../job.ts";
+import type { Share } from "../node.ts";
 import { scalings } from "../scaling.ts";
 
 /** Goodput of `gpus ** power`, less across nodes. */
@@ -89,31 +90,44 @@ test("of two alike, who has had less service runs", async () => {
   assert.deepEqual(await dealt([held, gang("new", 8, { service: 200 })], 1), {});
 });
 
-test("a gang that fits on no node, but would if another moved, gets its room", async () => {
-  const small = [0, 1].map((node) => gang(`on ${node}`, 3, { places: [{ node, gpus: 3 }], service: 1 }));
+test("a gang that fits on no node, but would if others moved, gets its room", async () => {
+  const on = (id: string, gpus: number, node: number) => gang(id, gpus, { places: [{ node, gpus }], service: 1 });
   // Nobody else may be on several of its nodes.
   const over = gang("over", 4, { places: [0, 1].map((node) => ({ node, gpus: 2 })), beside: ["another"] });
-  assert.deepEqual(await dealt([...small, over, gang("tall", 6)]), {
-    "on 0": [{ node: 1, gpus: 3 }],
+  assert.deepEqual(await dealt([on("a", 1, 0), on("b", 1, 0), on("c", 2, 1), on("d", 2, 1), over, gang("tall", 6)]), {
     tall: [{ node: 0, gpus: 6 }],
+    a: [{ node: 1, gpus: 1 }],
+    b: [{ node: 1, gpus: 1 }],
   });
 });
 
-test("beyond `cells`, jobs that scale get what they gain by, and one that does not keeps few", async () => {
-  const pollux = await scalings.create("pollux", { cells: 0 });
-  const jobs = [job("scales", 1), job("does not", 0.1)];
-  const found = pollux.sizes(clusterView(jobs, nodeSpecs(1, 4), { arrived: jobs }));
-  assert.deepEqual([found.get("scales")?.gpus, found.get("does not")?.gpus], [3, 1]);
+/** Jobs that tell their goodput, `gpus ** power` over any nodes, beyond the cells that are searched; GPUs by place. */
+async function beyond(
+  powers: Readonly<Record<string, number>>,
+  places: Readonly<Record<string, Share[]>>,
+  nodes: number,
+) {
+  const pollux = await scalings.create("pollux", { cells: 0, population: 2, generations: 2, patience: 1 });
+  const jobs = Object.entries(powers).map(([id, power]) => {
+    const goodput = (gpus: number): number => gpus ** power;
+    const outlook = { done: 0, total: 1, gpusMax: 8, rate: goodput, goodput };
+    const on = places[id];
+    return jobView(id, { gpus: 4, submit: -1e6 }, { outlook, service: on?.length ?? 0, ...(on && { places: on }) });
+  });
+  const found = pollux.sizes(clusterView(jobs, nodeSpecs(nodes, 4), { arrived: jobs }));
+  return jobs.map(({ spec: { id }, places: held }) => (found.get(id)?.on ?? held).map(({ gpus }) => gpus));
+}
+
+test("beyond `cells`, a node's GPUs go where they are worth most", async () => {
+  assert.deepEqual(await beyond({ scales: 1, "does not": 0.1 }, {}, 1), [[3], [1]]);
+});
+
+test("beyond `cells`, a job that scales gets what is free on other nodes", async () => {
+  assert.deepEqual(await beyond({ scales: 1 }, { scales: [{ node: 0, gpus: 2 }] }, 2), [[4, 4]]);
 });
 
 test("beyond `cells`, a job over several nodes that gains little there makes room for those that gain", async () => {
-  const pollux = await scalings.create("pollux", { cells: 0 });
-  const wide = job("wide", 0.1, { places: [0, 1].map((node) => ({ node, gpus: 4 })), service: 100 });
-  const narrow = ["a", "b"].map((id) => job(id, 1, { places: [{ node: 2, gpus: 2 }] }));
-  const jobs = [wide, ...narrow];
-  const found = pollux.sizes(clusterView(jobs, nodeSpecs(3, 4), { arrived: jobs }));
-  assert.deepEqual(
-    jobs.map(({ spec, places }) => (found.get(spec.id)?.on ?? places).map(({ gpus }) => gpus)),
-    [[4], [4], [4]],
-  );
+  const wide = [0, 1].map((node) => ({ node, gpus: 4 }));
+  const narrow = [{ node: 2, gpus: 2 }];
+  assert.deepEqual(await beyond({ wide: 0.1, a: 1, b: 1 }, { wide, a: narrow, b: narrow }, 3), [[4], [4], [4]]);
 });

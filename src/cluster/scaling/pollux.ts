@@ -72,10 +72,11 @@ export default scaling({
         }
         for (const { spec } of view.ended) for (const jobs of [adaptive, elastic]) jobs.delete(spec.id);
         const present = view.waitingCount + view.runningCount;
-        if (present === 0) return new Map<JobId, Size>();
+        if (present === 0 || view.nodes.total() === 0) return new Map<JobId, Size>();
         if (adaptive.size === 0 || present * view.nodes.specs.length > cells) {
           last = undefined;
-          const scale = view.nodes.specs.length / view.nodes.total();
+          const nodes = view.nodes.specs.filter((_, node) => view.nodes.usable(node));
+          const scale = nodes.length / view.nodes.total();
           const terms = { restartSeconds: restart, power, scale, allFixed: elastic.size === 0, crowds: crowd === 1 };
           return deal({ view, jobs: present, ...terms }, waiting.waiting(view));
         }

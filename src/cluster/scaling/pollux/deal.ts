@@ -145,7 +145,7 @@ class Deal {
       const { gpusMin } = waiting;
       if (gpusMin === wanted || waiting.on.length > 0) continue;
       wanted = gpusMin;
-      if (plan.free.reduce((sum, free) => sum + free, 0) < gpusMin) return;
+      if (plan.freeTotal < gpusMin) return;
       const nodes = [...plan.free.keys()].filter((node) => plan.free[node]! > 0 && plan.allows(waiting, node));
       for (const node of nodes.sort((a, b) => plan.free[b]! - plan.free[a]!)) {
         if (plan.capacity(node) < gpusMin) continue;
@@ -169,9 +169,10 @@ class Deal {
     this.#waiting.sort(byNeed);
   }
 
-  /** Free GPUs for those that wait, those that had most first. */
+  /** Free GPUs for those that wait, those that need least first. */
   #refill(): void {
     this.#waiting = this.#waiting.filter((stake) => {
+      if (stake.gpusMin > this.plan.freeTotal) return true;
       const one = this.plan.onOne(stake, stake.gpusMin);
       const on = one === undefined ? this.plan.onSeveral(stake, stake.gpusMin) : [one];
       if (gpusIn(on) < stake.gpusMin) return true;

@@ -9,6 +9,8 @@ const nowhere: readonly Share[] = [];
 export class Plan {
   readonly #nodes: NodesView;
   readonly free: number[];
+  /** Of all nodes. */
+  freeTotal: number;
   /** By node, jobs over several nodes that are on it. */
   readonly #spanning: number[];
   /** By node, who is on it and on no other. */
@@ -22,6 +24,7 @@ export class Plan {
     this.#nodes = nodes;
     this.#crowds = crowds;
     this.free = nodes.specs.map((_, node) => nodes.free(node));
+    this.freeTotal = nodes.freeTotal();
     this.#spanning = nodes.specs.map(() => 0);
     this.residents = nodes.specs.map(() => []);
   }
@@ -57,6 +60,7 @@ export class Plan {
 
   #take(stake: Stake, on: readonly Share[]): void {
     stake.on = on;
+    this.freeTotal -= gpusIn(on);
     for (const { node, gpus } of on) this.free[node]! -= gpus;
     if (on.length > 0) this.admit(stake);
   }
@@ -69,6 +73,7 @@ export class Plan {
   #give(stake: Stake): void {
     const { on } = stake;
     stake.on = nowhere;
+    this.freeTotal += gpusIn(on);
     for (const { node, gpus } of on) {
       this.free[node]! += gpus;
       if (on.length > 1) this.#spanning[node]!--;

@@ -8,7 +8,7 @@ export function widen(plan: Plan, running: readonly Stake[]): void {
     const { on, gpusMax } = stake;
     const held = gpusIn(on);
     if (held >= gpusMax) continue;
-    if (plan.free.every((free) => free === 0)) return;
+    if (plan.freeTotal === 0) return;
     const now = stake.lossOf(on);
     plan.leave(stake);
     const one = plan.onOne(stake, gpusMax);
