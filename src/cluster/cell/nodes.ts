@@ -21,7 +21,12 @@ export function nodesOfCells(file: CellFile, path: string): NodeSpec[] {
     const kinds = [...new Set(leaves.map(({ type }) => type))];
     const devices = new Set(leaves.map(({ device }) => device));
     const [first] = leaves as [PhysicalCell, ...PhysicalCell[]];
-    if (kinds.length > 1) throw new UserError(`${path}: the GPUs of ${id} are of several types: ${kinds.join(", ")}.`);
+    if (kinds.length > 1) {
+      throw new UserError(
+        `${path}: the GPUs of ${id} are of several types: ${kinds.join(", ")}.`,
+        "A node has GPUs of one type here: give those of each an address of their own, as a node beside it.",
+      );
+    }
     if (devices.size < leaves.length) {
       throw new UserError(`${path}: two GPUs of ${id} have the same address.`);
     }

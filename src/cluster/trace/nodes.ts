@@ -160,7 +160,7 @@ function nodesOfDocument(content: string, path: string): NodeSpec[] {
   try {
     document = parseYaml(content);
   } catch (error) {
-    throw new UserError(`${path} is no file of nodes: ${(error as Error).message}`, forms);
+    throw new UserError(`${path} is no file of nodes: ${(error as Error).message.split("\n")[0]}`, forms);
   }
   if (document !== null && typeof document === "object" && "physicalCluster" in document) {
     return nodesOfCells(readCellFile(content, path), path);
