@@ -51,3 +51,15 @@ test("by a program, the largest share goes first, and launches had count against
   assert.deepEqual((await first(1)).slice(0, 2), ["old", "old"]);
   assert.equal(new Set(await first(2)).size, 3);
 });
+
+test("by a program, seconds had count against a share, as in Muri's simulator", async () => {
+  const job = (id: string, gpus: number, ran: number) =>
+    jobView(id, { gpus }, { ran, outlook: { done: ran, total: 1000, rate: () => 1 } });
+  const first = async (program: number): Promise<string> => {
+    const themis = await schedulings.create("themis", { program });
+    const jobs = [job("had much", 4, 500), job("had little", 4, 50)];
+    return themis.decide(clusterView(jobs, nodeSpecs(1, 4), { now: 1000, arrived: jobs })).start[0]!.job;
+  };
+  assert.equal(await first(3), "had little");
+  assert.equal(await first(2), "had much");
+});

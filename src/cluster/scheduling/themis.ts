@@ -25,7 +25,7 @@ export default scheduling({
     "Bids count GPUs, not which ones: placement is another slot.",
     "A hidden payment takes GPUs down to the next size that was bid, and never below the smallest: a gang is whole or nothing.",
     "What is left goes to the worst ρ first, where the paper draws at random.",
-    "`program` is what the artifacts of ElasticFlow and Muri call Themis: the shares of time with the best worst fairness, by a convex program; an even share is taken for a speed in the job's own unit of work; the largest share goes first, with 2 the largest share over launches had.",
+    "`program` is what the artifacts of ElasticFlow and Muri call Themis: the shares of time with the best worst fairness, by a convex program; an even share is taken for a speed in the job's own unit of work; the largest share goes first, with 2 the largest over launches had, with 3 over seconds had.",
     "Without an outlook a job's remaining time is taken to be what it was submitted with, less what it has run.",
   ],
   options: {
@@ -38,15 +38,15 @@ export default scheduling({
     },
     program: {
       default: 0,
-      unit: "0, 1 or 2",
+      unit: "0 to 3",
       min: 0,
-      help: "shares by a program in place of the auction, as in ElasticFlow's simulator (1), as on Muri's testbed (2)",
+      help: "shares by a program in place of the auction, as in ElasticFlow's simulator (1), on Muri's testbed (2), in Muri's simulator (3)",
     },
   },
   claim: { metric: "fairnessWorst", better: "lower", than: "tiresias", on: "philly-like", factor: 2.25, where: "sim" },
 
   create({ lease, f, program }) {
-    if (program > 0) return byProgram(program > 1);
+    if (program > 0) return byProgram(program > 2 ? "second" : program > 1 ? "launch" : "nothing");
     const leases = new Map<JobId, number>();
     return {
       decide(view) {

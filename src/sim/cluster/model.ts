@@ -86,7 +86,10 @@ const muri: Model = {
   formats: ["muri"],
   nodes: "8x8:v100",
   costs: [],
-  setup: ({ tables: _, ...setup }) => ({ ...setup, launcher: muriSimulator }),
+  setup: ({ tables: _, ...setup }) => ({
+    ...setup,
+    launcher: muriSimulator(setup.policy.sharing.jobsMax > 1 ? setup.jobs : []),
+  }),
 };
 
 const testbed: Model = {

@@ -58,9 +58,15 @@ export function muriStart({ model = "", gpus }: JobSpec): Seconds {
   return row?.[Math.min(row.length - 1, Math.ceil(Math.log2(gpus)))] ?? 10;
 }
 
-/** The authors' simulator: everything starts again at every event, one job of a group after another. */
-export const muriSimulator = (clock: Clock, report: (event: ClusterEvent) => void): TurnsLauncher =>
-  new TurnsLauncher(clock, { report, startSeconds: muriStart });
+/**
+ * The authors' simulator: everything starts again at every event, one job of a group after another. Where GPUs are shared, an end and
+ * an arrival of these that are all but at the same time are one event.
+ */
+export function muriSimulator(arrivals: readonly JobSpec[] = []) {
+  const times = arrivals.map(({ submit }) => submit).sort((a, b) => a - b);
+  return (clock: Clock, report: (event: ClusterEvent) => void): TurnsLauncher =>
+    new TurnsLauncher(clock, { report, arrivals: times, startSeconds: muriStart });
+}
 
 /**
  * The real runs: only rounds in which something happened start anew, and the jobs of a group start at once. A job's fall to the next

@@ -103,7 +103,8 @@ const simulated: readonly (readonly [
   ],
   // The artifact of today, run again.
   ["trace3", "srsf+muri", muriS, { averageJct: 83242.464513, makespan: 8174135.28003 }, 1e-9],
-  ["trace3_pr", "srsf+muri", muriS, { averageJct: 540358.182637, makespan: 4495393.520536 }, 1e-9],
+  // Its shares come from inside of a solver (ECOS), where ours come from the middle.
+  ["trace3", "themis", { themis: { program: 3 } }, { averageJct: 397058.802, makespan: 8172104.51 }, 0.04],
 ];
 
 for (const [trace, policy, options, published, within] of simulated) {

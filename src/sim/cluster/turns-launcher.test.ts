@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import type { ClusterEvent } from "../../cluster/launcher.ts";
 import { jobSpec } from "../../test/cluster-view.ts";
 import { VirtualClock } from "../../time/virtual-clock.ts";
 import { TurnsLauncher } from "./turns-launcher.ts";
@@ -36,4 +37,39 @@ function doneBy200(relaunches: boolean): number {
 test("who stays when a mate is stopped is launched again without it", () => {
   assert.equal(doneBy200(true), 0.5 * (100 - 10));
   assert.equal(doneBy200(false), 0.5 * 100);
+});
+
+test("an end that is all but an arrival is at its time, and one that only comes after it is not", () => {
+  const ends = (arrivals: readonly number[]): number => {
+    const clock = new VirtualClock();
+    let end = 0;
+    const report = (event: ClusterEvent) => {
+      if (event.kind === "finished") end = event.at;
+    };
+    const launcher = new TurnsLauncher(clock, { report, rate: () => 0.5, arrivals });
+    clock.at(0, () => launcher.start({ job: job("a"), attempt: 0, places, beside: [] }));
+    clock.run();
+    return end;
+  };
+  assert.equal(ends([]), 2000);
+  assert.equal(ends([0, 1999.99995, 3000]), 1999.99995);
+  assert.equal(ends([0, 2000.00005]), 2000.00005);
+  assert.equal(ends([1999.9998, 2000.0002]), 2000);
+});
+
+test("two that are done at the same time are both done, though the first leaves the other alone", () => {
+  const clock = new VirtualClock();
+  const ends: number[] = [];
+  const report = (event: ClusterEvent) => {
+    if (event.kind === "finished") ends.push(event.at);
+  };
+  const launcher = new TurnsLauncher(clock, { report, startSeconds: () => 10, rate: () => 0.5 });
+  clock.at(0, () => {
+    launcher.start({ job: job("a"), attempt: 0, places, beside: [] });
+    launcher.start({ job: job("b"), attempt: 0, places, beside: ["a"] });
+    launcher.settle(0);
+  });
+  clock.run();
+  assert.equal(ends.length, 2);
+  assert.equal(ends[0], ends[1]);
 });

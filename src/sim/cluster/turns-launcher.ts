@@ -27,6 +27,8 @@ export interface TurnsOptions {
    * rounds does it in those in which something has happened.
    */
   readonly relaunches?: (before: Seconds, now: Seconds) => boolean;
+  /** In ascending order: a job that would be done within a billionth of such a time, or 0.1 ms, is done then. */
+  readonly arrivals?: readonly Seconds[];
   /** Whether the start is also waited for in the interval in which a job ends: real runs do, the authors' simulator does not. */
   readonly lastStart?: boolean;
 }
@@ -145,8 +147,16 @@ export class TurnsLauncher implements Launcher {
       progress.starting = first + (group.length === 1 ? aloneSeconds : 0);
     }
     const begin = progress.at + (this.#options.lastStart ? progress.starting : 0);
-    progress.ends = begin + progress.left * progress.period;
+    progress.ends = this.#withArrivals(begin + progress.left * progress.period);
     this.#jobs.predict(progress, progress.ends);
+  }
+
+  #withArrivals(end: Seconds): Seconds {
+    const { arrivals = [] } = this.#options;
+    const within = Math.max(1e-9 * end, 1e-4);
+    const first = firstAtLeast(arrivals, end - within);
+    const arrival = arrivals[first];
+    return arrival !== undefined && arrival > this.#clock.now() && arrival <= end + within ? arrival : end;
   }
 }
 
@@ -157,4 +167,15 @@ export function iterationsOf({ id, iterations, duration }: JobSpec): number {
     `Job ${id} has no iterations, or no duration, so that its iterations cannot be simulated.`,
     "Give it both, as Muri's traces do.",
   );
+}
+
+/** Index of the first that is no less. */
+function firstAtLeast(sorted: readonly number[], least: number): number {
+  let [low, high] = [0, sorted.length];
+  while (low < high) {
+    const half = (low + high) >> 1;
+    if (sorted[half]! < least) low = half + 1;
+    else high = half;
+  }
+  return low;
 }

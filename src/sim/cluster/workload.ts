@@ -186,7 +186,7 @@ const workloads: Readonly<Record<string, (seed: number) => Peculiar>> = {
   interleaved: (seed) => ({
     nodes: nodesOf(4, 4),
     jobs: generateJobs({ ...mix, jobs: 70, gap: 60 }, seed).map((job, i) => ({ ...job, ...muriPhases(i, job) })),
-    launcher: muriSimulator,
+    launcher: muriSimulator(),
   }),
   /** Gangs that exchange much, among small jobs: a gang in several nodes is far slower than in one. */
   locality: (seed) => ({

@@ -22,8 +22,13 @@ interface Claim {
   readonly age: Seconds;
 }
 
-/** `byLaunches`: a share counts less by the launches a job has had, and gangs have to fit in the order of shares (Muri). */
-export function byProgram(byLaunches: boolean): Scheduling {
+/**
+ * What a share is divided by, where something is: launches that a job has had (on Muri's testbed), or the time for which it has had
+ * its GPUs (in Muri's simulator). Gangs then have to fit in the order of what that leaves.
+ */
+export type Per = "nothing" | "launch" | "second";
+
+export function byProgram(per: Per): Scheduling {
   const order: JobId[] = [];
   const before = new Map<JobId, Claim>();
   const launches = new Map<JobId, number>();
@@ -31,26 +36,28 @@ export function byProgram(byLaunches: boolean): Scheduling {
   return {
     decide(view) {
       if (view.arrived.length + view.ended.length > 0) news = view.now;
-      else if (byLaunches) return { stop: [], start: [] };
+      else if (per === "launch") return { stop: [], start: [] };
       const present = keepOrder(order, view);
       const claims = present.map((job) => claimOf(job, present.length, view, news, before.get(job.spec.id)));
       before.clear();
       for (const claim of claims) before.set(claim.job.spec.id, claim);
       const shares = fairest(claims, view.nodes.total());
-      const worth = claims.map(({ job: { spec } }, i) => {
-        const had = byLaunches ? (launches.get(spec.id) ?? 0) : 0;
+      const worth = claims.map(({ job: { spec, ran } }, i) => {
+        const had = per === "launch" ? (launches.get(spec.id) ?? 0) : per === "second" ? ran : 0;
         return { id: spec.id, value: had === 0 ? shares[i]! * 1e9 : shares[i]! / had };
       });
       worth.sort((a, b) => b.value - a.value);
       order.splice(0, order.length, ...worth.map(({ id }) => id));
       const ranked = order.map((id) => view.job(id));
-      const decision = byLaunches
-        ? refill(
-            view,
-            listed(() => ranked),
-          )
-        : regroup(view, whatFits(view, ranked));
-      if (byLaunches) for (const id of runningAfter(view, decision)) launches.set(id, (launches.get(id) ?? 0) + 1);
+      const decision =
+        per === "nothing"
+          ? regroup(view, whatFits(view, ranked))
+          : refill(
+              view,
+              listed(() => ranked),
+            );
+      if (per === "launch")
+        for (const id of runningAfter(view, decision)) launches.set(id, (launches.get(id) ?? 0) + 1);
       return decision;
     },
   };
