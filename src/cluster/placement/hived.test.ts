@@ -18,13 +18,17 @@ test("a tenant whose gangs need whole nodes gets them, while another has more sm
   assert.ok(one.lightTenantJct! > cells.lightTenantJct! * 1.3, `${one.lightTenantJct} s`);
 });
 
-test("a gang that is wider than its tenant's even part uses what is idle, instead of waiting for ever", async () => {
+test("a gang that is wider than its tenant's even part uses what is idle, instead of waiting for ever; a job without GPUs needs no cells", async () => {
   const nodes = nodeSpecs(2, 4);
-  const jobs = [jobSpec("wide", { gpus: 8, duration: 10 }), jobSpec("small", { gpus: 4, duration: 10, submit: 1 })];
+  const jobs = [
+    jobSpec("wide", { gpus: 8, duration: 10 }),
+    jobSpec("small", { gpus: 4, duration: 10, submit: 1 }),
+    jobSpec("without", { gpus: 0, duration: 10, submit: 1 }),
+  ];
   const policy = await policyOf("tiresias+hived");
   const { jobs: done } = clusterMetrics(simulateCluster({ jobs, nodes, policy, roundSeconds: 60 }), nodes);
   assert.deepEqual(
     done.map(({ ended }) => ended),
-    ["finished", "finished"],
+    ["finished", "finished", "finished"],
   );
 });

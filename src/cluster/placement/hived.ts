@@ -10,7 +10,7 @@ import {
 import type { PhysicalCell } from "../cell/physical.ts";
 import type { JobSpec } from "../job.ts";
 import { gpusIn, type NodeSpec, type NodesView, type Share } from "../node.ts";
-import { type Placement, placement } from "../placement.ts";
+import { fullest, type Placement, placement } from "../placement.ts";
 
 export default placement({
   title: "HiveD",
@@ -87,6 +87,11 @@ function hivedPlacement(tenants: number, lazyPreemption: boolean): Placement {
       view = nodes;
       cells ??= start(nodes);
       const types = type === undefined ? spec.types : [type];
+      // Cells are of GPUs: a job without any is on whatever node has the CPUs and the memory.
+      if (gpus === 0) {
+        const on = fullest(nodes, spec, 0, types);
+        return on && { on };
+      }
       const request = requestOf(spec, gpus, nodes, nameOf(spec.tenant), types);
       const grant = cells.place(entitled(request));
       return grant && { on: sharesOf(grant.leaves, indexes), evict: grant.evict };
@@ -95,6 +100,7 @@ function hivedPlacement(tenants: number, lazyPreemption: boolean): Placement {
       view = nodes;
       cells ??= start(nodes);
       const gpus = gpusIn(on);
+      if (gpus === 0) return;
       const request = requestOf(spec, gpus, nodes, nameOf(spec.tenant), spec.types);
       const idle = on.flatMap(({ node, gpus: count, devices }) =>
         (devices ?? cells!.idle(nodes.specs[node]!.id).slice(0, count)).map((device) => ({
