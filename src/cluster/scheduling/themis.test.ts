@@ -63,3 +63,10 @@ test("by a program, seconds had count against a share, as in Muri's simulator", 
   assert.equal(await first(3), "had little");
   assert.equal(await first(2), "had much");
 });
+
+test("a job that asks for no GPUs is started too", async () => {
+  const themis = await schedulings.create("themis");
+  const jobs = [jobView("none", { gpus: 0, duration: 10 }), jobView("some", { duration: 10 })];
+  const { start } = themis.decide(clusterView(jobs, nodeSpecs(1, 4), { arrived: jobs }));
+  assert.deepEqual(start.map(({ job }) => job).sort(), ["none", "some"]);
+});

@@ -61,7 +61,9 @@ export default scheduling({
         for (const job of over) if (given.get(job.spec.id) !== held(job)) stop.push(job.spec.id);
         for (const [id, gpus] of given) {
           leases.set(id, view.now + lease);
-          if (held(view.job(id)) !== gpus) start.push({ job: id, gpus });
+          // A job that asks for no GPUs holds as many before it starts.
+          const job = view.job(id);
+          if (held(job) !== gpus || job.state === "waiting") start.push({ job: id, gpus });
         }
         for (const id of stop) if (!given.has(id)) leases.delete(id);
         return { stop, start, ...wake(leases, view) };
