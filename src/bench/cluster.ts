@@ -1,6 +1,7 @@
 /**
- * How fast clusters are simulated: production traces whole under every scheduling and scaling entry that solves no program, in seconds
- * of CPU, of which 60 are allowed, on as many nodes as keep four fifths of them busy and on fewer; and up to a million jobs on 10,000 nodes, with the exponent by which time grows with jobs.
+ * How fast clusters are simulated: production traces whole under every scheduling and scaling entry that solves no program, and Muri, in
+ * seconds of CPU, of which 60 are allowed, on as many nodes as keep four fifths of them busy and on fewer; and up to a million jobs on
+ * 10,000 nodes, with the exponent by which time grows with jobs.
  */
 import type { JobSpec } from "../cluster/job.ts";
 import type { NodeSpec } from "../cluster/node.ts";
@@ -17,8 +18,8 @@ import { loadCombination } from "../system/combination.ts";
 import { sharedData } from "../test/shared-data.ts";
 import type { Bench, Terms } from "./terms.ts";
 
-/** A linear or integer program, or a search, at every decision. */
-const solvers = ["gavel", "shockwave", "allox", "pollux", "themis"];
+/** A linear or integer program at every decision. */
+const solvers = ["gavel", "shockwave", "allox"];
 const secondsMax = 60;
 
 interface Case {
@@ -29,7 +30,7 @@ interface Case {
 
 export async function run(bench: Bench): Promise<void> {
   for (const trace of await traces(bench.quick)) {
-    const entries = [...schedulings.ids(), ...scalings.ids()].filter((id) => !solvers.includes(id));
+    const entries = [...schedulings.ids(), ...scalings.ids(), "srsf+muri"].filter((id) => !solvers.includes(id));
     for (const id of bench.quick ? ["fifo", "srtf", "afs"] : entries) await replay(bench, trace, id);
     if (!bench.quick) await replay(bench, trace, "optimus", { optimus: { fitted: 1 } });
   }
