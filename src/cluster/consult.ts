@@ -43,13 +43,18 @@ export function consult({ scaling, scheduling, sharing }: ClusterPolicy, situati
   const { moment, running, job } = situation;
   const { answer } = moment.sizes;
   moment.sizes = { ...asRequested, answer: answer + 1 };
-  const all = viewOf(situation, asRequested);
-  const named = scaling.sizes(all);
+  const { unnamed = "kept" } = scaling;
+  const { gpuless } = moment;
+  let named = scaling.sizes(seenByScaling(situation));
+  for (const { spec } of situation.news.ended) if (spec.gpus === 0) gpuless.delete(job(spec.id));
+  // Where it is not kept, what a job asks for is said.
+  if (gpuless.size > 0 && unnamed !== "kept")
+    named = new Map([...named, ...Array.from(gpuless, ({ spec }) => givenNothing(spec.id))]);
   const rejected = scaling.rejected?.() ?? [];
   moment.sizes = {
     // Who was rejected gets nothing, and the other policies do not see it.
     named: rejected.length === 0 ? named : new Map<JobId, Size>([...named, ...rejected.map(givenNothing)]),
-    unnamed: scaling.unnamed ?? "kept",
+    unnamed,
     answer: answer + 2,
   };
   const { sizes } = moment;
@@ -62,6 +67,32 @@ export function consult({ scaling, scheduling, sharing }: ClusterPolicy, situati
   if (sizes.unnamed === "held") nameMoved(whole, situation);
   return { decision: whole, rejected, chosen: scheduled.start };
 }
+
+/** What scaling sees: it deals GPUs, and who asks for none has what it asks for. */
+function seenByScaling(situation: Situation): ClusterView {
+  const view = viewOf(situation, asRequested);
+  const { gpuless } = situation.moment;
+  if (gpuless.size === 0) return view;
+  const count = (all: Counted<JobRecord>): number => {
+    let size = all.size;
+    for (const { list } of gpuless) if (list === all) size--;
+    return size;
+  };
+  const counts = { waitingCount: count(situation.waiting), runningCount: count(situation.running) };
+  const jobs = { waiting: withGpus(view.waiting), running: withGpus(view.running) };
+  const news = {
+    arrived: [...withGpus(view.arrived)],
+    ended: [...withGpus(view.ended)],
+    requeued: [...withGpus(view.requeued)],
+  };
+  return { ...view, ...counts, ...jobs, ...news };
+}
+
+const withGpus = (jobs: Iterable<JobView>): Iterable<JobView> => ({
+  *[Symbol.iterator]() {
+    for (const job of jobs) if (job.spec.gpus > 0) yield job;
+  },
+});
 
 /** Who is stopped holds nothing any more when it is started elsewhere. */
 function nameMoved({ start }: Decision, { moment, job }: Situation): void {

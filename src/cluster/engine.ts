@@ -72,7 +72,7 @@ export class ClusterEngine {
     this.#nodes = new Nodes(parts.nodes);
     this.#occupancy = new Occupancy(parts.nodes);
     const { launcher } = parts;
-    this.#moment = { now: 0, sizes: asRequested, outlook: (job) => launcher.outlook?.(job) };
+    this.#moment = { now: 0, sizes: asRequested, gpuless: new Set(), outlook: (job) => launcher.outlook?.(job) };
     this.#timetable = new Timetable(parts.clock, parts.roundSeconds, parts.gapSeconds ?? 0, () => this.decide());
   }
 

@@ -44,6 +44,8 @@ export interface Sizes {
 export interface Moment {
   now: Seconds;
   sizes: Sizes;
+  /** Jobs that ask for no GPUs, until they end. */
+  readonly gpuless: Set<JobRecord>;
   outlook(job: JobSpec): Outlook | undefined;
 }
 
@@ -83,6 +85,7 @@ export class JobRecord implements JobView {
     this.#submitted = submitted;
     this.waitingSince = submitted;
     this.#moment = moment;
+    if (spec.gpus === 0) moment.gpuless.add(this);
   }
 
   get state(): JobState {

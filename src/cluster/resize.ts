@@ -4,6 +4,7 @@ import type { JobId } from "./job.ts";
 import { only } from "./job-order.ts";
 import type { JobRecord, Sizes } from "./job-record.ts";
 import { gpusIn, type Share } from "./node.ts";
+import type { Size } from "./scaling.ts";
 
 export interface Counted<T> extends Iterable<T> {
   readonly size: number;
@@ -17,9 +18,12 @@ interface Resizing {
   job(id: JobId): JobRecord;
 }
 
-const gives = ({ named, unnamed }: Sizes, id: JobId, runs: boolean): boolean => {
-  const size = named.get(id);
-  return size === undefined ? unnamed === "kept" || (unnamed === "held" && runs) : size.gpus !== 0;
+/** Who asks for no GPUs has all of them. */
+const isNothing = ({ gpus }: Size, { spec }: JobRecord): boolean => gpus === 0 && spec.gpus > 0;
+
+const gives = ({ named, unnamed }: Sizes, job: JobRecord, runs: boolean): boolean => {
+  const size = named.get(job.spec.id);
+  return size === undefined ? unnamed === "kept" || (unnamed === "held" && runs) : !isNothing(size, job);
 };
 
 /** Of the jobs that run, or that wait, those that scaling gives something. Where it need not name them, they are not looked at. */
@@ -32,7 +36,7 @@ export function given(
   const { named, unnamed } = sizes;
   if (unnamed === "held" && runs && !takesAll(sizes, job)) return jobs;
   const few = (unnamed === "nothing" || (unnamed === "held" && !runs)) && named.size < jobs.size;
-  const some = few ? listed(jobs, sizes, job) : [...jobs].filter(({ spec }) => gives(sizes, spec.id, runs));
+  const some = few ? listed(jobs, sizes, job) : [...jobs].filter((one) => gives(sizes, one, runs));
   return some.length === jobs.size ? jobs : { size: some.length, [Symbol.iterator]: () => some[Symbol.iterator]() };
 }
 
@@ -45,9 +49,9 @@ function takesAll({ named }: Sizes, job: (id: JobId) => JobRecord): boolean {
 /** Those on the list that are named and get something, in its order. */
 function listed(jobs: Counted<JobRecord>, { named }: Sizes, job: (id: JobId) => JobRecord): JobRecord[] {
   const some: JobRecord[] = [];
-  for (const [id, { gpus }] of named) {
-    const one = gpus === 0 ? undefined : job(id);
-    if (one !== undefined && one.list === jobs) some.push(one);
+  for (const [id, size] of named) {
+    const one = job(id);
+    if (one.list === jobs && !isNothing(size, one)) some.push(one);
   }
   return some.sort((a, b) => a.turn - b.turn);
 }
@@ -71,14 +75,14 @@ export function resized(decision: Decision, { sizes, running, gone, job }: Resiz
   }
   for (const id of forgotten(sizes, running)) if (!named.has(id)) stop.push(id);
   // A policy that keeps an index of its own may choose jobs that the view leaves out.
-  const getsAny = (id: JobId): boolean => gives(sizes, id, job(id).held > 0);
-  const start = decision.start.filter((wish) => getsAny(wish.job));
+  const getsAny = (one: JobRecord): boolean => gives(sizes, one, one.held > 0);
+  const start = decision.start.filter((wish) => getsAny(job(wish.job)));
   const { order } = decision;
   return {
     ...decision,
     stop: [...decision.stop, ...stop],
     start: [...move, ...start],
-    ...(order !== undefined && { order: only(order, ({ spec }) => getsAny(spec.id)) }),
+    ...(order !== undefined && { order: only(order, ({ spec }) => getsAny(job(spec.id))) }),
   };
 }
 
@@ -86,8 +90,9 @@ export function resized(decision: Decision, { sizes, running, gone, job }: Resiz
 export function emptied(decision: Decision, { sizes, running, gone, job }: Resizing): Decision {
   const stopped = new Set(decision.stop);
   const stop: JobId[] = [];
-  for (const [id, { gpus }] of sizes.named) {
-    if (gpus === 0 && job(id).places.length > 0 && !stopped.has(id) && !gone.has(id)) stop.push(id);
+  for (const [id, size] of sizes.named) {
+    const one = job(id);
+    if (isNothing(size, one) && one.places.length > 0 && !stopped.has(id) && !gone.has(id)) stop.push(id);
   }
   for (const id of forgotten(sizes, running)) if (!stopped.has(id)) stop.push(id);
   return stop.length === 0 ? decision : { ...decision, stop: [...decision.stop, ...stop] };

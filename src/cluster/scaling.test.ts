@@ -239,3 +239,22 @@ test("who was profiled on the GPUs that it asks for, and on no others, gets thos
     }
   }
 });
+
+test("who asks for no GPUs has what it asks for, whoever deals them: it runs at once where nobody has to be let go first", async () => {
+  const nodes = nodeSpecs(2, 4);
+  const busy = Array.from({ length: 12 }, (_, i) => jobSpec(`busy ${i}`, { gpus: 4, duration: 50, submit: i }));
+  const idle = [5, 20].map((submit) => jobSpec(`idle ${submit}`, { gpus: 0, duration: 10, submit }));
+  for (const scaling of scalings.ids()) {
+    for (const rest of ["", "+las", "+muri"]) {
+      const log = simulateCluster({ jobs: [...busy, ...idle], nodes, policy: await policyOf(`${scaling}${rest}`) });
+      const ended = new Map(
+        log.flatMap((line) =>
+          line.kind === "event" && line.event.kind === "finished" ? [[line.event.job, line.at] as const] : [],
+        ),
+      );
+      assert.equal(ended.size, 14, `${scaling}${rest}`);
+      if (rest === "") continue;
+      for (const { id, submit } of idle) assert.equal(ended.get(id), submit + 10, `${scaling}${rest}: ${id}`);
+    }
+  }
+});
