@@ -1,5 +1,6 @@
 /** 2D-Gittins: within a queue, the job goes first that is likeliest to end soon, by what finished jobs took in all. */
 import { Arrivals } from "../../arrivals.ts";
+import type { JobView } from "../../job.ts";
 import { listed } from "../../job-order.ts";
 import { runFirst, type Scheduling } from "../../scheduling.ts";
 
@@ -14,37 +15,59 @@ export function byIndex(limits: readonly number[], known?: readonly number[], pu
   const gittins = new Gittins(limits[0]!, known);
   const learns = !published || known === undefined;
   const indexOf = (service: number): number => (published ? gittins.published(service) : gittins.index(service));
+  const queueOf = (service: number): number => {
+    let queue = 0;
+    for (const limit of limits) if (limit <= service) queue++;
+    return queue;
+  };
   const arrivals = new Arrivals();
   return {
     decide(view) {
       for (const { state, service } of view.ended) if (state === "finished" && learns) gittins.learn(service);
       arrivals.see(view);
-      const ranked = arrivals.present(view).map((job) => {
-        const { service, gpus } = job;
-        const queue = limits.filter((limit) => limit <= service + slack * gpus).length;
-        const left = (limits[queue] ?? Number.POSITIVE_INFINITY) - service;
-        return { job, queue, index: indexOf(service), crossing: view.now + left / gpus };
-      });
-      ranked.sort((a, b) => a.queue - b.queue || b.index - a.index);
+      const ranked: Ranked[] = [];
+      for (const jobs of [view.running, view.waiting]) {
+        for (const job of jobs) {
+          const { service, gpus } = job;
+          const order = arrivals.order(job);
+          const queue = queueOf(service + slack * gpus);
+          if (order < Number.POSITIVE_INFINITY) ranked.push({ job, queue, index: indexOf(service), order });
+        }
+      }
+      ranked.sort((a, b) => a.queue - b.queue || b.index - a.index || a.order - b.order);
       const decision = runFirst(
         view,
         listed(() => ranked.map(({ job }) => job)),
       );
-      const starts = new Set(decision.start.map(({ job }) => job));
+      const starts = new Set(decision.start.map(({ job }) => view.job(job)));
       const stops = new Set(decision.stop);
       // Waking at thresholds only: indices change all the time.
-      const wake = ranked
-        .filter(({ job }) => starts.has(job.spec.id) || (job.places.length > 0 && !stops.has(job.spec.id)))
-        .reduce((first, { crossing }) => Math.min(first, crossing), Number.POSITIVE_INFINITY);
+      let wake = Number.POSITIVE_INFINITY;
+      for (const { job, queue } of ranked) {
+        const { spec, places, service, gpus } = job;
+        if (!starts.has(job) && (places.length === 0 || stops.has(spec.id))) continue;
+        wake = Math.min(wake, view.now + ((limits[queue] ?? Number.POSITIVE_INFINITY) - service) / gpus);
+      }
       return wake < Number.POSITIVE_INFINITY ? { ...decision, wake } : decision;
     },
   };
 }
 
+interface Ranked {
+  readonly job: JobView;
+  readonly queue: number;
+  readonly index: number;
+  readonly order: number;
+}
+
 class Gittins {
-  /** Service of finished jobs, ascending, and its running sums. */
+  /** Service of finished jobs, ascending. */
   readonly #took: number[];
-  #sums: number[] | undefined;
+  /** Of the first so many; those up to `#summed` of them hold. */
+  #sums = new Float64Array(1024);
+  #summed = 0;
+  /** By service attained, since the last job was learnt of: most who wait have the same. */
+  readonly #indices = new Map<number, number>();
   readonly #step: number;
 
   /** `step`: GPU-seconds of the next quantum. `known`: a distribution to begin with. */
@@ -54,19 +77,29 @@ class Gittins {
   }
 
   learn(service: number): void {
-    this.#took.splice(this.#after(service), 0, service);
-    this.#sums = undefined;
+    const at = this.#after(service);
+    this.#took.splice(at, 0, service);
+    this.#summed = Math.min(this.#summed, at);
+    this.#indices.clear();
   }
 
   /** Chance to finish within the next quantum over the service expected in it; higher goes first. 0 beyond all that was seen. */
   index(attained: number): number {
+    const known = this.#indices.get(attained);
+    if (known !== undefined) return known;
+    const index = this.#index(attained);
+    this.#indices.set(attained, index);
+    return index;
+  }
+
+  #index(attained: number): number {
     const took = this.#took;
     const from = this.#after(attained);
     const left = took.length - from;
     if (left === 0) return 0;
     const to = this.#after(attained + this.#step);
-    this.#sums ??= runningSums(took);
-    const within = this.#sums[to]! - this.#sums[from]! - attained * (to - from);
+    const sums = this.#runningSums();
+    const within = sums[to]! - sums[from]! - attained * (to - from);
     return (to - from) / (within + this.#step * (took.length - to));
   }
 
@@ -81,10 +114,23 @@ class Gittins {
     const from = this.#after(next - 1);
     const beyond = next - 1 + this.#step;
     const to = beyond > took.at(-1)! - 1 ? took.length - 1 : this.#after(beyond);
-    this.#sums ??= runningSums(took);
+    const sums = this.#runningSums();
     const chance = rounded((to - from) / (took.length - from), 5);
-    const spent = this.#sums[to]! - this.#sums[from]! + this.#step * (took.length - to);
+    const spent = sums[to]! - sums[from]! + this.#step * (took.length - to);
     return rounded((chance * 1e6) / rounded(spent / (took.length - from), 5), 4);
+  }
+
+  #runningSums(): Float64Array {
+    const took = this.#took;
+    if (took.length >= this.#sums.length) {
+      const more = new Float64Array(2 * took.length);
+      more.set(this.#sums);
+      this.#sums = more;
+    }
+    const sums = this.#sums;
+    for (; this.#summed < took.length; this.#summed++)
+      sums[this.#summed + 1] = sums[this.#summed]! + took[this.#summed]!;
+    return sums;
   }
 
   /** How many took no more than that. */
@@ -98,12 +144,6 @@ class Gittins {
     }
     return low;
   }
-}
-
-function runningSums(values: readonly number[]): number[] {
-  const sums = [0];
-  for (const value of values) sums.push(sums.at(-1)! + value);
-  return sums;
 }
 
 const rounded = (value: number, digits: number): number => Math.round(value * 10 ** digits) / 10 ** digits;
