@@ -1,5 +1,5 @@
 /** A decision, checked before anything of it is done. Every error names the policy and the job: it is the policy's bug. */
-import { assert } from "../core/errors.ts";
+import { assert, bug } from "../core/errors.ts";
 import type { Seconds } from "../time/clock.ts";
 import type { Decision, Offered, Start } from "./decision.ts";
 import type { JobId } from "./job.ts";
@@ -67,11 +67,6 @@ function checkStart(parts: DecisionParts, { job: id, gpus, beside }: Start, chec
   const runs =
     mate !== undefined && (asks(mate, check, starting) || (mate.group !== undefined && !asks(mate, check, stopping)));
   if (!runs || beside === id) bug(`${policy} started job ${id} beside ${beside}, which does not run`);
-}
-
-/** As `assert` has it; what is checked of millions of starts makes no message before it is needed. */
-function bug(message: string): never {
-  throw new Error(`bug: ${message}`);
 }
 
 /** Starts in their order: those that were decided, then those that are offered one by one, while `outcome` tells how the last went. */

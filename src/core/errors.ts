@@ -16,7 +16,12 @@ export class UserError extends Error {
 
 /** The message is a function, so that a passing check in a hot loop formats nothing. */
 export function assert(condition: boolean, message: () => string): asserts condition {
-  if (!condition) throw new Error(`bug: ${message()}`);
+  if (!condition) bug(message());
+}
+
+/** What a failed `assert` throws, for checks that run so often that even a function for the message is too much. */
+export function bug(message: string): never {
+  throw new Error(`bug: ${message}`);
 }
 
 /** The name nearest to `wrong`, if one is near enough to be a typing error. */
