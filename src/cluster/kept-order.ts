@@ -16,7 +16,7 @@ export class KeptOrder {
 
   /** All jobs of a view: to be asked once at each decision. */
   of(view: ClusterView): JobOrder {
-    const ranked = this.#present(view).map((job) => ({ job, rank: this.#rank(job) }));
+    const ranked = presentOf(this.#kept, view).map((job) => ({ job, rank: this.#rank(job) }));
     ranked.sort((a, b) => (a.rank === b.rank ? 0 : a.rank < b.rank ? -1 : 1));
     const jobs = ranked.map(({ job }) => job);
     const next = this.#widest ? jobs.toSorted((a, b) => b.gpus - a.gpus) : jobs;
@@ -24,12 +24,12 @@ export class KeptOrder {
     const ranks = new Map(ranked.map(({ job, rank }) => [job, rank]));
     return { ...listed(() => jobs), rank: (job) => ranks.get(job)! };
   }
+}
 
-  /** Those of the last decision that are still there, then who is new, as they came. */
-  #present(view: ClusterView): JobView[] {
-    const present = new Map([...view.running, ...view.waiting].map((job) => [job.spec.id, job]));
-    const old = this.#kept.flatMap((id) => present.get(id) ?? []);
-    for (const { spec } of old) present.delete(spec.id);
-    return [...old, ...[...present.values()].sort((a, b) => a.spec.submit - b.spec.submit)];
-  }
+/** Those of an order that are still there, then who is new, as they came. */
+export function presentOf(kept: readonly JobId[], view: ClusterView): readonly JobView[] {
+  const present = new Map([...view.running, ...view.waiting].map((job) => [job.spec.id, job]));
+  const old = kept.flatMap((id) => present.get(id) ?? []);
+  for (const { spec } of old) present.delete(spec.id);
+  return [...old, ...[...present.values()].sort((a, b) => a.spec.submit - b.spec.submit)];
 }

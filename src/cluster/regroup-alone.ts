@@ -38,16 +38,15 @@ export function regroupAlone(view: ClusterView, jobs: readonly JobView[], gently
   }
   // Named places are taken before placement looks for others.
   for (const { job, anywhere } of seats) if (anywhere) start.push({ job: job.spec.id });
-  return { stop: staying.length === view.runningCount ? [] : others(view, staying), start };
+  return { stop: staying.length === view.runningCount ? [] : othersThan(new Set(staying), view), start };
 }
 
 const gpusOf = ({ gpus }: JobView): number => gpus;
 
 /** Of those that run, all but these. */
-function others({ running }: ClusterView, staying: readonly JobView[]): readonly JobId[] {
-  const stays = new Set(staying);
+export function othersThan(staying: ReadonlySet<JobView>, { running }: ClusterView): readonly JobId[] {
   const stop: JobId[] = [];
-  for (const job of running) if (!stays.has(job)) stop.push(job.spec.id);
+  for (const job of running) if (!staying.has(job)) stop.push(job.spec.id);
   return stop;
 }
 
@@ -132,8 +131,8 @@ const isWhole = ({ places, gpus }: JobView): boolean => places.length > 0 && gpu
 
 const canMove = ({ job }: Seat, type: string): boolean => allows(job.spec.types, type);
 
-/** Nobody who shares these GPUs with the job stays on them. */
-function claim(view: ClusterView, job: JobView, claimed: Set<JobView> | undefined): Set<JobView> | undefined {
+/** Nobody who shares these GPUs with the job stays on them with others; undefined as long as nobody shares any. */
+export function claim(view: ClusterView, job: JobView, claimed: Set<JobView> | undefined): Set<JobView> | undefined {
   const { beside: mates } = job;
   if (mates.length === 0) return claimed;
   const all = claimed ?? new Set();

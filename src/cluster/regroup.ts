@@ -4,11 +4,11 @@
  */
 import { Bins } from "./bins.ts";
 import type { ClusterView, Decision, Start } from "./decision.ts";
-import type { JobId, JobView } from "./job.ts";
+import type { JobView } from "./job.ts";
 import { type JobOrder, Kinds } from "./job-order.ts";
 import { makeRoom } from "./make-room.ts";
 import { allows, gpusIn, isSame, type Share } from "./node.ts";
-import { largestFirst, regroupAlone } from "./regroup-alone.ts";
+import { claim, largestFirst, othersThan, regroupAlone } from "./regroup-alone.ts";
 
 /** Jobs of one size that share the same GPUs; a job alone is a group of one. */
 export type Group = readonly JobView[];
@@ -47,9 +47,7 @@ export function regroup(view: ClusterView, groups: readonly Group[], { gently = 
     else startOthers(site, start);
   }
   for (const site of anywhere) startOthers(site, start);
-  const stop: JobId[] = [];
-  for (const job of view.running) if (!staying.has(job)) stop.push(job.spec.id);
-  return { stop, start };
+  return { stop: othersThan(staying, view), start };
 }
 
 /** Of those that are not there yet, the first takes the places, unless somebody is, and the others go beside it. */
@@ -111,7 +109,7 @@ export function fitting(view: ClusterView, groups: Iterable<Group>, full: Kinds 
 /** Leaves every group where most of it is; undefined where the others find no room then. */
 function beside(view: ClusterView, groups: readonly Group[], gently: boolean): Site[] | undefined {
   const bins = new Bins(view.nodes);
-  const claimed = new Set<JobView>();
+  let claimed: Set<JobView> | undefined;
   const sites: Site[] = [];
   const homeless: Group[] = [];
   for (const group of groups) {
@@ -121,7 +119,7 @@ function beside(view: ClusterView, groups: readonly Group[], gently: boolean): S
       homeless.push(group);
       continue;
     }
-    claim(view, there[0]!, claimed);
+    claimed = claim(view, there[0]!, claimed);
     sites.push({ group, on, there, anywhere: false });
   }
   for (const group of homeless) {
@@ -144,23 +142,23 @@ function beside(view: ClusterView, groups: readonly Group[], gently: boolean): S
 /** Packs everything from an empty cluster; a group stays only where it happens to be put where it is. */
 function anew(view: ClusterView, groups: readonly Group[]): Site[] {
   const bins = new Bins(view.nodes);
-  const claimed = new Set<JobView>();
+  let claimed: Set<JobView> | undefined;
   const sites: Site[] = [];
   for (const group of groups) {
     const on = bins.take(group[0]!.gpus, group[0]!.spec.types);
     if (on === undefined) continue;
     const there = largestPart(view, group, claimed).filter((job) => isSame(job.places, on));
-    if (there.length > 0) claim(view, there[0]!, claimed);
+    if (there.length > 0) claimed = claim(view, there[0]!, claimed);
     sites.push({ group, on, there, anywhere: false });
   }
   return sites;
 }
 
 /** The members that run together now on so many GPUs; the most of them, where parts of the group run in several places. */
-function largestPart(view: ClusterView, group: Group, claimed: ReadonlySet<JobView>): readonly JobView[] {
+function largestPart(view: ClusterView, group: Group, claimed: ReadonlySet<JobView> | undefined): readonly JobView[] {
   let best: readonly JobView[] = [];
   for (const job of group) {
-    if (job.places.length === 0 || claimed.has(job)) continue;
+    if (job.places.length === 0 || claimed?.has(job)) continue;
     if (gpusIn(job.places) !== job.gpus) continue;
     if (group.length === 1) return group;
     const here = new Set(together(view, job));
@@ -168,14 +166,6 @@ function largestPart(view: ClusterView, group: Group, claimed: ReadonlySet<JobVi
     if (part.length > best.length) best = part;
   }
   return best;
-}
-
-/** Nobody who shares these GPUs with the job stays on them with others. */
-function claim(view: ClusterView, job: JobView, claimed: Set<JobView>): void {
-  const { beside: mates } = job;
-  if (mates.length === 0) return;
-  claimed.add(job);
-  for (const id of mates) claimed.add(view.job(id));
 }
 
 const together = (view: ClusterView, job: JobView): readonly JobView[] => [

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { clusterView, jobView, nodeSpecs } from "../../test/cluster-view.ts";
+import type { JobView } from "../job.ts";
 import srsf from "./srsf.ts";
 
 const a = jobView("a", { gpus: 2, duration: 100 }, { places: [{ node: 0, gpus: 2 }], ran: 20 });
@@ -32,27 +33,25 @@ test("by time alone, the job of one GPU comes last", () => {
   );
 });
 
+/** Of jobs that have just arrived, first first. */
+function orderOf(arrived: readonly JobView[], submitted: number): readonly string[] {
+  const view = clusterView(arrived, nodeSpecs(1, 3), { arrived });
+  return Array.from(srsf.create({ gpus: 1, submitted, keep: 0 }).decide(view).order!, ({ spec }) => spec.id);
+}
+
 test("as with Muri in its simulator, a job that has not run ranks by what it was submitted with, others by their outlook", () => {
   const outlook = { done: 0, total: 100, rate: () => 0.5 };
   const fresh = jobView("fresh", { duration: 100 }, { outlook });
   const known = jobView("known", { duration: 100 }, { startedAt: 0, outlook: { ...outlook, done: 30 } });
-  const order = (submitted: number) => {
-    const view = clusterView([known, fresh], nodeSpecs(1, 3), { arrived: [known, fresh] });
-    return Array.from(srsf.create({ gpus: 1, submitted, keep: 0 }).decide(view).order!, ({ spec }) => spec.id);
-  };
-  assert.deepEqual(order(0), ["known", "fresh"]);
-  assert.deepEqual(order(1), ["fresh", "known"]);
+  assert.deepEqual(orderOf([known, fresh], 0), ["known", "fresh"]);
+  assert.deepEqual(orderOf([known, fresh], 1), ["fresh", "known"]);
 });
 
 test("what a job was submitted with is its user's estimate, where there is one", () => {
   const short = jobView("short", { duration: 100, estimate: 300 });
   const long = jobView("long", { duration: 200 });
-  const order = (submitted: number) => {
-    const view = clusterView([short, long], nodeSpecs(1, 3), { arrived: [short, long] });
-    return Array.from(srsf.create({ gpus: 1, submitted, keep: 0 }).decide(view).order!, ({ spec }) => spec.id);
-  };
-  assert.deepEqual(order(0), ["short", "long"]);
-  assert.deepEqual(order(1), ["long", "short"]);
+  assert.deepEqual(orderOf([short, long], 0), ["short", "long"]);
+  assert.deepEqual(orderOf([short, long], 1), ["long", "short"]);
 });
 
 test("equals stand as they stood, or the widest of them first", () => {

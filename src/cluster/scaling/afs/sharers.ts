@@ -69,11 +69,6 @@ export class Sharers {
     return place === undefined ? undefined : this.#byPlace[place];
   }
 
-  /** The first place from here on of one that has nothing yet. */
-  next(from: number): number | undefined {
-    return this.#zeros.next(from);
-  }
-
   give(sharer: Sharer, gpus: number): void {
     if (sharer.gpus === 0) {
       this.#zeros.set(sharer.place, Number.POSITIVE_INFINITY);

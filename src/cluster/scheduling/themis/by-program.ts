@@ -7,6 +7,7 @@ import type { Seconds } from "../../../time/clock.ts";
 import { type ClusterView, runningAfter } from "../../decision.ts";
 import type { JobId, JobView } from "../../job.ts";
 import { listed } from "../../job-order.ts";
+import { presentOf } from "../../kept-order.ts";
 import { refill, regroup } from "../../regroup.ts";
 import type { Scheduling } from "../../scheduling.ts";
 
@@ -37,7 +38,8 @@ export function byProgram(per: Per): Scheduling {
     decide(view) {
       if (view.arrived.length + view.ended.length > 0) news = view.now;
       else if (per === "launch") return { stop: [], start: [] };
-      const present = keepOrder(order, view);
+      // Equal shares are served in the order of the last decision.
+      const present = presentOf(order, view);
       const claims = present.map((job) => claimOf(job, present.length, view, news, before.get(job.spec.id)));
       before.clear();
       for (const claim of claims) before.set(claim.job.spec.id, claim);
@@ -61,17 +63,6 @@ export function byProgram(per: Per): Scheduling {
       return decision;
     },
   };
-}
-
-/** Drops who is gone, and appends who is new; equal shares are served in the order of the last decision. */
-function keepOrder(order: JobId[], view: ClusterView): readonly JobView[] {
-  const present = new Map([...view.running, ...view.waiting].map((job) => [job.spec.id, job]));
-  const known = new Set(order);
-  const fresh = [...present.values()]
-    .filter(({ spec }) => !known.has(spec.id))
-    .sort((a, b) => a.spec.submit - b.spec.submit);
-  const kept = order.flatMap((id) => present.get(id) ?? []);
-  return [...kept, ...fresh];
 }
 
 function claimOf(job: JobView, jobs: number, { nodes }: ClusterView, news: Seconds, before: Claim | undefined): Claim {
