@@ -1,7 +1,9 @@
 /** Values on the command line, checked where they are read, and the options that several commands share. */
 import { type Command, InvalidArgumentError, Option } from "commander";
+import { fusions } from "../compile/fusion.ts";
 import { launches } from "../compile/launch.ts";
 import { type CacheType, cacheTypes } from "../compile/lower/cache-store.ts";
+import { optionalPasses } from "../compile/pass.ts";
 import { UserError } from "../core/errors.ts";
 import type { Level } from "../device/device.ts";
 import { levels } from "../device/open.ts";
@@ -34,6 +36,8 @@ export interface RunnerArguments {
   readonly numerics?: Numerics;
   readonly kvType?: CacheType;
   readonly level?: Level;
+  readonly pass?: string;
+  readonly fusion?: string;
   readonly launch?: string;
   readonly context?: number;
   readonly blocks?: number;
@@ -54,8 +58,13 @@ export function addRunnerOptions(command: Command): void {
     ]),
   );
   command.addOption(new Option("--level <level>", "instruction set to use (default: the best)").choices([...levels]));
-  const ids = launches.ids();
-  command.addOption(new Option("--launch <policy>", "how calls are put on threads (default: nimble)").choices(ids));
+  for (const [flags, what, ids] of [
+    ["--pass <id>", "what rewrites the graph first (default: none)", optionalPasses.ids()],
+    ["--fusion <policy>", "which operations become one kernel (default: astitch)", fusions.ids()],
+    ["--launch <policy>", "how calls are put on threads (default: nimble)", launches.ids()],
+  ] as const) {
+    command.addOption(new Option(flags, what).choices(ids));
+  }
 }
 
 export function loadOptions({
@@ -64,6 +73,8 @@ export function loadOptions({
   numerics,
   kvType,
   level,
+  pass,
+  fusion,
   launch,
   context,
   blocks,
@@ -76,6 +87,8 @@ export function loadOptions({
     ...(numerics !== undefined && { numerics }),
     ...(kvType !== undefined && { cacheType: kvType }),
     ...(level !== undefined && { level }),
+    ...(pass !== undefined && { pass }),
+    ...(fusion !== undefined && { fusion }),
     ...(launch !== undefined && { launch }),
     ...(context !== undefined && { context }),
     ...(blocks !== undefined && { blocks }),

@@ -2,8 +2,9 @@
 import { type Command, InvalidArgumentError } from "commander";
 import type { JobSpec } from "../cluster/job.ts";
 import type { NodeSpec } from "../cluster/node.ts";
-import { namePolicy } from "../cluster/policy.ts";
+import { createPolicy, namePolicy } from "../cluster/policy.ts";
 import { jobFilter } from "../cluster/trace/filter.ts";
+import { readHistory } from "../cluster/trace/history.ts";
 import { loadTrace, type Trace, traceFormats } from "../cluster/trace/load.ts";
 import { nodesInWords, readNodes } from "../cluster/trace/nodes.ts";
 import { UserError } from "../core/errors.ts";
@@ -23,6 +24,7 @@ export interface TraceArguments {
   readonly stopCost?: number;
   readonly endCost?: number;
   readonly option?: readonly string[];
+  readonly history?: string;
   readonly filter?: readonly string[];
   readonly jobs?: number;
   readonly format?: string;
@@ -41,6 +43,10 @@ export function addTraceOptions(command: Command): void {
     .option("--stop-cost <seconds>", "from the order to stop a job until its GPUs are free (default: 0)", numberFrom(0))
     .option("--end-cost <seconds>", "from the end of a job until its GPUs are free (default: 0)", numberFrom(0))
     .option("--option <id.name=value>", "an option of an entry of a policy; repeatable", collectOption)
+    .option(
+      "--history <file>",
+      "what jobs took before, for policies that learn from it: an older trace, or GPU-seconds",
+    )
     .option("--filter <comparisons>", 'jobs to keep, for example "tenant=vc1,gpus>=4"; repeatable', collectFilter)
     .option("--jobs <n>", "the first so many jobs alone", wholeFrom(1))
     .option("--model <name>", `what runs jobs: ${Object.keys(models).join(", ")} (default: by the format)`)
@@ -83,6 +89,7 @@ export async function openTrace(path: string, given: TraceArguments): Promise<Op
     ...(kept.length < trace.jobs.length ? [`${kept.length} of ${trace.jobs.length} jobs were asked for`] : []),
     ...(note === undefined ? [] : [note]),
     ...(tables === undefined || given.tables !== undefined ? [] : [`no --tables: ${tables}`]),
+    ...machinesInWords(nodes),
     ...ownersInWords(jobs, nodes),
     ...(untyped > 0 ? [`${untyped} jobs ask for types of GPU that no node has: they run on any`] : []),
   ];
@@ -95,6 +102,17 @@ export function jobsAsked({ jobs, path }: Trace, { filter = [], jobs: most }: Tr
   const kept = jobs.filter((job) => filters.every((holds) => holds(job))).slice(0, most);
   if (kept.length > 0) return kept;
   throw new UserError(`No job of ${path} is left after --filter ${filter.join(" ")}.`, `It has ${jobs.length}.`);
+}
+
+/** Which machines are several nodes. */
+export function machinesInWords(nodes: readonly NodeSpec[]): string[] {
+  const parts = new Map<string, string[]>();
+  for (const { machine, id } of nodes) {
+    if (machine !== undefined) parts.set(machine, [...(parts.get(machine) ?? []), id]);
+  }
+  return [...parts].map(
+    ([machine, ids]) => `${machine} has GPUs of ${ids.length} types, and is as many nodes here: ${ids.join(", ")}`,
+  );
 }
 
 /** Where nodes come with virtual clusters: whose jobs have none. */
@@ -166,8 +184,9 @@ export async function taskOf(policy: string, opened: OpenedTrace, given: TraceAr
   const { jobs, nodes, model, tables } = opened;
   const names = await namePolicy(policy, {}, loadCombination);
   const options = optionsOf(given.option ?? [], Object.values(names.slots));
+  const history = given.history === undefined ? undefined : await readHistory(given.history);
   return {
-    policy: { ...names, options },
+    policy: { ...names, options, ...(history !== undefined && { history }) },
     ...{ jobs, nodes, model },
     ...(tables !== undefined && { tables }),
     ...(given.round !== undefined && { roundSeconds: given.round }),
@@ -211,6 +230,17 @@ export function checkOptionsUsed(given: readonly string[], tasks: readonly Pick<
     if (!ids.has(id))
       throw new UserError(`--option ${text}: no policy here has "${id}".`, `They have: ${[...ids].join(", ")}.`);
   }
+}
+
+/** So is an older trace that no policy learns from. */
+export async function checkHistoryUsed(given: string | undefined, tasks: readonly ReplayTask[]): Promise<void> {
+  if (given === undefined) return;
+  const policies = await Promise.all(tasks.map(({ policy }) => createPolicy(policy)));
+  if (policies.some(({ scheduling }) => scheduling.learn !== undefined)) return;
+  throw new UserError(
+    `--history ${given}: no policy here learns from an older trace.`,
+    "Tiresias does with --option tiresias.gittins=1.",
+  );
 }
 
 /** Of what was read, to standard error. */

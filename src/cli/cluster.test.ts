@@ -91,6 +91,7 @@ test("mistakes are said, and end with 1", async () => {
     [["replay", trace, "--policy", "fifo", "--nodes", "two"], /no list of nodes/],
     [["replay", trace, "--policy", "fifo", "--nodes", "1x2", "--filter", "gpus>64"], /No job of .* is left/],
     [["replay", trace, "--policy", "fifo", "--nodes", "1x2", "--option", "las.x=1"], /no policy here has "las"/],
+    [["replay", trace, "--policy", "fifo,tiresias", "--nodes", "1x2", "--history", trace], /no policy here learns/],
     [["replay", join(place, "none"), "--policy", "fifo"], /there is no such file/],
     [["replay", trace, "--policy", "fifo", "--nodes", "1x2", "--model", "magic"], /no model "magic"/],
     [["replay", trace, "--policy", "fifo", "--nodes", "1x2", "--round", "Infinity"], /must be a number from 0\.001/],
@@ -112,6 +113,40 @@ test("mistakes are said, and end with 1", async () => {
     assert.deepEqual([code, stdout], [1, ""], words.join(" "));
     assert.match(stderr, message);
   }
+});
+
+test("cells: a configuration, jobs and bad nodes, step by step", async () => {
+  const [config, job] = [join(place, "cells.yaml"), join(place, "job.yaml")];
+  writeFileSync(
+    config,
+    `
+physicalCluster:
+  cellTypes: {NODE: {childCellType: V100, childCellNumber: 2, isNodeLevel: true}}
+  physicalCells: [{cellType: NODE, cellAddress: a}]
+virtualClusters: {A: {virtualCells: [{cellType: NODE, cellNumber: 1}]}}
+`,
+  );
+  const roles = "taskRoles: {train: {instances: 2, resourcePerInstance: {gpu: 1}}}";
+  writeFileSync(job, `name: both\n${roles}\ndefaults: {virtualCluster: A}\n`);
+  const { stdout, stderr } = await cluster("cells", config, "bad=a", job, "well=a");
+  assert.equal(
+    stdout,
+    `bad=a:
+  nothing changes
+job.yaml:
+  both/all waits: the cells of A are on nodes that are bad: a
+well=a:
+  both/all runs in its tenant's cells: 2 GPUs, a [0 1]
+1 group runs, 0 wait.
+`,
+    stderr,
+  );
+  const json = JSON.parse((await cluster("cells", config, job, "--json")).stdout);
+  assert.deepEqual([json.steps.length, json.running[0].job, json.waiting], [1, "both/all", []]);
+  const twice = await cluster("cells", config, job, job);
+  assert.deepEqual([twice.code, twice.stdout], [1, ""]);
+  assert.match(twice.stderr, /both\/all is there already/);
+  assert.match((await cluster("cells", config, "bad=b")).stderr, /bad=b: there is no such node\.\n {2}There are: a\./);
 });
 
 test("why a job waited, of a trace and of a scheduler's log", async () => {

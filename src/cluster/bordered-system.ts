@@ -89,17 +89,19 @@ export class BorderedSystem {
     this.#u = new Float64Array(inner);
   }
 
-  factorise(weights: Float64Array): void {
+  /** `own` stands on the diagonal of the variables, where the caller's equations have something there: nothing is added then. */
+  factorise(weights: Float64Array, own?: Float64Array): void {
     this.#weights = weights;
     const b = this.#border.length;
-    const diagonal = new Float64Array(this.#variables);
+    const added = own === undefined ? regular : 0;
+    const diagonal = own?.slice() ?? new Float64Array(this.#variables);
     for (const i of this.#bounds) {
       const [j, a] = this.#rows[i]![0]!;
       diagonal[j]! += (a * a) / weights[i]!;
     }
-    const own = ({ kind, index }: Unknown): number => (kind === "x" ? diagonal[index]! : -weights[index]!);
+    const pivot = ({ kind, index }: Unknown): number => (kind === "x" ? diagonal[index]! : -weights[index]!);
     const s = this.#schur.fill(0);
-    for (const [at, unknown] of this.#border.entries()) s[at * b + at] = own(unknown);
+    for (const [at, unknown] of this.#border.entries()) s[at * b + at] = pivot(unknown);
     for (const [dual, variable, a] of this.#borderFixed) {
       s[dual * b + variable]! += a;
       s[variable * b + dual]! += a;
@@ -109,7 +111,7 @@ export class BorderedSystem {
       block.factor.fill(0);
       block.coupling.fill(0);
       for (const [at, unknown] of block.unknowns.entries()) {
-        block.factor[at * k + at] = own(unknown) + (unknown.kind === "x" ? regular : -regular);
+        block.factor[at * k + at] = pivot(unknown) + (unknown.kind === "x" ? added : -added);
       }
       for (const [dual, variable, a] of block.fixed) block.factor[dual * k + variable] = a;
       for (const [at, border, a] of block.fixedCoupling) block.coupling[at * b + border]! += a;
@@ -141,13 +143,14 @@ export class BorderedSystem {
     }
   }
 
-  /** Solves once; with what rounding leaves over, again. */
+  /** Without what is added to pivots, and again with what rounding leaves over. Nothing is on the diagonal of the variables. */
   solve(a: Float64Array, b: Float64Array): { x: Float64Array; z: Float64Array } {
     const x = new Float64Array(this.#variables);
     const z = new Float64Array(this.#rows.length);
+    const [dx, dz] = [x.slice(), z.slice()];
     let [ra, rb] = [a, b];
     for (let pass = 0, worst = Number.POSITIVE_INFINITY; pass < 9; pass++) {
-      const [dx, dz] = this.#once(ra, rb);
+      this.solveOnce(ra, rb, dx, dz);
       for (let j = 0; j < x.length; j++) x[j]! += dx[j]!;
       for (let i = 0; i < z.length; i++) z[i]! += dz[i]!;
       [ra, rb] = this.#residual(a, b, x, z);
@@ -172,14 +175,13 @@ export class BorderedSystem {
     return [ra, rb];
   }
 
-  #once(a: Float64Array, b: Float64Array): [Float64Array, Float64Array] {
+  /** What was factorised, once: x and z are off by rounding. */
+  solveOnce(a: Float64Array, b: Float64Array, x: Float64Array, z: Float64Array): void {
     const r = a.slice();
     for (const i of this.#bounds) {
       const [j, g] = this.#rows[i]![0]!;
       r[j]! += (g * b[i]!) / this.#weights[i]!;
     }
-    const x = new Float64Array(this.#variables);
-    const z = new Float64Array(this.#rows.length);
     const given = ({ kind, index }: Unknown): number => (kind === "x" ? r[index]! : b[index]!);
     const v = Float64Array.from(this.#border, given);
     for (const block of this.#blocks) this.#forward(block, r, b, v);
@@ -190,7 +192,6 @@ export class BorderedSystem {
       const [j, g] = this.#rows[i]![0]!;
       z[i] = (g * x[j]! - b[i]!) / this.#weights[i]!;
     }
-    return [x, z];
   }
 
   /** u = D⁻¹L⁻¹r, and its part of the border's right side. */

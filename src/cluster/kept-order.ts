@@ -16,7 +16,7 @@ export class KeptOrder {
 
   /** All jobs of a view: to be asked once at each decision. */
   of(view: ClusterView): JobOrder {
-    const ranked = presentOf(this.#kept, view).map((job) => ({ job, rank: this.#rank(job) }));
+    const ranked = presentOf(this.#kept, view).map((job) => ({ job, rank: withoutRounding(this.#rank(job)) }));
     ranked.sort((a, b) => (a.rank === b.rank ? 0 : a.rank < b.rank ? -1 : 1));
     const jobs = ranked.map(({ job }) => job);
     const next = this.#widest ? jobs.toSorted((a, b) => b.gpus - a.gpus) : jobs;
@@ -25,6 +25,9 @@ export class KeptOrder {
     return { ...listed(() => jobs), rank: (job) => ranks.get(job)! };
   }
 }
+
+/** Equal where two sums of the same terms, or ways to multiply them, may differ. */
+const withoutRounding = (rank: number): number => Number(rank.toPrecision(11));
 
 /** Those of an order that are still there, then who is new, as they came. */
 export function presentOf(kept: readonly JobId[], view: ClusterView): readonly JobView[] {

@@ -15,6 +15,8 @@ export interface LogHeader {
   /** By the slot's path, the entry's id; and options by the entry's id. */
   readonly slots: Readonly<Record<string, string>>;
   readonly options: Readonly<Record<string, Readonly<Record<string, number>>>>;
+  /** GPU-seconds that jobs of an older trace took, where the policy was told. */
+  readonly history?: readonly number[];
   readonly nodes: readonly NodeSpec[];
   readonly roundSeconds?: Seconds;
 }

@@ -7,6 +7,8 @@ export interface NodeSpec {
   /** For example "v100". All GPUs of a node are of one type. */
   readonly type: string;
   readonly gpus: number;
+  /** What it is a part of, where GPUs of several types are in one machine: those of each type are a node. */
+  readonly machine?: string;
   readonly cpus?: number;
   readonly memoryBytes?: number;
   /** From the outside in, for example ["pod0", "rack3"]: nodes with a longer common prefix are closer. */

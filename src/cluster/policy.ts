@@ -27,6 +27,8 @@ export interface PolicyNames {
   readonly slots: Readonly<Record<string, string>>;
   /** By the entry's id; given as `--id.name=value`. */
   readonly options: PolicyOptions;
+  /** GPU-seconds that jobs of an older trace took, for policies that learn from one. */
+  readonly history?: readonly number[];
 }
 
 /** Slots of a published system by its id; `undefined` where there is none of that name. */
@@ -88,6 +90,7 @@ export async function createPolicy(names: PolicyNames): Promise<ClusterPolicy> {
       `Name a sharing entry that allows them: --policy ${names.name}+as-decided.`,
     );
   }
+  if (names.history !== undefined) scheduling.learn?.(names.history);
   return { names, scheduling, scaling, sharing, placement };
 }
 

@@ -13,6 +13,8 @@ export interface Scheduling {
   readonly together?: number;
   /** GPU-seconds of service at which a job that runs changes its queue. */
   readonly falls?: readonly number[];
+  /** Called before the first decision with the GPU-seconds that jobs of an older trace took, where the user named one. */
+  learn?(services: readonly number[]): void;
   decide(view: ClusterView): Decision;
 }
 

@@ -106,7 +106,7 @@ test("a linear program and the same in whole numbers", () => {
   assert.ok(Math.abs(whole!.objective - 20) < 1e-9 && whole!.proved);
 });
 
-test("what cannot be satisfied is undefined, for both solvers; what has no bound is a bug", () => {
+test("what cannot be satisfied is undefined, for both solvers; what has no bound is a bug, or has no centre", () => {
   const program = new LinearProgram("minimise");
   const x = program.variable();
   program.atMost(1, [[x, 1]]);
@@ -117,6 +117,7 @@ test("what cannot be satisfied is undefined, for both solvers; what has no bound
   open.variable({ cost: 1 });
   open.atLeast(0, [[0, 1]]);
   assert.throws(() => solve(open), /without bound/);
+  assert.equal(centre(open), undefined);
 });
 
 test("hundreds of programs after one another, in the same memory and with the same answers", () => {

@@ -17,6 +17,7 @@ import { metricsDocument, unfinishedInWords } from "../cluster-metrics.ts";
 import { checkReportPath, reportOf, writeReport } from "../cluster-report.ts";
 import {
   addTraceOptions,
+  checkHistoryUsed,
   checkOptionsUsed,
   openTrace,
   sayNotes,
@@ -56,6 +57,7 @@ async function run(path: string, given: Arguments): Promise<void> {
   sayNotes(path, opened.notes);
   const tasks = await Promise.all(names.map((name) => taskOf(name, opened, given)));
   checkOptionsUsed(given.option ?? [], tasks);
+  await checkHistoryUsed(given.history, tasks);
   const progress = new Progress(names, opened.jobs.length);
   const results = await replaySideBySide(tasks, given.threads ?? availableParallelism(), progress);
   progress.end();

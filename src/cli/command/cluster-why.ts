@@ -11,6 +11,7 @@ import { nearest, UserError } from "../../core/errors.ts";
 import { streamTask } from "../../sim/cluster/replay-task.ts";
 import {
   addTraceOptions,
+  checkHistoryUsed,
   checkOptionsUsed,
   openTrace,
   sayNotes,
@@ -75,6 +76,7 @@ async function fromTrace(id: string, path: string, given: Arguments): Promise<To
   sayNotes(path, opened.notes);
   const task = await taskOf(given.policy, opened, given);
   checkOptionsUsed(given.option ?? [], [task]);
+  await checkHistoryUsed(given.history, [task]);
   const reading = new WaitReading(id, opened.nodes);
   await streamTask(task, reading.add);
   return { policy: given.policy, nodes: opened.nodes, story: reading.story()! };

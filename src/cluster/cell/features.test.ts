@@ -2,112 +2,43 @@
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { test } from "node:test";
-import { parse } from "yaml";
 import { sharedData, skipWithout } from "../../test/shared-data.ts";
-import { type CellRequest, Cells } from "./cells.ts";
+import { type CellNews, CellQueue, type HeldGpu } from "./cell-queue.ts";
+import { Cells } from "./cells.ts";
 import { readCellConfig } from "./file.ts";
+import { readJobFile } from "./job-file.ts";
 
 const files = "hived/example/feature/file";
 const read = (name: string): string => readFileSync(`${sharedData(files)}/${name}.yaml`, "utf8");
 
-interface Role {
-  readonly instances: number;
-  readonly resourcePerInstance: { readonly gpu: number };
-}
-
-interface JobFile {
-  readonly name: string;
-  readonly taskRoles: Readonly<Record<string, Role>>;
-  readonly defaults?: { readonly virtualCluster?: string };
-  readonly extras?: {
-    readonly gangAllocation?: boolean;
-    readonly hivedScheduler?: {
-      readonly jobPriorityClass?: "oppo" | "test" | "prod";
-      readonly taskRoles?: Readonly<
-        Record<string, { skuType?: string; pinnedCellId?: string; affinityGroupName?: string }>
-      >;
-    };
-  };
-}
-
-const priorities = { oppo: -1, test: 0, prod: 100 };
-
-/** Groups that are placed whole: one of the job, of a role that names one, or of each task where the job is no gang. */
-function requestsOf(file: string): CellRequest[] {
-  const { name, taskRoles, defaults, extras }: JobFile = parse(read(file));
-  const { jobPriorityClass = "test", taskRoles: hints = {} } = extras?.hivedScheduler ?? {};
-  const groups = new Map<string, { tasks: number[]; types?: string[]; pinned?: string }>();
-  for (const [role, { instances, resourcePerInstance }] of Object.entries(taskRoles)) {
-    const { skuType, pinnedCellId, affinityGroupName } = hints[role] ?? {};
-    for (let i = 0; i < instances; i++) {
-      const group = affinityGroupName ?? (extras?.gangAllocation === false ? `${role}-${i}` : "all");
-      const entry = groups.get(group) ?? { tasks: [] };
-      groups.set(group, entry);
-      entry.tasks.push(resourcePerInstance.gpu);
-      if (skuType !== undefined) entry.types = [skuType];
-      if (pinnedCellId !== undefined) entry.pinned = pinnedCellId;
-    }
-  }
-  const tenant = defaults?.virtualCluster ?? "default";
-  return [...groups].map(([group, rest]) => ({
-    ...{ job: `${name}/${group}`, tenant, priority: priorities[jobPriorityClass], ...rest },
-  }));
-}
-
 class Demo {
-  #cells: Cells;
-  readonly bad = new Set<string>();
-  readonly #lazy: boolean;
-  readonly #waiting: CellRequest[] = [];
-  readonly #running = new Map<string, { request: CellRequest; places: { node: string; device: number }[] }>();
+  readonly #queue: CellQueue;
 
-  constructor(config: string, lazy = false) {
-    this.#lazy = lazy;
-    this.#cells = this.#open(config);
+  constructor(config: string, lazyPreemption = false) {
+    this.#queue = new CellQueue(readCellConfig(read(config), config), { lazyPreemption });
   }
 
-  #open(config: string): Cells {
-    const usable = (node: string): boolean => !this.bad.has(node);
-    return new Cells(readCellConfig(read(config), config), { lazyPreemption: this.#lazy, usable });
+  get bad(): Set<string> {
+    return this.#queue.bad;
   }
 
-  submit(file: string): void {
-    this.#waiting.push(...requestsOf(file));
-    this.schedule();
-  }
+  submit = (file: string): readonly CellNews[] => this.#queue.submit(readJobFile(read(file), file));
 
-  schedule(): void {
-    for (const request of this.#waiting.splice(0)) {
-      const grant = this.#cells.place(request);
-      if (grant === undefined) {
-        this.#waiting.push(request);
-        continue;
-      }
-      for (const job of grant.evict) {
-        this.#waiting.push(this.#running.get(job)!.request);
-        this.#running.delete(job);
-      }
-      const places = grant.leaves.map(({ node, device }) => ({ node: node!, device: device! }));
-      this.#running.set(request.job, { request, places });
-    }
-  }
+  schedule = (): readonly CellNews[] => this.#queue.schedule();
 
-  restart(config: string): void {
-    this.#cells = this.#open(config);
-    for (const { request, places } of this.#running.values()) this.#cells.adopt(request, places);
-  }
+  restart = (config: string): readonly CellNews[] => this.#queue.restart(readCellConfig(read(config), config));
 
   /** Groups of the job that run. */
   running(job: string): number {
-    return [...this.#running.keys()].filter((id) => id.startsWith(`${job}/`)).length;
+    return [...this.#queue.running.keys()].filter((id) => id.startsWith(`${job}/`)).length;
   }
 
   waiting(job: string): number {
-    return this.#waiting.filter(({ job: id }) => id.startsWith(`${job}/`)).length;
+    return this.#queue.waiting.filter(({ job: id }) => id.startsWith(`${job}/`)).length;
   }
 
-  places(job: string): { node: string; device: number }[] {
-    return [...this.#running].filter(([id]) => id.startsWith(job)).flatMap(([, { places }]) => places);
+  places(job: string): HeldGpu[] {
+    return [...this.#queue.running].filter(([id]) => id.startsWith(job)).flatMap(([, { places }]) => places);
   }
 
   nodes(job: string): string[] {
@@ -115,9 +46,9 @@ class Demo {
   }
 
   guaranteed(job: string): boolean {
-    return [...this.#running.keys()]
+    return [...this.#queue.running.keys()]
       .filter((id) => id.startsWith(`${job}/`))
-      .every((id) => this.#cells.isGuaranteed(id));
+      .every((id) => this.#queue.isGuaranteed(id));
   }
 }
 

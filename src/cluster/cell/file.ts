@@ -1,7 +1,6 @@
 /** The configuration file of HiveD, read and checked. */
-import { parse } from "yaml";
 import { z } from "zod";
-import { UserError } from "../../core/errors.ts";
+import { checkedYaml } from "./checked-yaml.ts";
 import { type CellConfig, type CellFile, configOf, type PhysicalCellSpec } from "./config.ts";
 
 const address = z.union([z.string(), z.number()]).transform(String);
@@ -41,17 +40,5 @@ const cellFile: z.ZodType<CellFile> = z.object({
 /** Reads HiveD's YAML. Throws a `UserError` that names the place of what is wrong. */
 export const readCellConfig = (text: string, name: string): CellConfig => configOf(readCellFile(text, name));
 
-export function readCellFile(text: string, name: string): CellFile {
-  let data: unknown;
-  try {
-    data = parse(text);
-  } catch (error) {
-    throw new UserError(`${name} is not YAML: ${(error as Error).message.split("\n")[0]}`);
-  }
-  const read = cellFile.safeParse(data);
-  if (!read.success) {
-    const { path, message } = read.error.issues[0]!;
-    throw new UserError(`${name}: ${path.join(".")}: ${message}.`, "It has physicalCluster and virtualClusters.");
-  }
-  return read.data;
-}
+export const readCellFile = (text: string, name: string): CellFile =>
+  checkedYaml(text, name, cellFile, "It has physicalCluster and virtualClusters.");

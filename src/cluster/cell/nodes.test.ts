@@ -42,6 +42,45 @@ test("machines become nodes, and cells above them their topology", (context) => 
   assert.deepEqual(Object.keys(nodes[0]!.cells!.virtualClusters), ["A", "B"]);
 });
 
+const mixed = `
+physicalCluster:
+  cellTypes:
+    OLD: {childCellType: K80, childCellNumber: 2, isNodeLevel: true}
+    NEW: {childCellType: V100, childCellNumber: 4, isNodeLevel: true}
+    2-NEW: {childCellType: NEW, childCellNumber: 2}
+  physicalCells:
+  - {cellType: OLD, cellAddress: both, cellChildren: [{cellAddress: 8}, {cellAddress: 9}]}
+  - cellType: 2-NEW
+    cellChildren: [{cellAddress: both}, {cellAddress: other}]
+virtualClusters:
+  A: {virtualCells: [{cellType: OLD, cellNumber: 1}, {cellType: 2-NEW.NEW, cellNumber: 1}]}
+`;
+
+test("a machine with GPUs of two types is a node of each, and jobs get the type that they ask for", async (context) => {
+  const nodes = nodesOf(context, mixed);
+  assert.deepEqual(
+    nodes.map(({ id, type, gpus, machine }) => [id, type, gpus, machine]),
+    [
+      ["both/K80", "K80", 2, "both"],
+      ["both/V100", "V100", 4, "both"],
+      ["other", "V100", 4, undefined],
+    ],
+  );
+  const jobs = [
+    jobSpec("old", { tenant: "A", gpus: 2, types: ["K80"], duration: 10 }),
+    jobSpec("new", { tenant: "A", gpus: 4, types: ["V100"], duration: 10 }),
+  ];
+  const log = simulateCluster({ jobs, nodes, policy: await policyOf("fifo+hived") });
+  const starts = log.flatMap((line) => (line.kind === "decided" ? line.start : []));
+  assert.deepEqual(
+    starts.map(({ job, on }) => [job, on]),
+    [
+      ["old", [{ node: 0, gpus: 2, devices: [8, 9] }]],
+      ["new", [{ node: 1, gpus: 4, devices: [0, 1, 2, 3] }]],
+    ],
+  );
+});
+
 test("a job gets its own virtual cluster's cells by name, and leaves others' idle ones when they come", async (context) => {
   const nodes = nodesOf(context, config(owners));
   const jobs = [

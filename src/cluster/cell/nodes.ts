@@ -1,14 +1,18 @@
-/** The nodes of a file of cells: machines with the GPUs in them, as far apart as the cells that they are in. */
+/**
+ * The nodes of a file of cells: machines with the GPUs in them, as far apart as the cells that they are in. A machine with GPUs of
+ * several types is several nodes, one for each.
+ */
 import { UserError } from "../../core/errors.ts";
 import type { NodeSpec } from "../node.ts";
 import { Cells } from "./cells.ts";
-import { type CellFile, configOf } from "./config.ts";
+import { type CellConfig, type CellFile, configOf, type PhysicalCellSpec } from "./config.ts";
 import type { PhysicalCell } from "./physical.ts";
 
 /** Throws a `UserError` where virtual clusters own more than there is, or a node is no node. */
-export function nodesOfCells(file: CellFile, path: string): NodeSpec[] {
+export function nodesOfCells(asWritten: CellFile, path: string): NodeSpec[] {
+  const { file, machines } = withNodesOfOneType(asWritten);
   // The quotas are checked here, before anything runs.
-  const cells = new Cells(configOf(file), { lazyPreemption: false, usable: () => true });
+  const cells = cellsOf(file);
   const byNode = new Map<string, PhysicalCell[]>();
   for (const leaf of cells.leaves) {
     if (!Number.isInteger(leaf.device)) {
@@ -18,21 +22,50 @@ export function nodesOfCells(file: CellFile, path: string): NodeSpec[] {
   }
   if (byNode.size === 0) throw new UserError(`${path} has no physicalCells.`);
   const nodes = [...byNode].map(([id, leaves]): NodeSpec => {
-    const kinds = [...new Set(leaves.map(({ type }) => type))];
+    const machine = machines.get(id);
     const devices = new Set(leaves.map(({ device }) => device));
     const [first] = leaves as [PhysicalCell, ...PhysicalCell[]];
-    if (kinds.length > 1) {
-      throw new UserError(
-        `${path}: the GPUs of ${id} are of several types: ${kinds.join(", ")}.`,
-        "A node has GPUs of one type here: give those of each an address of their own, as a node beside it.",
-      );
-    }
     if (devices.size < leaves.length) {
       throw new UserError(`${path}: two GPUs of ${id} have the same address.`);
     }
-    return { id, type: first.type, gpus: leaves.length, topology: topologyOf(first, cells) };
+    return {
+      ...{ id, type: first.type, gpus: leaves.length, topology: topologyOf(first, cells) },
+      ...(machine !== undefined && { machine }),
+    };
   });
   return [{ ...nodes[0]!, cells: file }, ...nodes.slice(1)];
+}
+
+const cellsOf = (file: CellFile): Cells => new Cells(configOf(file), { lazyPreemption: false, usable: () => true });
+
+/** The file with an address for each type of a machine that has several, and which machine these addresses are of. */
+function withNodesOfOneType(file: CellFile): {
+  readonly file: CellFile;
+  readonly machines: ReadonlyMap<string, string>;
+} {
+  const types = new Map<string, Set<string>>();
+  for (const { node = "", type } of cellsOf(file).leaves) types.set(node, (types.get(node) ?? new Set()).add(type));
+  const several = (address = ""): boolean => (types.get(address)?.size ?? 0) > 1;
+  const { types: kinds } = configOf(file);
+  const machines = new Map<string, string>();
+  const renamed = (cell: PhysicalCellSpec, type: string | undefined): PhysicalCellSpec => {
+    const { isNode = false, child } = kinds.get(type ?? "") ?? {};
+    const { cellAddress: machine, cellChildren: children } = cell;
+    if (isNode && several(machine)) {
+      const cellAddress = `${machine}/${leafTypeOf(kinds, type!)}`;
+      machines.set(cellAddress, machine!);
+      return { ...cell, cellAddress };
+    }
+    return isNode ? cell : { ...cell, cellChildren: children?.map((inner) => renamed(inner, child)) };
+  };
+  const physicalCells = file.physicalCluster.physicalCells.map((cell) => renamed(cell, cell.cellType));
+  return { file: { ...file, physicalCluster: { ...file.physicalCluster, physicalCells } }, machines };
+}
+
+function leafTypeOf(types: CellConfig["types"], from: string): string {
+  let name = from;
+  for (let below = types.get(name)?.child; below !== undefined; below = types.get(name)?.child) name = below;
+  return name;
 }
 
 /** The cells around the node, from the outside in, each by its number among all of its kind. */

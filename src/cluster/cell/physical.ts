@@ -60,8 +60,10 @@ export function buildPhysical({ types, physical }: CellConfig): Physical {
           "One type of cell above it says isNodeLevel: true.",
         );
       }
-      const next = devices.get(name) ?? 0;
-      devices.set(name, next + 1);
+      // Each node-level cell counts its own: one machine may have several, of other types of GPU.
+      const kind = `${typeName} of ${name}`;
+      const next = devices.get(kind) ?? 0;
+      devices.set(kind, next + 1);
       device = spec.cellAddress === undefined ? next : Number(spec.cellAddress);
     }
     const cell: PhysicalCell = {

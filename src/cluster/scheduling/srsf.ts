@@ -12,7 +12,7 @@ export default scheduling({
   differs: [
     "A gang fits where one node has all its GPUs, or as many whole nodes as it needs; jobs are moved where that makes room (Tiresias's simulator and its descendants).",
     "`submitted` is what Muri-S does in its simulator: the time that a trace says lacks what running costs besides, until a job has run.",
-    "`keep` is the order of equals in that simulator, which sorts one list again and again.",
+    "`keep` is the order of equals in that simulator, which sorts one list again and again; who differs by rounding alone is equal.",
   ],
   options: {
     gpus: {

@@ -25,7 +25,7 @@ export default scheduling({
     "Bids count GPUs, not which ones: placement is another slot.",
     "A hidden payment takes GPUs down to the next size that was bid, and never below the smallest: a gang is whole or nothing.",
     "What is left goes to the worst ρ first, where the paper draws at random.",
-    "`program` is what the artifacts of ElasticFlow and Muri call Themis: the shares of time with the best worst fairness, by a convex program; an even share is taken for a speed in the job's own unit of work; the largest share goes first, with 2 the largest over launches had, with 3 over seconds had.",
+    "`program` is what the artifacts of ElasticFlow and Muri call Themis: the shares of time with the best worst fairness, by a convex program that has many optima, of which the path of their solver (ECOS) is followed to the same; an even share is taken for a speed in the job's own unit of work; the largest share goes first, with 2 the largest over launches had, with 3 over seconds had. Muri's artifact, run again, is found to the last digit; the figures published for its simulator are of another state of it, whose jobs were 1.5 % faster, and 3.6 % lower (trace3).",
     "Without an outlook a job's remaining time is taken to be what it was submitted with, less what it has run.",
   ],
   options: {

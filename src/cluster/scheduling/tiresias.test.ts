@@ -71,6 +71,24 @@ test("emptied: who is first in line has the room that others make by moving; who
   assert.deepEqual(tiresias.decide(clusterView(later, two, { now: 35, arrived: [d] })).stop, ["c"]);
 });
 
+test("emptied: who falls at once does so in the order of arrivals, and falls are looked for in whole seconds", async () => {
+  const tiresias = await schedulings.create("tiresias", { demote1: 10, emptied: 1 });
+  const four = nodeSpecs(1, 4);
+  const at = (id: string, gpus: number, service: number): JobView =>
+    jobView(id, { gpus }, { places: [{ node: 0, gpus }], service, ran: service / gpus });
+  const [a, b, c] = [jobView("a"), jobView("b", { gpus: 4 }), jobView("c", { gpus: 3 })];
+  assert.equal(tiresias.decide(clusterView([a, b, c], four, { arrived: [a, b, c] })).wake, 4);
+  // c comes before a in the queue once it has run without it.
+  tiresias.decide(clusterView([a, at("b", 4, 4), c], four, { now: 1, requeued: [a] }));
+  const both = tiresias.decide(clusterView([at("a", 1, 10), b, at("c", 3, 30)], four, { now: 10 }));
+  assert.deepEqual([...both.stop].sort(), ["a", "c"]);
+  const back = tiresias.decide(clusterView([c, at("b", 4, 8), a], four, { now: 12, ended: [at("b", 4, 8)] }));
+  assert.deepEqual(
+    Array.from(back.order!, ({ spec }) => spec.id),
+    ["a", "c"],
+  );
+});
+
 test("with gittins, the job goes first whose service says that it ends soon", async () => {
   const tiresias = await schedulings.create("tiresias", { demote1: 100, gittins: 1 });
   const done = [90, 95, 95, 1000, 1000, 1000].map((service, i) => jobView(`d${i}`, {}, { state: "finished", service }));

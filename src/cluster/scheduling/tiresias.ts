@@ -41,7 +41,7 @@ const options = {
     default: 0,
     unit: "0, 1 or 2",
     min: 0,
-    help: "1: order each queue by the Gittins index over finished jobs; 2: by the published simulator's, over an older trace",
+    help: "1: order each queue by the Gittins index over finished jobs; 2: by the published simulator's (dlas-gpu-gittins); over an older trace with --history",
   },
 } as const;
 
@@ -59,8 +59,8 @@ export default scheduling({
   differs: [
     "By default a queue is ordered by entry and holds two levels split at 16 GPU-hours, as in Pollux's simulation of it; the paper orders by first start (`startOrder`).",
     "By default starving jobs are not promoted, as in both published simulators' defaults; `promote` is the paper's PROMOTEKNOB.",
-    "`emptied` packs the cluster anew at each decision, as its own simulator and Muri's testbed do: jobs move where that makes room, and nobody is promoted.",
-    "With `gittins` the distribution is that of the jobs that have finished so far, and all jobs are ranked anew at each decision; the paper takes it from an older trace. `gittins` 2 is the published simulator's: it counts services in whole, not what is left of them, at the next service of the older trace.",
+    "`emptied` packs the cluster anew at each decision, as its own simulator and Muri's do: jobs move where that makes room, and nobody is promoted. There, whether two fall at once may be rounding's choice; here who is within a microsecond falls.",
+    "With `gittins` the distribution is that of the jobs that have finished so far, and all jobs are ranked anew at each decision; the paper takes it from an older trace (`--history`). `gittins` 2 is the published simulator's: it counts services in whole, not what is left of them, at the next service of the older trace.",
     "The placement that consolidates only jobs with skewed models is the placement entry `skew-aware`.",
   ],
   options,
@@ -69,10 +69,9 @@ export default scheduling({
   create: (values) => tiresias(values),
 });
 
-/** `known`: GPU-seconds that jobs took in an older trace, for the Gittins index. */
-export function tiresias(values: TiresiasOptions, known?: readonly number[]): Scheduling {
+function tiresias(values: TiresiasOptions): Scheduling {
   const limits = [values.demote1, values.demote2, values.demote3].filter((limit) => limit > 0);
-  if (values.gittins > 0) return { ...byIndex(limits, known, values.gittins > 1), falls: limits };
+  if (values.gittins > 0) return { ...byIndex(limits, values.gittins > 1), falls: limits };
   if (values.emptied > 0) return { ...emptied(limits), falls: limits };
   const policy = new Tiresias(limits, values);
   return { decide: (view) => policy.decide(view), falls: limits };

@@ -88,7 +88,10 @@ const muri: Model = {
   costs: [],
   setup: ({ tables: _, ...setup }) => ({
     ...setup,
-    launcher: muriSimulator(setup.policy.sharing.jobsMax > 1 ? setup.jobs : []),
+    launcher: muriSimulator({
+      arrivals: setup.policy.sharing.jobsMax > 1 ? setup.jobs : [],
+      endsTogether: setup.policy.scheduling.falls === undefined,
+    }),
   }),
 };
 

@@ -60,12 +60,17 @@ export function muriStart({ model = "", gpus }: JobSpec): Seconds {
 
 /**
  * The authors' simulator: everything starts again at every event, one job of a group after another. Where GPUs are shared, an end and
- * an arrival of these that are all but at the same time are one event.
+ * an arrival of these that are all but at the same time are one event; ends that are, unless jobs fall from queue to queue.
  */
-export function muriSimulator(arrivals: readonly JobSpec[] = []) {
+export function muriSimulator({ arrivals = [], endsTogether = true }: MuriEvents = {}) {
   const times = arrivals.map(({ submit }) => submit).sort((a, b) => a - b);
   return (clock: Clock, report: (event: ClusterEvent) => void): TurnsLauncher =>
-    new TurnsLauncher(clock, { report, arrivals: times, startSeconds: muriStart });
+    new TurnsLauncher(clock, { report, arrivals: times, endsTogether, startSeconds: muriStart });
+}
+
+export interface MuriEvents {
+  readonly arrivals?: readonly JobSpec[];
+  readonly endsTogether?: boolean;
 }
 
 /**

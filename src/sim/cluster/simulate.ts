@@ -37,6 +37,7 @@ export const headerOf = ({ policy, nodes, roundSeconds }: ClusterSetup): LogHead
   policy: policy.names.name,
   slots: policy.names.slots,
   options: policy.names.options,
+  ...(policy.names.history !== undefined && { history: policy.names.history }),
   nodes,
   ...(roundSeconds === undefined ? {} : { roundSeconds }),
 });

@@ -2,8 +2,8 @@ import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { test } from "node:test";
 import type { JobSpec } from "../../cluster/job.ts";
-import { policyOf } from "../../cluster/policy.ts";
-import { tiresias } from "../../cluster/scheduling/tiresias.ts";
+import { createPolicy, namePolicy, policyOf } from "../../cluster/policy.ts";
+import { readHistory } from "../../cluster/trace/history.ts";
 import { mean } from "../../core/statistics.ts";
 import { jobSpec, nodeSpecs } from "../../test/cluster-view.ts";
 import { sharedData, skipWithout } from "../../test/shared-data.ts";
@@ -61,12 +61,12 @@ test(
   "2D-Gittins of Tiresias's simulator over its older trace: within 2 % on average, and nearly every job",
   skipWithout(older),
   async () => {
-    const known = readFileSync(sharedData(older)!, "utf8").trim().split(/\r?\n/).slice(1).map(Number);
+    const history = await readHistory(sharedData(older)!);
+    assert.equal(history.length, 1001);
     for (const [nodes, results] of Object.entries(published)) {
       const specs = nodeSpecs(Number(nodes), 4);
-      const parts = await policyOf("tiresias");
-      const values = { ...limits, demote3: 0, promote: 0, emptied: 0, gittins: 2 };
-      const policy = { ...parts, scheduling: tiresias(values, known) };
+      const names = await namePolicy("tiresias", { tiresias: { ...limits, gittins: 2 } });
+      const policy = await createPolicy({ ...names, history });
       const log = simulateCluster({ jobs: jobs(), nodes: specs, policy, steady: { speed: () => 1 } });
       const theirs = results["dlas-gpu-gittins"]!;
       const ours = Object.fromEntries(clusterMetrics(log, specs).jobs.map((job) => [job.id, job.jct!]));

@@ -73,3 +73,26 @@ test("two that are done at the same time are both done, though the first leaves 
   assert.equal(ends.length, 2);
   assert.equal(ends[0], ends[1]);
 });
+
+test("an end a billionth later is the same event where ends that are near are together", () => {
+  const ends = (endsTogether: boolean): readonly number[] => {
+    const clock = new VirtualClock();
+    const found: number[] = [];
+    const report = (event: ClusterEvent) => {
+      if (event.kind !== "finished") return;
+      found.push(event.at);
+      // As at every event of the authors' simulator: who is not done now starts again.
+      clock.at(event.at, () => launcher.settle(event.at));
+    };
+    const rate = ({ id }: { id: string }) => (id === "a" ? 0.5 : 0.5 * (1 - 5e-10));
+    const launcher = new TurnsLauncher(clock, { report, rate, endsTogether, startSeconds: () => 10 });
+    clock.at(0, () => {
+      launcher.settle(0);
+      for (const id of ["a", "b"]) launcher.start({ job: job(id), attempt: 0, places, beside: [] });
+    });
+    clock.run();
+    return found;
+  };
+  assert.deepEqual(ends(true), [2000, 2000]);
+  assert.ok(ends(false)[1]! > 2009.9, "what it did not do while it started is left");
+});

@@ -29,6 +29,8 @@ export interface TurnsOptions {
   readonly relaunches?: (before: Seconds, now: Seconds) => boolean;
   /** In ascending order: a job that would be done within a billionth of such a time, or 0.1 ms, is done then. */
   readonly arrivals?: readonly Seconds[];
+  /** Whether jobs that would be done within a billionth of the time of each other are done at once; those of one time are anyway. */
+  readonly endsTogether?: boolean;
   /** Whether the start is also waited for in the interval in which a job ends: real runs do, the authors' simulator does not. */
   readonly lastStart?: boolean;
 }
@@ -54,7 +56,11 @@ export class TurnsLauncher implements Launcher {
     this.#clock = clock;
     this.#options = options;
     this.#jobs = new ProgressOfJobs({
-      ...{ clock, report: options.report, work: iterationsOf },
+      ...{ clock, work: iterationsOf },
+      report: (event) => {
+        options.report(event);
+        if (event.kind === "finished" && options.endsTogether) this.#finishWith(event.at);
+      },
       make: (idle) => ({ ...idle, mates: new Set<Turn>(), period: 0, ends: 0 }),
       leaves: (progress, at) => this.#leave(progress, at),
     });
@@ -124,11 +130,22 @@ export class TurnsLauncher implements Launcher {
     for (const mate of mates) {
       mate.mates.delete(progress);
       // It is done at this very time.
-      if (mate.ends === now) continue;
+      if (this.#endsWith(mate, now)) continue;
       this.#advance(mate, now);
       // Those that stay are launched without it.
       this.#regroup(mate, this.#again && now === this.#settled);
     }
+  }
+
+  #finishWith(now: Seconds): void {
+    for (const progress of this.#jobs.running) {
+      // Whoever is done leaves those that run, and so may others: each is looked at as it is now.
+      if (this.#endsWith(progress, now)) this.#jobs.finish(progress, now);
+    }
+  }
+
+  #endsWith({ ends }: Turn, now: Seconds): boolean {
+    return this.#options.endsTogether ? ends <= now * (1 + 1e-9) : ends === now;
   }
 
   /** Its period among those it runs with now, and when it will end. */

@@ -1,8 +1,9 @@
 /** Finish-time fairness as a Gavel objective: no job is to end much later than on its own part of the cluster (OSDI 2020, §4.2). */
 import type { Seconds } from "../../../time/clock.ts";
+import { fairShares } from "../../fair-shares.ts";
 import type { JobId } from "../../job.ts";
 import { solve } from "../../solver.ts";
-import type { Claimant, ShareRequest } from "../../time-shares.ts";
+import type { Claimant, Share, ShareRequest } from "../../time-shares.ts";
 import { within } from "./objectives.ts";
 import { amid, type Combination, type Objective } from "./program.ts";
 
@@ -14,12 +15,17 @@ interface Alone {
   readonly speed: number;
 }
 
-/** Minimises the worst ratio of the time from submission to the end, shared, to the same on 1/n of every type. */
-export function finishTimeFairness(): Objective {
+/**
+ * Minimises the worst ratio of the time from submission to the end, shared, to the same on 1/n of every type. Of all shares with the
+ * least ratio those in the middle are taken; or, where there is one type and nobody shares GPUs, and `onPath` says so, those in which
+ * ECOS ends.
+ */
+export function finishTimeFairness(onPath = false): Objective {
   let known = new Map<JobId, Alone>();
   return (request, combinations) => {
     const alone = request.jobs.map((job) => onItsOwn(job, request, known.get(job.view.spec.id)));
     known = new Map(alone.map((of, i) => [request.jobs[i]!.view.spec.id, of]));
+    if (onPath && isPlain(request, combinations)) return endOfPath(request, alone);
     const needed = (rho: number) => throughputs(request, alone, rho);
     const [low, high] = bracket(request, combinations, needed);
     if (high === undefined) return undefined;
@@ -33,6 +39,22 @@ export function finishTimeFairness(): Objective {
     const enough = needed(good * (1 + 1e-6));
     return amid(within(request, combinations, (_, i) => enough[i]!));
   };
+}
+
+const isPlain = ({ jobs, workers }: ShareRequest, combinations: readonly Combination[]): boolean =>
+  workers.length === 1 &&
+  combinations.length === jobs.length &&
+  jobs.every((job) => job.rates[0]! > 0 && (job.remaining ?? 0) > 0);
+
+function endOfPath({ jobs, workers }: ShareRequest, alone: readonly Alone[]): readonly Share[] {
+  const claims = jobs.map(({ age, gpus, rates }, i) => {
+    const { spent, remaining, speed } = alone[i]!;
+    return { age, work: remaining, rate: rates[0]!, alone: spent + remaining / speed, gpus };
+  });
+  return Array.from(fairShares(claims, workers[0]!), (share, i) => ({
+    members: [i],
+    shares: [Math.min(1, Math.max(0, share))],
+  }));
 }
 
 function onItsOwn(job: Claimant, { jobs, workers }: ShareRequest, before: Alone | undefined): Alone {

@@ -1,10 +1,11 @@
 /**
  * What the artifacts of ElasticFlow and Muri run under the name of Themis: no auction, but the shares of time that make the worst
- * finish-time fairness best, as a convex program whose middle is taken; who has the largest share goes first.
+ * finish-time fairness best, as a convex program; who has the largest share goes first.
  */
 
 import type { Seconds } from "../../../time/clock.ts";
 import { type ClusterView, runningAfter } from "../../decision.ts";
+import { fairShares } from "../../fair-shares.ts";
 import type { JobId, JobView } from "../../job.ts";
 import { listed } from "../../job-order.ts";
 import { presentOf } from "../../kept-order.ts";
@@ -77,51 +78,17 @@ function claimOf(job: JobView, jobs: number, { nodes }: ClusterView, news: Secon
   };
 }
 
-/** Shares of time, 0 to 1, with the best worst fairness; the middle of all those, where they are many. */
-function fairest(claims: readonly Claim[], gpus: number): readonly number[] {
+/** Shares of time, 0 to 1, with the best worst fairness. */
+function fairest(claims: readonly Claim[], gpus: number): ArrayLike<number> {
   // Where all run, it makes no difference who is before whom.
   if (claims.reduce((sum, { job }) => sum + job.gpus, 0) <= gpus) return claims.map(() => 1);
-  const needs = (rho: number): number[] =>
-    claims.map(({ spent, remaining, rate, even, age }) => {
-      const left = rho * (spent + remaining / even) - age;
-      return remaining <= 0 ? 0 : left > 0 ? remaining / (rate * left) : Number.POSITIVE_INFINITY;
-    });
-  const fits = (rho: number): boolean => {
-    const need = needs(rho);
-    return need.every((x) => x <= 1) && need.reduce((sum, x, i) => sum + x * claims[i]!.job.gpus, 0) <= gpus;
-  };
-  let [bad, good] = [0, 1e-9];
-  while (!fits(good)) [bad, good] = [good, 2 * good];
-  while (good - bad > 1e-9 * good) {
-    const middle = (bad + good) / 2;
-    if (fits(middle)) good = middle;
-    else bad = middle;
-  }
-  // A hair above the optimum there is room between the walls.
-  return middle(needs(good * (1 + 1e-6)), claims, gpus);
-}
-
-/**
- * The point farthest from all walls, by the barrier of interior-point methods: of x between `need` and 1, where the wall at `need` is
- * one of the time 1/x, and of all GPUs. A price of GPUs leaves a quadratic equation for each share, and more than one is too dear.
- */
-function middle(need: readonly number[], claims: readonly Claim[], gpus: number): readonly number[] {
-  const at = (price: number): readonly number[] =>
-    need.map((least, i) => {
-      const [room, cost] = [1 - least, price * claims[i]!.job.gpus];
-      const b = cost * room + 3;
-      // The root with the larger divisor: no difference of near numbers.
-      return least + (4 * room) / (b + Math.sqrt(b * b - 8 * cost * room));
-    });
-  const left = (price: number): number =>
-    gpus - 1 / price - at(price).reduce((sum, x, i) => sum + x * claims[i]!.job.gpus, 0);
-  let [low, high] = [1e-12, 1e12];
-  for (let step = 0; step < 100; step++) {
-    const half = Math.sqrt(low * high);
-    if (left(half) < 0) low = half;
-    else high = half;
-  }
-  return at(high);
+  return fairShares(
+    claims.map(({ job, remaining, rate, even, spent, age }) => ({
+      ...{ age, rate, gpus: job.gpus, work: remaining },
+      alone: spent + remaining / even,
+    })),
+    gpus,
+  );
 }
 
 /** The first whose GPUs there are, counted over all nodes; they are placed largest first. */

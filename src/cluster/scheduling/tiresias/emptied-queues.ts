@@ -1,7 +1,10 @@
 /**
  * Tiresias's queues with the cluster emptied at each decision and given to the first that fit, who may have to move for it: as its
- * own simulator and Muri's controllers do. In a queue those that run come before those that wait, each in the order they had.
+ * own simulator and Muri's controllers do. In a queue those that run come before those that wait, each in the order they had; who falls
+ * at the same time does so in the order of arrivals. Whether somebody falls is looked at after whole seconds of its time on its GPUs,
+ * and whenever something else happens.
  */
+import type { Seconds } from "../../../time/clock.ts";
 import { type ClusterView, runningAfter } from "../../decision.ts";
 import type { JobId, JobView } from "../../job.ts";
 import { listed } from "../../job-order.ts";
@@ -14,12 +17,18 @@ const slack = 1e-6;
 /** `limits` of service part the queues; nobody is promoted. */
 export function emptied(limits: readonly number[]): Scheduling {
   const queues: JobId[][] = Array.from({ length: limits.length + 1 }, () => []);
+  const arrivals = new Map<JobId, number>();
+  let count = 0;
   return {
     decide(view) {
       const gone = new Set(view.ended.map(({ spec }) => spec.id));
       for (const queue of queues) filterInPlace(queue, (id) => !gone.has(id));
-      queues[0]!.push(...view.arrived.map(({ spec }) => spec.id));
-      demote(view, queues, limits);
+      for (const id of gone) arrivals.delete(id);
+      for (const { spec } of view.arrived) {
+        queues[0]!.push(spec.id);
+        arrivals.set(spec.id, count++);
+      }
+      demote(view, queues, limits, (id) => arrivals.get(id)!);
       const present = new Set([...view.running, ...view.waiting].map(({ spec }) => spec.id));
       const order = queues.flatMap((queue) => queue.filter((id) => present.has(id)).map((id) => view.job(id)));
       const decision = refill(
@@ -32,26 +41,28 @@ export function emptied(limits: readonly number[]): Scheduling {
         filterInPlace(queue, (id) => runs.has(id));
         queue.push(...waiting);
       }
-      const next = (id: JobId, queue: number): number => left(view.job(id), limits[queue]) / view.job(id).gpus;
-      const wake = queues.flatMap((queue, i) => queue.filter((id) => runs.has(id)).map((id) => view.now + next(id, i)));
+      const wake = queues.flatMap((queue, i) =>
+        queue.filter((id) => runs.has(id)).map((id) => view.now + untilFall(view.job(id), limits[i])),
+      );
       const first = Math.min(...wake);
       return first < Number.POSITIVE_INFINITY ? { ...decision, wake: first } : decision;
     },
   };
 }
 
-const left = ({ service }: JobView, limit = Number.POSITIVE_INFINITY): number => limit - service;
+function untilFall({ service, gpus }: JobView, limit = Number.POSITIVE_INFINITY): Seconds {
+  return Math.ceil(limit / gpus - slack) - service / gpus;
+}
 
 /** Those that run fall by what they have had; each to the end of its next queue. */
-function demote(view: ClusterView, queues: readonly JobId[][], limits: readonly number[]): void {
+function demote(view: ClusterView, queues: JobId[][], limits: readonly number[], arrival: (id: JobId) => number): void {
   for (const [i, limit] of limits.entries()) {
-    const falls = (id: JobId): boolean => {
-      const job = view.job(id);
-      return job.places.length > 0 && left(job, limit) <= slack * job.gpus;
-    };
-    const fallen = queues[i]!.filter(falls);
-    queues[i + 1]!.push(...fallen);
+    const fallen = queues[i]!.filter((id) => {
+      const { places, service, gpus } = view.job(id);
+      return places.length > 0 && limit - service <= slack * gpus;
+    });
     filterInPlace(queues[i]!, (id) => !fallen.includes(id));
+    queues[i + 1]!.push(...fallen.sort((a, b) => arrival(a) - arrival(b)));
   }
 }
 

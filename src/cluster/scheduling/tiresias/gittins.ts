@@ -8,12 +8,13 @@ import { runFirst, type Scheduling } from "../../scheduling.ts";
 const slack = 1e-6;
 
 /**
- * Queue by queue, by falling index; `limits` of service part the queues, the first of them is the quantum. `known` is a distribution to
- * begin with; with `published` nothing is added to it, and the index is that of the authors' simulator.
+ * Queue by queue, by falling index; `limits` of service part the queues, the first of them is the quantum. The distribution is that of
+ * the jobs that have finished, and of an older trace's where there is one; with `published` then of these alone, and the index is that
+ * of the authors' simulator.
  */
-export function byIndex(limits: readonly number[], known?: readonly number[], published = false): Scheduling {
-  const gittins = new Gittins(limits[0]!, known);
-  const learns = !published || known === undefined;
+export function byIndex(limits: readonly number[], published = false): Scheduling {
+  const gittins = new Gittins(limits[0]!);
+  let learns = true;
   const indexOf = (service: number): number => (published ? gittins.published(service) : gittins.index(service));
   const queueOf = (service: number): number => {
     let queue = 0;
@@ -22,6 +23,10 @@ export function byIndex(limits: readonly number[], known?: readonly number[], pu
   };
   const arrivals = new Arrivals();
   return {
+    learn(services) {
+      gittins.begin(services);
+      learns = !published;
+    },
     decide(view) {
       for (const { state, service } of view.ended) if (state === "finished" && learns) gittins.learn(service);
       arrivals.see(view);
@@ -62,7 +67,7 @@ interface Ranked {
 
 class Gittins {
   /** Service of finished jobs, ascending. */
-  readonly #took: number[];
+  #took: number[] = [];
   /** Of the first so many; those up to `#summed` of them hold. */
   #sums = new Float64Array(1024);
   #summed = 0;
@@ -70,10 +75,14 @@ class Gittins {
   readonly #indices = new Map<number, number>();
   readonly #step: number;
 
-  /** `step`: GPU-seconds of the next quantum. `known`: a distribution to begin with. */
-  constructor(step: number, known: readonly number[] = []) {
+  /** `step`: GPU-seconds of the next quantum. */
+  constructor(step: number) {
     this.#step = step;
-    this.#took = known.toSorted((a, b) => a - b);
+  }
+
+  /** Before anything is learnt: the distribution so far. */
+  begin(took: readonly number[]): void {
+    this.#took = took.toSorted((a, b) => a - b);
   }
 
   learn(service: number): void {

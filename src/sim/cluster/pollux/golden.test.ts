@@ -12,8 +12,8 @@ const here = skipWithout("pollux/traces");
 
 type Completions = Readonly<Record<string, number>>;
 
-function published(result: string): Readonly<Record<string, Completions>> {
-  return JSON.parse(readFileSync(`${sharedData("pollux")}/results-jobload/${result}/summary.json`, "utf8")).jcts;
+function published(result: string, kind = "jobload"): Readonly<Record<string, Completions>> {
+  return JSON.parse(readFileSync(`${sharedData("pollux")}/results-${kind}/${result}/summary.json`, "utf8")).jcts;
 }
 
 /** Job completion times by name. */
@@ -22,9 +22,10 @@ async function replay(
   folder: string,
   workload: string,
   conditions: Pick<ProfiledSetup, "interference" | "roundSeconds"> = {},
+  options: Readonly<Record<string, number>> = {},
 ): Promise<Completions> {
   const jobs = readWorkload(`${sharedData("pollux")}/${folder}/${workload}.csv`);
-  const policy = await policyOf(name);
+  const policy = await policyOf(name, name.startsWith("pollux") ? { pollux: options } : {});
   const log = simulateCluster(profiledSetup({ jobs, policy, applications: profiles(), ...conditions }));
   return Object.fromEntries(clusterMetrics(log, polluxNodes).jobs.map(({ id, jct }) => [id, jct!]));
 }
@@ -75,3 +76,30 @@ test("Pollux itself, a random search: means of workloads, and of them all, are w
   }
   assert.ok(Math.abs(mean(found)! - 1) < 0.02, `${found}`);
 });
+
+// With jobs in each other's way, few long ones are most of a mean, and whether two of them lie on one node for hours is chance: over six
+// seeds -15 to +1 % of the published run for workload 1, -4 to +3 % for 2, -1 to +7 % for 3, -3 to +0.4 % for 4, -5 to +3 % for 6 (three).
+test(
+  "Pollux where jobs that meet on a node run at half speed: the published mean lies among those of our seeds",
+  here,
+  async () => {
+    const theirs = mean(Object.values(published("inter50", "inter")["workload-3"]!))!;
+    const under = async (seed: number, interference: number): Promise<number> =>
+      mean(
+        Object.values(
+          await replay(
+            "pollux+narrowest+least-allocated",
+            "workloads",
+            "workload-3",
+            { interference },
+            { crowd: 1, seed },
+          ),
+        ),
+      )!;
+    const [one, other] = [await under(1, 0.5), await under(2, 0.5)];
+    assert.ok(
+      Math.min(one, other) < theirs && theirs < Math.max(one, other),
+      `${one} and ${other} s; published ${theirs} s`,
+    );
+  },
+);
