@@ -1,28 +1,50 @@
-/** One sequence of Gemma 3 270M, token after token, against llama-bench; the limit is what memory gives for a step's bytes. */
+/**
+ * One sequence of Gemma 3 270M, token after token, against llama-bench. The limit is what memory gives the same threads for a step's
+ * bytes, read in turn with a few steps each.
+ */
+import { mean } from "../core/statistics.ts";
+import { limitWork } from "../device/limits.ts";
 import { loadRunner } from "../model/load.ts";
 import { blocksOf, decode, loadOf, openGemma, prefill, stepBytes, tokensOf } from "./gemma-steps.ts";
-import { interleave } from "./interleave.ts";
-import { limitSide } from "./limits.ts";
+import { interleave, together } from "./interleave.ts";
 import { llamaBench } from "./llama-bench.ts";
 import { llamaVersion } from "./peers.ts";
 import type { Bench } from "./terms.ts";
 
 const generated = 64;
+/** In turn with the limit's reads of as many bytes. */
+const stepsAtOnce = 8;
 
 export async function run(bench: Bench): Promise<void> {
   const checkpoint = await openGemma();
   for (const threads of bench.threads) {
-    const memory = await limitSide(bench.level, threads, "memory");
     for (const depth of bench.quick ? [64] : [64, 4096]) {
       const runner = await loadRunner(checkpoint, loadOf(bench, threads, depth + generated));
       const blocks = blocksOf(runner, depth + generated);
       await prefill(runner, tokensOf(depth), blocks);
       const bytes = stepBytes(checkpoint, depth + generated / 2);
-      const { medians, quotient, terms } = await interleave(bench.repeat, {
+      const memory = limitWork(runner.device, "memory", bytes);
+      let done = 0;
+      const seconds = together(
+        {
+          ours: async () => {
+            await decode(runner, [blocks], depth + done, stepsAtOnce);
+            done = (done + stepsAtOnce) % generated;
+          },
+          limit: async () => {
+            for (let i = 0; i < stepsAtOnce; i++) await memory.run();
+          },
+        },
+        { turns: generated / stepsAtOnce, of: mean },
+      );
+      const rate = (taken: number, part = 1): number => (stepsAtOnce * part) / taken;
+      const sides = {
         peer: () => llamaBench({ prompt: 0, generated, depth }, threads),
-        ours: async () => generated / (await decode(runner, [blocks], depth, generated)),
-        limit: async () => (1e9 * (await memory.measure())) / bytes,
-      });
+        ours: async () => rate(await seconds.ours()),
+        limit: async () => rate(await seconds.limit(), memory.amount / bytes),
+      };
+      const { medians, quotient, terms } = await interleave(bench.repeat, sides, 2 * bench.repeat);
+      memory.close();
       bench.row({
         name: `decode at ${depth}`,
         threads,
@@ -41,7 +63,6 @@ export async function run(bench: Bench): Promise<void> {
       });
       await runner.close();
     }
-    await memory.close();
   }
   checkpoint.close();
 }

@@ -19,21 +19,25 @@ export interface Disturbance {
 
 const undisturbedMost = 0.03;
 
+export function disturbedBy(stolen: number, others: number): Disturbance {
+  const share = (x: number): number => Number(x.toFixed(3));
+  return { stolen: share(stolen), others: share(others), disturbed: stolen + others > undisturbedMost };
+}
+
 /** Begins to watch; the function returned gives what happened since. Nothing is known except on Linux. */
-export function watch(): () => Disturbance | Record<string, never> {
+export function watch(): () => Disturbance | undefined {
   const before = ticks();
   return () => {
     const after = ticks();
-    if (before === undefined || after === undefined) return {};
+    if (before === undefined || after === undefined) return undefined;
     const since = (of: (t: Ticks) => number): number => of(after) - of(before);
     const total = Math.max(
       1,
       since((t) => t.total),
     );
     const busy = total - since((t) => t.idle) - since((t) => t.stolen);
-    const share = (count: number): number => Number(Math.max(0, count / total).toFixed(3));
-    const [stolen, others] = [share(since((t) => t.stolen)), share(busy - since((t) => t.own))];
-    return { stolen, others, disturbed: stolen + others > undisturbedMost };
+    const share = (count: number): number => Math.max(0, count / total);
+    return disturbedBy(share(since((t) => t.stolen)), share(busy - since((t) => t.own)));
   };
 }
 

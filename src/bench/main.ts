@@ -8,6 +8,7 @@ import { writeFileSync } from "node:fs";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
+import { endOnFailedOutput, fail } from "../cli/terminal.ts";
 import { UserError } from "../core/errors.ts";
 import { levels } from "../device/open.ts";
 import { type Bench, type Judged, judge, machineTerms, rounded, table } from "./terms.ts";
@@ -110,15 +111,14 @@ async function all(words: readonly string[]): Promise<readonly Judged[]> {
   return rows;
 }
 
+endOnFailedOutput();
 try {
   const options = given();
   const { name, markdown } = options;
   const rows = await (name === "all" ? all(wordsFor(options)) : one(name, options));
   if (markdown !== undefined) writeFileSync(markdown, `${table(rows)}\n`);
 } catch (error) {
-  if (!(error instanceof UserError)) throw error;
-  process.stderr.write(`${error.message}\n`);
-  process.exitCode = 1;
+  fail(error);
 }
 
 function wordsFor({ repeat, seed, threads, level, quick }: ReturnType<typeof given>): string[] {

@@ -17,7 +17,7 @@ import { type Launch, prepare } from "./launches.ts";
 import { assertNear, floatsOf, noise } from "./matrices.ts";
 
 export interface Products {
-  readonly level: Level;
+  readonly device: Device;
   /** All products in turn, weights packed before. */
   run(): Promise<void>;
   /** The same, and packing all weights before. */
@@ -64,7 +64,7 @@ export async function ourProducts({ level, threads, weights, m, count = 1 }: Wan
   await prepare(device, [...pack, ...convert, ...multiply]).run();
   check(weights, x, out, m);
   return {
-    level: device.level,
+    device,
     run: prepare(device, multiply).run,
     packAndRun: prepare(device, [...pack, ...multiply]).run,
     convertAndRun: prepare(device, each(convert)).run,

@@ -57,7 +57,8 @@ async function product(
       ...medians,
       share: quotient("ours", "limit"),
       goal: { ratio: 1.5, share: 0.8 },
-      terms: { ...terms, ...ready },
+      // No program is faster than this ratio: the goal is out of reach where the peer is near the limit itself.
+      terms: { ...terms, ...ready, ratioAtLimit: quotient("limit", "peer") },
     });
   }
 }
