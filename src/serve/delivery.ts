@@ -92,6 +92,13 @@ export class Delivery implements Generation, Listener {
     this.#wake?.();
   }
 
+  /** The same for this request alone, which the engine is told to drop. */
+  refuse(error: unknown): void {
+    if (this.#over) return;
+    this.fail(error);
+    this.#cancelled();
+  }
+
   async *[Symbol.asyncIterator](): AsyncIterator<GenerationEvent> {
     try {
       for (;;) {

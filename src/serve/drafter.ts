@@ -93,6 +93,8 @@ class Guessing {
   computed: number;
   readonly #sampling: Sampling;
   readonly #tokens: number[];
+  /** The draft model gave nothing to guess by. */
+  #over = false;
 
   constructor({ part, tokens, sampling }: Asked, computed: number) {
     this.part = part;
@@ -103,7 +105,7 @@ class Guessing {
 
   /** What it has to compute next, of `most` tokens at most; `undefined` where it has guessed enough. */
   next(most: number): StepSequence | undefined {
-    if (this.guesses.length === this.part.drafts) return undefined;
+    if (this.#over || this.guesses.length === this.part.drafts) return undefined;
     const tokens = this.#tokens.slice(this.computed, this.computed + most);
     const outputs = this.computed + tokens.length === this.#tokens.length ? 1 : 0;
     const temperature = this.#sampling.temperature || 1;
@@ -115,6 +117,10 @@ class Guessing {
     if (row === undefined) return;
     const own = { logits: row.logits.slice(), maxima: row.maxima.slice(), sums: row.sums.slice() };
     const sampler = new RowSampler(own, this.#sampling, { produced: new Map(), prompt: new Set() });
+    if (!sampler.hasNumbers) {
+      this.#over = true;
+      return;
+    }
     const token = sampler.sample(draw(this.#sampling.seed, this.part.choice, this.#tokens.length, draftDraw));
     this.#tokens.push(token);
     this.guesses.push(token);

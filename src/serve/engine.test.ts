@@ -2,12 +2,13 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { UserError } from "../core/errors.ts";
+import type { Runner } from "../model/runner.ts";
 import { createFakeService } from "../test/fake-service.ts";
 import { hashRunner } from "../test/hash-runner.ts";
 import { collect } from "../test/serve-rig.ts";
 import { batchings } from "./batching.ts";
 import { Engine } from "./engine.ts";
-import type { GenerationRequest } from "./generation.ts";
+import { type GenerationRequest, NoNumbers } from "./generation.ts";
 import { type KvCache, kvCaches } from "./kv-cache.ts";
 import { ModelExecutor } from "./model-executor.ts";
 import { openService } from "./service.ts";
@@ -70,6 +71,52 @@ test("a pass that fails behind an embedding is a failure told to all, not a cras
   await service.close();
 });
 
+/** Rows of requests whose prompt begins with `first` hold no numbers from `position` on. */
+function failing(first: number, position: number): Runner {
+  const runner = hashRunner({ ...sizes, blocks: 64 });
+  const step = runner.step.bind(runner);
+  const starts = new Map<number, number>();
+  runner.step = async (sequences) => {
+    for (const { start, tokens, blocks } of sequences) if (start === 0) starts.set(blocks[0]!, tokens[0]!);
+    const { rows } = await step(sequences);
+    let row = 0;
+    for (const { start, tokens, blocks, outputs } of sequences) {
+      for (let i = 0; i < outputs; i++, row++) {
+        const lost = starts.get(blocks[0]!) === first && start + tokens.length - outputs + i >= position;
+        if (lost) for (const floats of Object.values(rows[row]!)) floats.fill(Number.NaN);
+      }
+    }
+    return { rows };
+  };
+  return runner;
+}
+
+test("a request whose logits are no numbers fails alone; the others and those to come are served", {
+  timeout: 5000,
+}, async () => {
+  for (const speculation of speculations.ids()) {
+    for (const [choices, position] of [
+      [1, 4],
+      [1, 7],
+      [3, 4],
+      [3, 7],
+    ] as const) {
+      const service = await openService({ ...usual, speculation, runner: failing(9, position) });
+      const prompt = [9, 2, 3, 4, 5];
+      const [bad, good] = await Promise.allSettled([
+        collect(service, request(choices, prompt)),
+        collect(service, request(2)),
+      ]);
+      assert.ok(bad.status === "rejected" && bad.reason instanceof NoNumbers, String(Object.values(bad)));
+      assert.match(bad.reason.message, new RegExp(`token ${position + 2} of`));
+      assert.equal(good.status, "fulfilled");
+      assert.deepEqual(await collect(service, request(2)), good.value);
+      service.check();
+      await service.close();
+    }
+  }
+});
+
 /** What each choice gets on an engine whose kv-cache policy is given, all requests submitted at once. */
 async function generateAll(requests: readonly GenerationRequest[], kvCache: KvCache, blocks: number) {
   const runner = hashRunner({ ...sizes, blocks });
@@ -108,7 +155,7 @@ async function generateAll(requests: readonly GenerationRequest[], kvCache: KvCa
     for (const [id, r] of requests.entries()) {
       const emit = (choice: number, { token }: { readonly token: number }) =>
         tokens[id]![choice]!.push(token) === r.tokensMax;
-      executor.register(id, r, { emit });
+      executor.register(id, r, { emit, refuse: reject });
       const { prompt, tokensMax, choices } = r;
       engine.submit({ id, promptTokens: prompt.length, tokensMax, choices, hashes: [] });
     }

@@ -4,6 +4,7 @@
  * Tokens go in; events come out, one stream for all choices of a request. Text, templates and JSON shapes of an API are
  * the caller's; batching, memory, sampling, stop strings and constraints are behind this contract.
  */
+import { UserError } from "../core/errors.ts";
 import type { Checkpoint } from "../model/checkpoint.ts";
 
 export interface Sampling {
@@ -81,6 +82,16 @@ export class QueueFull extends Error {
   constructor(retryAfterSeconds: number) {
     super(`The queue is full; try again in ${retryAfterSeconds} s.`);
     this.retryAfterSeconds = retryAfterSeconds;
+  }
+}
+
+/** Ends a request whose logits are no numbers: the model's fault, HTTP 500. */
+export class NoNumbers extends UserError {
+  constructor(position: number) {
+    super(
+      `The model gives no numbers (NaN) for token ${position + 1} of this text.`,
+      "Its weights or the adapter's hold what is no number, or overflow: take another file, or --numerics exact.",
+    );
   }
 }
 

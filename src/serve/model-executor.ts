@@ -13,7 +13,7 @@ import { accept } from "./acceptance.ts";
 import { TokenMasks } from "./constraint/mask.ts";
 import { type Asked, Drafter, type Proposal } from "./drafter.ts";
 import type { Executor, Pass, Produced, SequencePass } from "./executor.ts";
-import type { ConstraintState, GenerationRequest, TokenLogprob } from "./generation.ts";
+import { type ConstraintState, type GenerationRequest, NoNumbers, type TokenLogprob } from "./generation.ts";
 import { type History, logprobs, RowSampler } from "./sampler.ts";
 import type { Speculation } from "./speculation.ts";
 
@@ -29,6 +29,8 @@ export interface Emitted {
 export interface Listener {
   /** True ends the choice with this token. */
   emit(choice: number, token: Emitted): boolean;
+  /** Nothing more can come of the request. */
+  refuse(error: unknown): void;
 }
 
 interface Choice {
@@ -44,6 +46,10 @@ interface Running {
   readonly prompt: ReadonlySet<number>;
   readonly choices: readonly Choice[];
 }
+
+/** Of a request that has ended, or ends here. */
+const nothing = ({ request, sample }: SequencePass): Produced[] =>
+  sample.map((choice) => ({ request, choice, tokens: 1, drafted: 0, ended: true }));
 
 /** Draws by rejection before a constraint's whole mask is worth its cost. */
 const rejectionsMax = 16;
@@ -200,14 +206,7 @@ export class ModelExecutor implements Executor {
   /** One entry for each sampled choice. */
   #sample(part: SequencePass, rows: readonly Row[], proposal: Proposal): Produced[] {
     const running = this.#running.get(part.request);
-    const nothing = (choice: number): Produced => ({
-      request: part.request,
-      choice,
-      tokens: 1,
-      drafted: 0,
-      ended: true,
-    });
-    if (running === undefined) return part.sample.map(nothing);
+    if (running === undefined) return nothing(part);
     const { request } = running;
     if (part.sample.length > 1) return this.#sampleShared(part, rows[0]!, running);
     const choice = part.sample[0]!;
@@ -218,6 +217,10 @@ export class ModelExecutor implements Executor {
       const plain = this.#probe(request, row);
       const sampler = new RowSampler(row, request.sampling, this.#history(running, state));
       const position = state.tokens.length;
+      if (!sampler.hasNumbers) {
+        running.listener.refuse(new NoNumbers(position));
+        return nothing(part);
+      }
       const draws = (n: number): number => draw(request.sampling.seed, choice, position, n);
       const guess = proposal.tokens[i];
       const token =
@@ -238,6 +241,10 @@ export class ModelExecutor implements Executor {
     const { request } = running;
     const plain = this.#probe(request, row);
     const sampler = new RowSampler(row, request.sampling, this.#history(running, running.choices[0]!));
+    if (!sampler.hasNumbers) {
+      running.listener.refuse(new NoNumbers(request.prompt.length));
+      return nothing(part);
+    }
     return part.sample.map((choice) => {
       const state = running.choices[choice]!;
       const draws = (n: number): number => draw(request.sampling.seed, choice, state.tokens.length, n);

@@ -120,6 +120,11 @@ export class RowSampler {
     this.#reduceAgain(all);
   }
 
+  /** False where the model gave no numbers to choose by: its weights hold none, or it has overflowed. */
+  get hasNumbers(): boolean {
+    return !Number.isNaN(this.#row.logits[this.greedy()] ?? Number.NaN);
+  }
+
   get exhausted(): boolean {
     return this.#max === Number.NEGATIVE_INFINITY;
   }

@@ -1,6 +1,6 @@
 /** Every refusal leaves the server in OpenAI's shape: `{error: {message, type, param, code}}` and a matching status. */
 import { UserError } from "../../core/errors.ts";
-import { QueueFull } from "../generation.ts";
+import { NoNumbers, QueueFull } from "../generation.ts";
 
 export interface ApiErrorOptions {
   readonly param?: string;
@@ -48,6 +48,7 @@ export function toApiError(failure: unknown): ApiError {
     const headers = { "retry-after": String(seconds) };
     return new ApiError(429, failure.message, { code: "queue_full", headers });
   }
+  if (failure instanceof NoNumbers) return new ApiError(500, failure.message, { code: "no_numbers" });
   if (failure instanceof UserError) return new ApiError(400, failure.message, { code: "invalid_request" });
   const status = refusedByFramework(failure);
   if (status !== undefined) return new ApiError(status, (failure as Error).message, { code: "bad_request" });
