@@ -113,6 +113,53 @@ for (const device of devices) {
       }
     });
 
+    test("zeros keep their sign, turns without number stay a sine, powers are those of IEEE 754, NaN is the greatest", async () => {
+      const far = [1e6, 1e9, 1e20, 3.4e38];
+      const x = Float32Array.of(-0, Number.POSITIVE_INFINITY, ...far, ...far.map((v) => -v));
+      const b = new ArrayBuilder();
+      const input = b.add({ kind: "input", name: "x" }, [], { dtype: "f32", shape: [x.length] });
+      const unary = (fn: Unary) => b.add({ kind: "unary", fn }, [input]);
+      const powers = [
+        [-0, 3, -0],
+        [-0, -3, -Infinity],
+        [1, Number.NaN, 1],
+        [1, Infinity, 1],
+        [-1, Infinity, 1],
+        [-1, -Infinity, 1],
+        [-2, 0.5, Number.NaN],
+        [-Infinity, 0.5, Infinity],
+        [-Infinity, -0.5, 0],
+        [-Infinity, 3, -Infinity],
+        [Number.NaN, 0, 1],
+        [Number.NaN, 1, Number.NaN],
+      ] as const;
+      const column = (name: string) => b.add({ kind: "input", name }, [], { dtype: "f32", shape: [powers.length] });
+      const pow = b.add({ kind: "binary", fn: "pow" }, [column("base"), column("exponent")]);
+      const rows = b.add({ kind: "input", name: "rows" }, [], { dtype: "f32", shape: [2, 4] });
+      const graph = b.finish({
+        ...{ sin: unary("sin"), cos: unary("cos"), tanh: unary("tanh"), pow },
+        greatest: b.add({ kind: "argmax", axis: 1 }, [rows]),
+      });
+      const got = await runArrays(device, graph, {
+        ...{ x, base: Float32Array.from(powers, (p) => p[0]), exponent: Float32Array.from(powers, (p) => p[1]) },
+        rows: Float32Array.of(1, Number.NaN, Infinity, Number.NaN, 1, 7, 7, -Infinity),
+      });
+      for (const [name, ofInfinity] of [
+        ["sin", Number.NaN] as const,
+        ["cos", Number.NaN] as const,
+        ["tanh", 1] as const,
+      ]) {
+        assert.equal(got[name]![1], ofInfinity, name);
+        for (const [i, y] of got[name]!.entries()) {
+          if (i !== 1) assert.ok(Math.abs(y) <= 1, `${name}(${x[i]}) is ${y}`);
+        }
+      }
+      assert.ok(Object.is(got.sin![0], -0) && Object.is(got.tanh![0], -0) && got.cos![0] === 1);
+      for (const [i, [base, exponent, wanted]] of powers.entries())
+        assert.ok(Object.is(got.pow![i], wanted), `${base} to the power of ${exponent} is ${got.pow![i]}`);
+      assert.deepEqual([...got.greatest!], [1, 1]);
+    });
+
     test("an output is written over the input that it replaces, in place or at the end", async () => {
       const b = new ArrayBuilder();
       const type = { dtype: "f32", shape: [8, 40] } as const;

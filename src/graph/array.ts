@@ -90,7 +90,7 @@ export type ArrayOp =
   | { readonly kind: "concat"; readonly axis: number }
   /** Over `axes`, whose extents become 1. Sums of more than 16 elements are pairwise or in f32 lanes: within 1e-6 relative. */
   | { readonly kind: "reduce"; readonly fn: "sum" | "max"; readonly axes: readonly number[] }
-  /** The first index of the greatest along `axis`, whose extent becomes 1; i32. */
+  /** The first index of the greatest, or of NaN, along `axis`, whose extent becomes 1; i32. */
   | { readonly kind: "argmax"; readonly axis: number }
   /** Running sums along `axis`. */
   | { readonly kind: "cumsum"; readonly axis: number }

@@ -126,22 +126,52 @@ export function clamp(x: Tensor, low = Number.NEGATIVE_INFINITY, high = Number.P
   return Number.isFinite(high) ? where(binary("lt", high, bounded), high, bounded) : bounded;
 }
 
+/** The type of a function of `x` that is not whole. */
+const floatOf = (x: ArrayValue): ArrayDType => (x.type.dtype === "i32" ? "f32" : x.type.dtype);
+
 export const softplus = (x: Tensor): Tensor =>
   computeOne(
-    one("softplus", (m, v) => {
-      const tail = m.unary("log", m.add(m.unary("exp", m.unary("neg", m.unary("abs", v))), 1));
-      return m.add(m.unary("relu", v), tail);
-    }),
+    {
+      name: "softplus",
+      key: "softplus",
+      build: (m, [x]) => {
+        const v = m.cast(x!, "f32");
+        const power = m.unary("exp", m.unary("neg", m.unary("abs", v)));
+        // ln(1 + p) times p over what 1 + p has kept of p: what rounding lost of a small p comes back (Kahan).
+        const whole = m.add(power, 1);
+        const kept = m.sub(whole, 1);
+        const none = m.binary("eq", kept, 0);
+        const ratio = m.div(power, m.where(none, m.fill(kept, 1), kept));
+        const tail = m.where(none, power, m.mul(m.unary("log", whole), ratio));
+        return [m.cast(m.add(m.unary("relu", v), tail), floatOf(x!))];
+      },
+      vjp: (m, [x], _, [dy]) => [m.mul(dy!, m.unary("sigmoid", m.cast(x!, "f32")))],
+    },
     x,
   );
 
 export const leakyRelu = (x: Tensor, slope = 0.01): Tensor => where(binary("lt", x, 0), binary("mul", x, slope), x);
 
-export const elu = (x: Tensor, alpha = 1): Tensor => {
-  // The exponential of what is positive is never used, and must not overflow into the gradient.
-  const below = unary("exp", binary("min", x, 0));
-  return where(binary("lt", 0, x), x, binary("mul", binary("sub", below, 1), alpha));
-};
+export const elu = (x: Tensor, alpha = 1): Tensor =>
+  computeOne(
+    {
+      name: "elu",
+      key: `elu ${alpha}`,
+      build: (m, [x]) => {
+        const v = m.cast(x!, "f32");
+        // e^v - 1 is 2 t / (1 - t) with t = tanh(v / 2), which keeps what is small.
+        const t = m.unary("tanh", m.mul(m.binary("min", v, 0), 0.5));
+        const below = m.div(m.mul(t, 2 * alpha), m.sub(m.fill(t, 1), t));
+        return [m.cast(m.where(m.binary("lt", m.fill(v, 0), v), v, below), floatOf(x!))];
+      },
+      vjp: (m, [x], _, [dy]) => {
+        const v = m.cast(x!, "f32");
+        const slope = m.mul(m.unary("exp", m.binary("min", v, 0)), alpha);
+        return [m.mul(dy!, m.where(m.binary("lt", m.fill(v, 0), v), m.fill(v, 1), slope))];
+      },
+    },
+    x,
+  );
 
 /** The exact one, by erf; `unary("gelu")` is the tanh approximation. */
 export const geluExact = (x: Tensor): Tensor =>

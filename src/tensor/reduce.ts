@@ -146,8 +146,13 @@ export function logSumExp(x: Tensor, axis = -1, { keepDims = false }: ReduceOpti
     name: "logSumExp",
     key: `logSumExp ${at} ${keepDims}`,
     build: (m, [v]) => {
-      const { greatest, total } = exponentials(m, v!, at);
-      return [m.reshape(m.add(greatest, m.unary("log", total)), shape)];
+      const x = m.cast(v!, "f32");
+      const greatest = m.max(x, [at]);
+      // Infinity less itself would be NaN; less nothing it is the answer, as is -Infinity of nothing but that.
+      const infinite = m.binary("eq", m.unary("abs", greatest), Number.POSITIVE_INFINITY);
+      const base = m.where(infinite, m.fill(greatest, 0), greatest);
+      const total = m.sum(m.unary("exp", m.sub(x, m.expand(base, x.type.shape))), [at]);
+      return [m.reshape(m.add(base, m.unary("log", total)), shape)];
     },
     vjp: (m, [v], _, [dy]) => {
       const wide = m.expand(m.reshape(dy!, x.shape.with(at, 1)), x.shape);

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { assertNear, type FixtureCase, numbers, readFixture, weighed, wholeNumbers } from "../test/tensor-fixtures.ts";
-import { cat, clamp, grad, jit, nn, oneHot, stack, type Tensor, where } from "./index.ts";
+import { cat, clamp, grad, jit, nn, oneHot, stack, type Tensor, tensor, where } from "./index.ts";
 import { normalize } from "./normalize.ts";
 import { tidy } from "./scope.ts";
 
@@ -138,3 +138,28 @@ for (const [file, table] of [
   });
   for (const c of cases) test(`${c.name} as in PyTorch`, () => tidy(() => check(c, table[c.name]!)));
 }
+
+test("small results keep their digits, and infinite rows their logarithm", () => {
+  const x = [-80, -30, -10, -5, -1, 0, 3, 40];
+  const near = (got: Tensor, wanted: (v: number) => number, name: string): void => {
+    for (const [i, y] of got.data().entries()) {
+      const w = wanted(x[i]!);
+      assert.ok(Math.abs(y - w) <= 4e-7 * Math.abs(w), `${name}(${x[i]}) is ${y}, not ${w}`);
+    }
+  };
+  near(tensor(x).softplus(), (v) => Math.log1p(Math.exp(-Math.abs(v))) + Math.max(0, v), "softplus");
+  near(tensor(x.map((v) => v * 1e-6)).elu(), (v) => (v > 0 ? v * 1e-6 : Math.expm1(v * 1e-6)), "elu");
+  for (const f of ["softplus", "elu"] as const) {
+    const leaf = tensor(x).requireGrad();
+    leaf[f]().sum().backward();
+    const slope = (v: number): number => (f === "elu" ? Math.exp(Math.min(0, v)) : 1 / (1 + Math.exp(-v)));
+    near(leaf.grad!, slope, `the gradient of ${f}`);
+  }
+  const infinity = Number.POSITIVE_INFINITY;
+  const rows = tensor([
+    [infinity, 1, -infinity],
+    [-infinity, -infinity, -infinity],
+    [-infinity, 2, -infinity],
+  ]);
+  assert.deepEqual([...rows.logSumExp().data()], [infinity, -infinity, 2]);
+});

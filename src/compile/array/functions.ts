@@ -88,34 +88,36 @@ export function logarithm(b: TileBuilder, x: F32): F32 {
   return select(b, b.compare("lt", x, b.constF(0)), b.constF(Number.NaN), zero);
 }
 
-/** Of |x| up to some 10⁵; beyond, the error grows with x. `quarter` is 1 for the cosine. */
+/** Of |x| up to some 10⁵; beyond, the error grows with x, to 2 at most. `quarter` is 1 for the cosine. */
 function sine(b: TileBuilder, x: F32, quarter: 0 | 1): F32 {
-  const n = b.round(b.fmul(x, b.constF(2 / Math.PI)));
-  const r = b.copy(x);
-  for (const part of [-1.5707963705062866, 4.371139000186243e-8, 1.71512449e-15]) b.fma(r, n, b.constF(part));
+  const size = absolute(b, x);
+  const n = b.round(b.fmul(size, b.constF(2 / Math.PI)));
+  const near = size;
+  for (const part of [-1.5707963705062866, 4.371139000186243e-8, 1.71512449e-15]) b.fma(near, n, b.constF(part));
+  const r = b.fmin(b.constF(1), b.fmax(b.constF(-1), near));
   const z = b.fmul(r, r);
   const sin = b.copy(r);
   b.fma(sin, b.fmul(horner(b, z, [-1.9515295891e-4, 8.3321608736e-3, -1.6666654611e-1]), z), r);
   const cos = b.constF(1);
   b.fma(cos, z, b.constF(-0.5));
   b.fma(cos, horner(b, z, [2.443315711809948e-5, -1.388731625493765e-3, 4.166664568298827e-2]), b.fmul(z, z));
-  const turns = b.i32("add", b.toI32(n), b.constI(quarter));
+  const turns = b.i32("add", b.toI32(b.fmin(b.constF(2 ** 30), n)), b.constI(quarter));
   const odd = b.compare("eq", b.i32("and", turns, b.constI(1)), b.constI(1));
   const sign = b.shift("shl", b.i32("and", turns, b.constI(2)), 30);
   return b.bitsF(b.i32("xor", b.bitsI(select(b, odd, cos, sin)), sign));
 }
-export const sin = (b: TileBuilder, x: F32): F32 => sine(b, x, 0);
+export const sin = (b: TileBuilder, x: F32): F32 => b.bitsF(b.i32("xor", b.bitsI(sine(b, x, 0)), signOf(b, x)));
 export const cos = (b: TileBuilder, x: F32): F32 => sine(b, x, 1);
 
 export function tanh(b: TileBuilder, x: F32): F32 {
   const size = absolute(b, x);
   const z = b.fmul(x, x);
-  const near = b.copy(x);
+  const near = b.copy(size);
   const p = horner(b, z, [-5.70498872745e-3, 2.06390887954e-2, -5.37397155531e-2, 1.33314422036e-1, -3.33332819422e-1]);
-  b.fma(near, b.fmul(p, z), x);
+  b.fma(near, b.fmul(p, z), size);
   const e = exponential(b, b.fadd(size, size));
   const far = b.fsub(b.constF(1), b.fdiv(b.constF(2), b.fadd(e, b.constF(1))));
-  return select(b, b.compare("lt", size, b.constF(0.625)), near, withSign(b, far, signOf(b, x)));
+  return withSign(b, select(b, b.compare("lt", size, b.constF(0.625)), near, far), signOf(b, x));
 }
 
 export const sigmoid = (b: TileBuilder, x: F32): F32 =>
@@ -194,7 +196,7 @@ function logarithmInTwo(b: TileBuilder, x: F32): { readonly high: F32; readonly 
   return { high: sum, low };
 }
 
-/** x^y as in IEEE 754, but for 1^∞, which is NaN. */
+/** x^y as in IEEE 754. */
 export function power(b: TileBuilder, x: F32, y: F32): F32 {
   const size = absolute(b, x);
   const { high, low } = logarithmInTwo(b, size);
@@ -216,11 +218,16 @@ export function power(b: TileBuilder, x: F32, y: F32): F32 {
   const whole = b.compare("eq", b.round(y), y);
   const odd = b.i32("and", whole, b.compare("ne", b.round(half), half));
   const signed = b.bitsF(b.i32("xor", b.bitsI(magnitude), b.i32("and", odd, signOf(b, x))));
-  const none = b.i32("and", b.i32("xor", whole, b.constI(-1)), b.compare("lt", x, zero));
+  const below = b.i32("and", b.compare("lt", x, zero), b.compare("lt", size, infinity));
+  const none = b.i32("and", b.i32("xor", whole, b.constI(-1)), below);
   const value = select(b, none, b.constF(Number.NaN), signed);
   const undefinedIn = b.i32("or", notANumber(b, x), notANumber(b, y));
   const defined = select(b, undefinedIn, b.constF(Number.NaN), value);
-  return select(b, b.compare("eq", y, zero), b.constF(1), defined);
+  // Where either is so, the other may be anything: y = 0, x = 1; and -1 has no sign at an infinite exponent.
+  const one = b.constF(1);
+  const endless = b.i32("and", b.compare("eq", size, one), b.compare("eq", absolute(b, y), infinity));
+  const sure = b.i32("or", b.compare("eq", y, zero), b.i32("or", b.compare("eq", x, one), endless));
+  return select(b, sure, one, defined);
 }
 
 /** The nearest bf16, ties to even, as f32. */

@@ -1,7 +1,7 @@
 /** Walks along one axis of [outer, n, inner], sixteen columns of `inner` or fewer at a time: running sums, first maxima. */
 import type { F32, I32, Int, Target, TileProgram } from "../../tile.ts";
 import { at, TileBuilder } from "../../tile-builder.ts";
-import { select } from "../functions.ts";
+import { notANumber, select } from "../functions.ts";
 
 export interface Axis {
   readonly outer: number;
@@ -104,7 +104,9 @@ export const argmax = (
       const where = b.constI(0);
       b.for(1, axis.n, 1, (i) => {
         const v = columns.load(i);
-        const more = b.compare("lt", best, v);
+        // The first NaN is greater than all that is none, as the maximum has it.
+        const firstNone = b.i32("and", notANumber(b, v), b.compare("eq", best, best));
+        const more = b.i32("or", b.compare("lt", best, v), firstNone);
         b.assign(best, select(b, more, v, best));
         b.assign(where, select(b, more, b.splat(i), where));
       });
