@@ -6,7 +6,7 @@
  * `$HEDDLE_HOME/code` when a run ends, by the bundle's content; V8 refuses what another version of itself has made.
  */
 import { createHash } from "node:crypto";
-import { readdirSync, readFileSync, rmSync, statSync } from "node:fs";
+import { readFileSync, statSync } from "node:fs";
 import { createRequire } from "node:module";
 import { homedir } from "node:os";
 import { join } from "node:path";
@@ -41,8 +41,7 @@ export function runBundle(): boolean {
     // At the end, so that it holds the functions that this command needed.
     process.on("exit", (code) => {
       if (code !== 0) return;
-      writeKept(path, script.createCachedData());
-      removeOldest(folder);
+      writeKept(path, script.createCachedData(), keptMax);
     });
   }
   script.runInThisContext()(createRequire(bundle), bundle);
@@ -64,16 +63,4 @@ function keptName(source: Buffer): string {
   const hash = createHash("sha256").update(source).digest("hex").slice(0, 32);
   const command = /^[a-z]+$/.exec(process.argv[2] ?? "")?.[0] ?? "heddle";
   return `${command}-${process.version}-${process.arch}-${hash}`;
-}
-
-function removeOldest(folder: string): void {
-  try {
-    const files = readdirSync(folder).map((name) => join(folder, name));
-    const byAge = files
-      .map((path) => ({ path, changed: statSync(path).mtimeMs }))
-      .sort((a, b) => b.changed - a.changed);
-    for (const { path } of byAge.slice(keptMax)) rmSync(path, { force: true });
-  } catch {
-    // Another process may be removing them, too.
-  }
 }

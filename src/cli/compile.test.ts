@@ -26,6 +26,30 @@ test("--dump prints the graph after one pass", async () => {
   assert.match(fused.stdout, /= gate\(/);
 });
 
+test("--dump fusion prints the calls that run, each value where it lies; a pass that is not run says how it would be", async () => {
+  const { code, stdout, stderr } = await runHeddle(["compile", noiseFile, "--dump", "fusion", "--fusion", "none"]);
+  assert.equal(code, 0, stderr);
+  assert.match(stdout, /^b0: T rows of \d+ bytes at \d+ of \d+$/m);
+  assert.match(stdout, /^\d+: linear-\S+ [TS1](·\d+)? \(.*layer\.0\..*\) → b\d+/m);
+  assert.match(stdout, /^return logits = b\d+$/m);
+  const calls = (text: string): number => text.match(/^\d+: /gm)!.length;
+  const fused = await runHeddle(["compile", noiseFile, "--dump", "fusion"]);
+  assert.ok(calls(fused.stdout) < calls(stdout));
+  const wrong = await runHeddle(["compile", noiseFile, "--dump", "taso"]);
+  assert.equal(wrong.code, 1);
+  assert.match(wrong.stderr, /Add --pass taso/);
+});
+
+test("--pass is a line of --explain, of the step's graph and no other", async () => {
+  const { stdout } = await runHeddle(["compile", noiseFile, "--pass", "taso"]);
+  const names = stdout
+    .trimEnd()
+    .split("\n")
+    .map((line) => line.split(" ")[0]);
+  const own = ["append-statistics", "fuse-gate", "quantize-activations", "prune"];
+  assert.deepEqual(names, ["after", "capture", "taso", ...own, "fusion"]);
+});
+
 test("--asm prints a kernel, names the near ones, and says where there is no machine code", async () => {
   const wrong = await runHeddle(["compile", noiseFile, "--asm", "siluMull128"]);
   assert.equal(wrong.code, 1);

@@ -5,6 +5,8 @@ import { against, type KernelProfile } from "../device/profile.ts";
 
 export interface Profiled {
   readonly title: string;
+  /** Whether what threads wait for each other is told apart: there are several, and each writes down when it has no more to do. */
+  readonly seesWaiting: boolean;
   readonly tokens: number;
   readonly kernels: readonly KernelProfile[];
   /** Of the calls of one step; and of a step as its caller sees it. */
@@ -22,7 +24,7 @@ export function limitsLine({ bytesPerSecond, operationsPerSecond }: Limits): str
 }
 
 /** Rows of a table under headings, numbers to the right. */
-export function profileTable({ kernels }: Profiled, limits: Limits | undefined): string {
+export function profileTable({ kernels, seesWaiting }: Profiled, limits: Limits | undefined): string {
   const heads = ["kernel", "calls", "share", "ms", "waiting", "GB/s", "of limit", "G(FL)OP/s", "of limit"];
   const rows = kernels.map((k) => {
     const reached = limits && against(k, limits);
@@ -32,7 +34,7 @@ export function profileTable({ kernels }: Profiled, limits: Limits | undefined):
       String(k.calls),
       percent(k.share),
       (k.seconds * 1e3).toFixed(3),
-      percent(k.waiting),
+      seesWaiting ? percent(k.waiting) : "",
       giga(k.bytes / k.seconds),
       reached ? reached.memory.toFixed(2) : "",
       counts ? `${giga(k.operations / k.seconds)} ${k.arithmetic}` : "",
@@ -47,15 +49,19 @@ export function profileTable({ kernels }: Profiled, limits: Limits | undefined):
 
 /** How long a step takes, what most of it is, and what would make that faster. */
 export function inWords(profiled: Profiled, limits: Limits | undefined): string {
-  const { kernels, tokens, seconds, wallSeconds, title } = profiled;
+  const { kernels, tokens, seconds, wallSeconds, title, seesWaiting } = profiled;
   const top = kernels[0]!;
   const rate = (tokens / wallSeconds).toFixed(1);
   const waiting = kernels.reduce((n, k) => n + k.waiting * k.share, 0);
   const calls = kernels.reduce((n, k) => n + k.calls, 0);
-  const whole = `${title}: ${(wallSeconds * 1e3).toFixed(2)} ms a step, ${rate} tokens/s; ${calls} calls take ${(seconds * 1e3).toFixed(2)} ms of it.`;
+  const took = `${calls} calls take ${(seconds * 1e3).toFixed(2)} ms`;
+  // Where calls are timed one by one, each also waits until all threads have come.
+  const part = seconds <= wallSeconds ? `${took} of it` : `timed one by one, ${took}`;
+  const whole = `${title}: ${(wallSeconds * 1e3).toFixed(2)} ms a step, ${rate} tokens/s; ${part}.`;
   const most = `${percent(top.share)} is ${top.kernel} (${top.calls} calls), ${(top.bytes / 1e6).toFixed(1)} MB and ${(top.operations / 1e6).toFixed(1)} M operations`;
   const idle = `Threads wait for each other ${percent(waiting)} of the time${waiting > 0.4 ? ": the calls between are short, or other programs have the processor" : ""}.`;
-  return [whole, limits === undefined ? `${most}.` : `${most}: ${boundInWords(top, limits)}`, idle].join("\n");
+  const bound = limits === undefined ? `${most}.` : `${most}: ${boundInWords(top, limits)}`;
+  return [whole, bound, ...(seesWaiting ? [idle] : [])].join("\n");
 }
 
 function boundInWords(top: KernelProfile, limits: Limits): string {

@@ -12,7 +12,7 @@ after(() => rmSync(place, { recursive: true, force: true }));
 test("a table by kernel for decode and for prefill, with the slowest in words", async () => {
   const { code, stdout, stderr } = await runHeddle(["profile", noiseFile, "--steps", "3", "--no-limits"]);
   assert.equal(code, 0, stderr);
-  assert.match(stdout, /^one token at context \d+: .* ms a step, .* tokens\/s; \d+ calls/m);
+  assert.match(stdout, /^one token at context \d+: .* ms a step, .* tokens\/s; (timed one by one, )?\d+ calls/m);
   assert.match(stdout, /^\d+ tokens from position 0: /m);
   const [, slowest] = stdout.match(/% is (\S+) \(/)!;
   const table = stdout.slice(stdout.indexOf("kernel "));
@@ -43,6 +43,17 @@ test("levels without a time stamp counter tell as much", async () => {
     assert.equal(code, 0, stderr);
     assert.match(stdout, /^one token at context 3: /m);
   }
+});
+
+test("a thread alone waits for nobody; a trace that cannot be written is the user's to mend", async () => {
+  const words = ["profile", noiseFile, "--tokens", "1", "--steps", "2", "--no-limits", "--threads", "1"];
+  const { stdout } = await runHeddle([...words, "--json"]);
+  for (const { waiting } of JSON.parse(stdout).steps[0].kernels) assert.equal(waiting, 0);
+  assert.doesNotMatch((await runHeddle(words)).stdout, /wait for each other/);
+  const { code, stderr } = await runHeddle([...words, "--trace", noiseFile + "/trace.json"]);
+  assert.equal(code, 1);
+  assert.match(stderr, /^heddle: --trace .*: it cannot be written: .*\.$/m);
+  assert.doesNotMatch(stderr, /^ {4}at /m);
 });
 
 test("a step beyond the model's context is the user's to mend", async () => {

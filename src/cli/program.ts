@@ -6,7 +6,7 @@
  */
 import { readFileSync } from "node:fs";
 import { Command, CommanderError } from "commander";
-import { endQuietlyOnClosedPipe, fail } from "./terminal.ts";
+import { endOnFailedOutput, fail } from "./terminal.ts";
 
 interface CommandModule {
   define(command: Command): void;
@@ -40,7 +40,7 @@ const commands: Readonly<Record<string, Listed>> = {
 };
 
 async function main(): Promise<void> {
-  endQuietlyOnClosedPipe();
+  endOnFailedOutput();
   const program = new Command("heddle");
   const manifest = JSON.parse(readFileSync(new URL("../../package.json", import.meta.url), "utf8"));
   program

@@ -20,12 +20,12 @@ export function sayOver(text: string): void {
 
 const lineAnew = (): string => (process.stderr.isTTY ? "\r\x1b[2K" : "");
 
-/** A reader that has seen enough (`heddle list | head -1`) is no failure. */
-export function endQuietlyOnClosedPipe(): void {
+/** A reader that has seen enough (`heddle list | head -1`) is no failure; a disk that is full is the user's. */
+export function endOnFailedOutput(): void {
   for (const stream of [process.stdout, process.stderr]) {
     stream.on("error", (error: NodeJS.ErrnoException) => {
-      if (error.code !== "EPIPE") throw error;
-      process.exit(process.exitCode ?? 0);
+      if (error.code === "EPIPE") process.exit(process.exitCode ?? 0);
+      fail(new UserError(`What was printed cannot be written: ${error.message}.`));
     });
   }
 }

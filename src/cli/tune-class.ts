@@ -97,7 +97,7 @@ export async function tuneClass(
   return { name: className, curve, kernels };
 }
 
-/** Of the tuner's choice, the best trials and the analytical choice the fastest, measured in turns. */
+/** Of the tuner's choice, the best trials and the analytical choice the fastest, measured in turns, and twice if it is another. */
 async function confirm(
   { space }: KernelTask,
   chosen: LinearTile,
@@ -110,8 +110,19 @@ async function confirm(
   const candidates = [...tiles.values()];
   const seconds = await bench.measure(space, candidates, rounds.choice);
   const least = seconds.reduce((at, s, i) => (s < seconds[at]! ? i : at), 0);
-  const winner = seconds[least]! < seconds[0]! * (1 - gainMin) ? least : 0;
-  return { tile: candidates[winner]!, analyticalSeconds: seconds[0]!, tunedSeconds: seconds[winner]! };
+  const gains = (analytical: Seconds, tuned: Seconds): boolean => tuned < analytical * (1 - gainMin);
+  if (!gains(seconds[0]!, seconds[least]!)) {
+    return { tile: analytical, analyticalSeconds: seconds[0]!, tunedSeconds: seconds[0]! };
+  }
+  // Other programs may have had the processor whenever it was the analytical tile's turn: the gain must be seen again.
+  const again = await bench.measure(space, [analytical, candidates[least]!], rounds.choice);
+  const [before, after] = [Math.min(seconds[0]!, again[0]!), Math.min(seconds[least]!, again[1]!)];
+  const holds = gains(again[0]!, again[1]!) && gains(before, after);
+  return {
+    tile: holds ? candidates[least]! : analytical,
+    analyticalSeconds: before,
+    tunedSeconds: holds ? after : before,
+  };
 }
 
 /** Of what was measured so far; a product without trials counts with the analytical choice. */

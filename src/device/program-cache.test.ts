@@ -1,6 +1,16 @@
 /** Compiled programs on disk: a second load compiles nothing and computes the same; what is damaged is not run. */
 import assert from "node:assert/strict";
-import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import {
+  chmodSync,
+  chownSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  utimesSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, test } from "node:test";
@@ -8,6 +18,7 @@ import { fileURLToPath } from "node:url";
 import { loadRunner } from "../model/load.ts";
 import { openCheckpoint } from "../model/open.ts";
 import type { Level } from "./device.ts";
+import { readKept, writeKept } from "./kept-file.ts";
 import { levels } from "./open.ts";
 import { type ProgramCache, programCache } from "./program-cache.ts";
 
@@ -85,6 +96,41 @@ test("a damaged file is compiled again, never run", async () => {
   const { cache, seen } = counted();
   await logits(cache);
   assert.deepEqual(seen, ["missed", "written", "missed", "written"]);
+});
+
+test("a file that somebody else may have written is never run, nor one that was kept for another program", async () => {
+  const place = join(folder, "own");
+  const [one, other] = [join(place, "one"), join(place, "other")];
+  writeKept(one, Uint8Array.of(7), 2);
+  const bytes = readFileSync(one);
+  chmodSync(one, 0o666);
+  assert.equal(readKept(one), undefined);
+  chmodSync(one, 0o600);
+  assert.ok(readKept(one) !== undefined);
+  if (process.getuid?.() === 0) {
+    chownSync(one, 1, 1);
+    assert.equal(readKept(one), undefined);
+    chownSync(one, 0, 0);
+  }
+  writeFileSync(other, bytes, { mode: 0o600 });
+  assert.equal(readKept(other), undefined);
+  rmSync(place, { recursive: true });
+});
+
+test("of what is kept the newest stay, and what a killed process left goes with the oldest", () => {
+  const place = join(folder, "few");
+  const name = (i: number): string => join(place, `${i}`);
+  for (let i = 0; i < 5; i++) {
+    writeKept(name(i), Uint8Array.of(i), 3);
+    utimesSync(name(i), i, i);
+    if (i === 0) {
+      writeFileSync(`${name(0)}.killed`, "");
+      utimesSync(`${name(0)}.killed`, 0, 0);
+    }
+  }
+  assert.deepEqual(readdirSync(place).sort(), ["2", "3", "4"]);
+  assert.deepEqual(readKept(name(4)), Buffer.of(4));
+  rmSync(place, { recursive: true });
 });
 
 test("a folder that cannot be written costs nothing but speed", async () => {

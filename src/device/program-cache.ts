@@ -9,6 +9,9 @@ import { compilerHash } from "./compiler-hash.ts";
 import type { Rendered } from "./device.ts";
 import { readKept, writeKept } from "./kept-file.ts";
 
+/** Some half a megabyte each, of a model of a few hundred calls. */
+const programsMax = 128;
+
 export interface ProgramCache {
   /** The program that was made of `parts`: all that it depends on, as JSON can tell them apart. */
   at(parts: readonly unknown[]): KeptProgram;
@@ -32,7 +35,7 @@ export function programCache(folder: string): ProgramCache {
           const payload = readKept(path);
           return payload && decode(payload);
         },
-        write: (program) => writeKept(path, encode(program)),
+        write: (program) => writeKept(path, encode(program), programsMax),
       };
     },
   };

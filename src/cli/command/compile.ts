@@ -1,6 +1,8 @@
 /** `heddle compile`: what each pass of the compiler makes of a model's graph, and the machine code that comes out. */
 import type { Command } from "commander";
+import { optionalPasses } from "../../compile/pass.ts";
 import { passes } from "../../compile/pipeline.ts";
+import { printProgram } from "../../compile/print-program.ts";
 import { renderX64 } from "../../compile/render/x64.ts";
 import { printListing } from "../../compile/render/x64-listing.ts";
 import { asCompiled, type Program } from "../../compile/schedule.ts";
@@ -22,14 +24,22 @@ export function define(command: Command): void {
   command
     .argument("<model>", "a file, a folder, or a name in the cache")
     .option("--explain", "print what each pass changes (this is the default)")
-    .option("--dump <pass>", `print the graph after a pass: ${stages().join(", ")}`)
+    .option(
+      "--dump <pass>",
+      `print the graph after a pass: ${passes.map(({ name }) => name).join(", ")}, that of --pass; before all: capture; the calls that it becomes: fusion`,
+    )
     .option("--asm <kernel>", "print the machine code of a kernel, by the name that heddle profile gives it")
     .action(run);
   addRunnerOptions(command);
 }
 
-/** `capture` is the graph before the first pass. */
-const stages = (): string[] => ["capture", ...passes.map(({ name }) => name)];
+/** `capture` is the graph before the first pass, `fusion` the program in the end. */
+const stages = (pass: string | undefined): string[] => [
+  "capture",
+  ...(pass === undefined ? [] : [pass]),
+  ...passes.map(({ name }) => name),
+  "fusion",
+];
 
 interface Stage {
   readonly pass: string;
@@ -39,9 +49,7 @@ interface Stage {
 }
 
 async function run(model: string, given: Arguments): Promise<void> {
-  if (given.dump !== undefined && !stages().includes(given.dump)) {
-    throw new UserError(`There is no pass "${given.dump}".`, `There are: ${stages().join(", ")}.`);
-  }
+  checkDump(given);
   const explains = given.explain || (given.dump === undefined && given.asm === undefined);
   const seen: Stage[] = [];
   const observe = (pass: string, graph: Graph, program: () => Program): void => {
@@ -51,9 +59,20 @@ async function run(model: string, given: Arguments): Promise<void> {
   await withCheckpoint(model, (checkpoint) =>
     withRunner(checkpoint, { ...loadOptions(given), observe }, async (runner) => {
       say(`${checkpoint.name}, compiled for ${runner.device.level} with ${runner.device.threads} threads`);
+      if (given.dump === "fusion") print(printProgram(asCompiled(runner.program)));
       if (given.asm !== undefined) print(assembly(runner, given.asm));
       if (explains) print(explain(seen, asCompiled(runner.program)));
     }),
+  );
+}
+
+function checkDump({ dump, pass }: Arguments): void {
+  if (dump === undefined || stages(pass).includes(dump)) return;
+  if (optionalPasses.ids().includes(dump)) throw new UserError(`${dump} is not run.`, `Add --pass ${dump}.`);
+  const guess = nearest(dump, stages(pass));
+  throw new UserError(
+    `There is no pass "${dump}".`,
+    guess === undefined ? `There are: ${stages(pass).join(", ")}.` : `Did you mean "${guess}"?`,
   );
 }
 

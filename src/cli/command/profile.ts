@@ -128,6 +128,8 @@ async function measure(
     title: tokens === 1 ? `one token at context ${context}` : `${tokens} tokens from position ${context}`,
     scenario,
     tokens,
+    // WebAssembly's threads meet behind each call before they look at the clock.
+    seesWaiting: runner.device.threads > 1 && runner.device.level !== "wasm",
     kernels,
     seconds: kernels.reduce((n, k) => n + k.seconds, 0),
     wallSeconds,
@@ -161,7 +163,11 @@ function writeTrace(path: string, measured: readonly Measured[]): void {
       ];
     }),
   );
-  writeFileSync(path, JSON.stringify(chromeTrace(spans)));
+  try {
+    writeFileSync(path, JSON.stringify(chromeTrace(spans)));
+  } catch (error) {
+    throw new UserError(`--trace ${path}: it cannot be written: ${(error as Error).message}.`);
+  }
   say(`${path}: open it at https://ui.perfetto.dev or in about:tracing`);
 }
 
