@@ -4,7 +4,7 @@
  * A weight is `scale × (code - zero)`, or `scale × code - minimum`. A *quad* is four consecutive columns of a row, one byte
  * each. Stored words hold quads packed: the low bits of one or two quads (nibbles), and the high bits of several. The
  * descriptions here are the file's own packing, so a row's block is copied word by word; only Q5_0 and Q5_1 have their
- * high bits moved.
+ * high bits moved, and Q4_K and Q5_K the bits of their scales. No format takes more bytes than in its file.
  */
 export type BlockType = "Q4_0" | "Q4_1" | "Q5_0" | "Q5_1" | "Q8_0" | "Q4_K" | "Q5_K" | "Q6_K";
 
@@ -24,8 +24,11 @@ export interface BlockFormat {
   /** The code that stands for 0; 0 where there are minima. */
   readonly zero: 0 | 8 | 16 | 32 | 128;
   readonly minima: boolean;
-  /** `half`: an f16 a sub-block; `codes`: an f16 a block times a byte a sub-block; `float`: an f32 a sub-block. */
-  readonly scale: "half" | "codes" | "float";
+  /**
+   * `half`: an f16 a sub-block; `codes`: an f16 a block times a byte a sub-block; `sixes`: an f16 a block times six bits, in
+   * three bytes the scales and minima of two sub-blocks (`sixOf`); `float`: an f32 a sub-block.
+   */
+  readonly scale: "half" | "codes" | "sixes" | "float";
   /** Of `codes`: whether the byte is signed. */
   readonly signed: boolean;
   /** Bits of a code, wherever they are. */
@@ -53,7 +56,7 @@ function sixBits(q: number): readonly Bits[] {
 
 const simple = { block: 32, subBlock: 32, scale: "half", signed: false } as const;
 const asymmetric = { ...simple, zero: 0, minima: true } as const;
-const large = { block: 256, subBlock: 32, zero: 0, minima: true, scale: "codes", signed: false } as const;
+const large = { block: 256, subBlock: 32, zero: 0, minima: true, scale: "sixes", signed: false } as const;
 
 export const blockFormats: Readonly<Record<BlockType, BlockFormat>> = {
   Q4_0: { ...simple, storedBytes: 18, zero: 8, minima: false, codeBits: 4, words: 4, bits: (q) => [halved(q)] },
@@ -84,6 +87,7 @@ export const blockFormats: Readonly<Record<BlockType, BlockFormat>> = {
     subBlock: 16,
     zero: 32,
     minima: false,
+    scale: "codes",
     signed: true,
     codeBits: 6,
     words: 48,
@@ -106,22 +110,47 @@ export const panelRows = 32;
 
 /** Offsets, in bytes, of the parts of a panel's block; each part holds `panelRows` entries for each of its steps. */
 export interface BlockLayout {
-  /** f16 a row: what the scales' (and minima's) bytes are multiplied with; only of `codes`. */
+  /** f16 a row: what the scales' (and minima's) codes are multiplied with; only of `codes` and `sixes`. */
   readonly factor: number;
   readonly minimumFactor: number;
   readonly scales: number;
+  /** Of `sixes` the scales' place too. */
   readonly minima: number;
   readonly words: number;
   readonly bytes: number;
 }
 
-export const scaleBytes = (f: BlockFormat): 1 | 2 | 4 => (f.scale === "codes" ? 1 : f.scale === "half" ? 2 : 4);
+export const hasFactors = ({ scale }: BlockFormat): boolean => scale === "codes" || scale === "sixes";
+
+/** Of an entry of the scales. */
+export const scaleBytes = ({ scale }: BlockFormat): 1 | 2 | 4 => (scale === "half" ? 2 : scale === "float" ? 4 : 1);
+
+/** Entries of the scales for `columns` columns. */
+export const scaleEntries = (f: BlockFormat, columns: number): number =>
+  f.scale === "sixes" ? (columns / f.subBlock / 2) * 3 : columns / f.subBlock;
+
+/**
+ * The code of sub-block `sub`, with operations on whatever holds the bytes. Of the three bytes of two sub-blocks the first holds
+ * the first one's scale, then come the second one's, and the first one's minimum; the second one's minimum is the upper bits of
+ * them all, the lowest two first.
+ */
+export function sixOf<T>(
+  part: "scales" | "minima",
+  sub: number,
+  byte: (n: number) => T,
+  { and, or, shr }: Readonly<Record<"or", (a: T, b: T) => T> & Record<"and" | "shr", (a: T, bits: number) => T>>,
+): T {
+  const second = sub % 2 === 1;
+  if (part === "scales") return and(byte(second ? 1 : 0), 0x3f);
+  if (!second) return and(byte(2), 0x3f);
+  return or(shr(byte(0), 6), or(and(shr(byte(1), 4), 0x0c), and(shr(byte(2), 2), 0x30)));
+}
 
 export function blockLayout(f: BlockFormat): BlockLayout {
-  const factorBytes = f.scale === "codes" ? panelRows * 2 : 0;
+  const factorBytes = hasFactors(f) ? panelRows * 2 : 0;
   const scales = factorBytes * (f.minima ? 2 : 1);
-  const each = (f.block / f.subBlock) * panelRows * scaleBytes(f);
-  const minima = scales + each;
+  const each = scaleEntries(f, f.block) * panelRows * scaleBytes(f);
+  const minima = f.scale === "sixes" ? scales : scales + each;
   const words = minima + (f.minima ? each : 0);
   return { factor: 0, minimumFactor: factorBytes, scales, minima, words, bytes: words + f.words * panelRows * 4 };
 }

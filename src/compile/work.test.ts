@@ -50,7 +50,7 @@ test("weights once, rows of tokens, the positions that a window leaves, two oper
     ["cacheStore", 4 * row + 4 * 128, 0],
     ["attention", 2 * 4 * row + 7 * 128, 4 * 13 * 2 * 16],
     ["attention", 0, 0],
-    ["gather", 4 * row + 2 * row, 0],
+    ["gather", 2 * row + 2 * row, 0],
     ["linear", 64 * 32 * 4 + 2 * row + 2 * 256, 2 * 2 * 64 * 32],
   ];
   assert.deepEqual(

@@ -39,9 +39,14 @@ export function workOf(program: Program, call: ScheduledCall, step: StepShape, s
   if (call.args.some((a) => a.kind === "partials" && !a.written)) return { bytes: 0, operations: 0, arithmetic: "f32" };
   const tokens = step.sequences.reduce((n, s) => n + s.tokens, 0);
   const extent = (dim: Dim): number => (dim === "T" ? tokens : dim === "S" ? step.rows : dim);
-  const bufferBytes = (id: number): number => extent(program.buffers[id]!.rows) * program.buffers[id]!.rowBytes;
   const written = call.args.find((a) => a.kind === "buffer" && a.written);
-  const rows = written?.kind === "buffer" ? extent(program.buffers[written.id]!.rows) : tokens;
+  const rowsOf = written?.kind === "buffer" ? program.buffers[written.id]!.rows : "T";
+  const rows = extent(rowsOf);
+  const bufferBytes = (id: number): number => {
+    const { rows: all, rowBytes } = program.buffers[id]!;
+    // What gives output rows reads no others of the tokens.
+    return extent(rowsOf === "S" && all === "T" ? "S" : all) * rowBytes;
+  };
   const elements = (a: Extract<Argument, { kind: "weight" }>): number =>
     (a.parts ?? [a.name]).reduce((n, name) => n + sizes.weightShape(name).reduce((x, y) => x * y, 1), 0);
   const bytesOf = (a: Argument): number => {

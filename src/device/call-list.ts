@@ -77,13 +77,12 @@ export function callList(device: Device, calls: readonly ListedCall[]): CallList
       next += 8;
     }
   }
+  // One copy: the records may have left the caches, and word by word each would be waited for.
+  const bytes = new Uint8Array(records.buffer, records.offset, records.bytes);
+  const unclaimed = bytes.slice();
   return {
     async run() {
-      for (const [i, { share = 0 }] of calls.entries()) {
-        launch.setInt32(i * record.stride + record.counter, 0, true);
-        for (let t = 0; share > 0 && t < device.threads; t++)
-          launch.setInt32(i * record.stride + record.claimed + 4 * t, 0, true);
-      }
+      bytes.set(unclaimed);
       await device.run(records, calls.length);
     },
     close() {

@@ -1,10 +1,12 @@
 /** Chooses a device: machine code where it can run, else WebAssembly; any level can be asked for by name. */
+import { availableParallelism } from "node:os";
 import { UserError } from "../core/errors.ts";
 import type { Device, DeviceOptions, Level } from "./device.ts";
 import { ExecutionRefused, type Refusal } from "./executable.ts";
 import { openX64 } from "./native.ts";
 import { openReference } from "./reference.ts";
 import { openWasm } from "./wasm.ts";
+import { threadsMax } from "./x64-driver.ts";
 
 export const levels: readonly Level[] = ["x64-avx512", "x64-avx2", "wasm", "reference"];
 
@@ -26,6 +28,12 @@ export function openDeviceNow(
   options: DeviceOptions,
   refused: readonly Refusal[] = [],
 ): Device {
+  if (options.threads > threadsMax) {
+    throw new UserError(
+      `${options.threads} threads were asked for; a device has at most ${threadsMax}.`,
+      `This machine runs ${availableParallelism()} at once.`,
+    );
+  }
   if (level === "reference") return openReference(options);
   if (level === "wasm") return openWasm(options);
   try {

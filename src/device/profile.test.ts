@@ -34,6 +34,12 @@ test("a call is charged with its part of all threads' time, so that overlapping 
   assert.deepEqual([second!.kernel, second!.seconds, third!.kernel, third!.seconds], ["a #2", 1, "b", 0.5]);
 });
 
+test("a thread alone waits for nobody: what is between its calls is theirs", () => {
+  const run = [span(0, 0, 0, 1, 2), span(1, 0, 3, 4, 4), span(2, 0, 4, 5, 5), span(3, 0, 5, 6, 6)];
+  const rows = profileOf(program, [run], work);
+  assert.deepEqual([rows.map((r) => r.waiting), rows.reduce((n, r) => n + r.seconds, 0)], [[0, 0, 0], 6]);
+});
+
 test("each call's seconds are the median of its runs: one disturbed run does not show", () => {
   const run = (late: number): Span[] => [0, 1, 2, 3].map((i) => span(i, 0, i + late, i + 1 + late, i + 1 + late));
   const rows = profileOf(program, [run(0), run(100), run(0)], work);

@@ -13,7 +13,7 @@ export interface KernelProfile {
   readonly seconds: number;
   /** Of the step. */
   readonly share: number;
-  /** Part of all threads' time that they wait for each other before and behind these calls. */
+  /** Part of all threads' time that they wait for each other before and behind these calls: 0 where there is only one. */
   readonly waiting: number;
   readonly bytes: number;
   readonly operations: number;
@@ -74,7 +74,8 @@ function callsOf(count: number, spans: readonly Span[]): readonly CallTime[] {
     call.waited += end - worked + begin - before;
     left.set(thread, end);
   }
-  return calls.map((call) => ({ ...call, seconds: call.all / left.size }));
+  // What a thread alone takes between two calls is the launch loop's own time.
+  return calls.map(({ all, waited }) => ({ all, waited: left.size === 1 ? 0 : waited, seconds: all / left.size }));
 }
 
 const sum = (numbers: readonly number[]): number => numbers.reduce((n, x) => n + x, 0);

@@ -76,6 +76,18 @@ test("absurd counts and offsets in the header", async () => {
   await refused(version, /99/);
 });
 
+test("fewer rows of the embedding than tokens, and numbers that are none", async () => {
+  const fewer = Uint8Array.from(whole);
+  // The dimensions follow the tensor's name and their own number.
+  const shape = Buffer.from(whole).indexOf("token_embd.weight") + "token_embd.weight".length + 4;
+  new DataView(fewer.buffer).setBigUint64(shape + 8, 33n, true);
+  await refused(fewer, /288 tokens, and token_embd\.weight only 33 rows/);
+  const epsilon = Uint8Array.from(whole);
+  const key = "llama.attention.layer_norm_rms_epsilon";
+  new DataView(epsilon.buffer).setFloat32(Buffer.from(whole).indexOf(key) + key.length + 4, Number.NaN, true);
+  await refused(epsilon, /layer_norm_rms_epsilon is NaN, and must be a positive number/);
+});
+
 test("2,000 random changes of header bytes and words, five a file", async () => {
   const random = stream(5);
   let opened = 0;

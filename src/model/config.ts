@@ -81,7 +81,7 @@ export function optionalNumber(path: string, key: string, value: unknown): numbe
   if (value === undefined || value === null) return undefined;
   if (typeof value === "number" && Number.isFinite(value) && value > 0) return value;
   throw new UserError(
-    `Reading ${path}: ${key} is ${JSON.stringify(value)}, and must be a positive number.`,
+    `Reading ${path}: ${key} is ${typeof value === "number" ? value : JSON.stringify(value)}, and must be a positive number.`,
     "The file is damaged or of another kind: download it again.",
   );
 }

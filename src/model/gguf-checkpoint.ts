@@ -64,6 +64,8 @@ function hyperparameters(file: MappedFile, gguf: Gguf, id: string): Hyperparamet
   const headWidth = number("attention.key_length") ?? integer("embedding_length") / heads;
   refuseOthers(path, id, get, headWidth);
   const embedding = gguf.tensors.get("token_embd.weight");
+  const vocabulary = positiveInteger(path, "the number of rows of token_embd.weight", embedding?.shape[0]);
+  refuseTokens(path, gguf.metadata.get("tokenizer.ggml.tokens"), vocabulary);
   const pattern = get("attention.sliding_window_pattern");
   return {
     path,
@@ -74,7 +76,7 @@ function hyperparameters(file: MappedFile, gguf: Gguf, id: string): Hyperparamet
     kvHeads: get("attention.head_count_kv") === undefined ? undefined : integer("attention.head_count_kv"),
     headWidth,
     feedForward: integer("feed_forward_length"),
-    vocabulary: positiveInteger(path, "the number of rows of token_embd.weight", embedding?.shape[0]),
+    vocabulary,
     context: integer("context_length"),
     normEpsilon: requiredNumber(
       path,
@@ -104,6 +106,16 @@ function refuseOthers(path: string, id: string, get: (key: string) => unknown, h
     refuse(`its values are ${get("attention.value_length")} wide and its keys ${headWidth}`);
   }
   if (Number(get("final_logit_softcapping") ?? 0) > 0) refuse(`${id} caps its logits`);
+}
+
+/** A text could hold tokens that the model has no row for. */
+function refuseTokens(path: string, tokens: unknown, rows: number): void {
+  const count = typeof tokens === "object" && tokens !== null && "length" in tokens ? Number(tokens.length) : 0;
+  if (count <= rows) return;
+  throw new UserError(
+    `Reading ${path}: its vocabulary has ${count} tokens, and token_embd.weight only ${rows} rows.`,
+    "The file is damaged or was converted wrongly: download it again.",
+  );
 }
 
 function ropeScaling(file: MappedFile, gguf: Gguf, id: string): RopeScaling | undefined {

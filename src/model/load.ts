@@ -19,6 +19,7 @@ import { type CompileOptions, compile } from "../compile/pipeline.ts";
 import type { LinearSchedule } from "../compile/schedule/linear.ts";
 import { UserError } from "../core/errors.ts";
 import type { Device, Level, Region, Span } from "../device/device.ts";
+import { holding } from "../device/holding.ts";
 import { openDevice } from "../device/open.ts";
 import type { ProgramCache } from "../device/program-cache.ts";
 import type { Graph, Shape } from "../graph/ir.ts";
@@ -77,7 +78,7 @@ const verifiedMax = { blocks: 64, tokens: 32 };
 
 /** The runner, and what it runs on. */
 export interface Loaded extends Runner {
-  readonly device: Pick<Device, "level" | "threads" | "note">;
+  readonly device: Device;
   /** What a step runs. */
   readonly program: AnyProgram;
   /** Of a weight as packed. */
@@ -97,11 +98,9 @@ export async function loadRunner(checkpoint: Checkpoint, options: LoadOptions = 
   const kernelScratch = Math.max(attentionScratch(config.headWidth), unpackScratch(graph, formats));
   const scratchBytes = kernelScratch + rowScratchMax + Math.max(chainScratchMax, panelScratch(productsMax, tokensMax));
   const { fusion, launch } = await policies(options);
-  const device = await openDevice(options.level, {
-    threads: options.threads ?? defaults.threads,
-    scratchBytes,
-    ...(options.timed !== undefined && { timed: options.timed }),
-  });
+  const threads = options.threads ?? defaults.threads;
+  const timed = options.timed !== undefined && { timed: options.timed };
+  const { device, freeAll } = holding(await openDevice(options.level, { threads, scratchBytes, ...timed }));
   let packing: Promise<Weights> | undefined;
   try {
     const limits = {
@@ -113,7 +112,7 @@ export async function loadRunner(checkpoint: Checkpoint, options: LoadOptions = 
     const shared = { target: device.target, formats, fusion, schedules, cache, ...limits };
     const make = {
       step: () => program(device, graph, shared, options),
-      embed: () => program(device, hiddenOfAll(graph), { ...shared, rowsMax: limits.tokensMax }, options),
+      embed: () => program(device, hiddenOfAll(graph), { ...shared, rowsMax: limits.tokensMax }, unobserved(options)),
     };
     // A pass may join weights, so what it made must be known before they are packed.
     const made = options.pass === undefined ? undefined : { step: await make.step(), embed: await make.embed() };
@@ -143,6 +142,7 @@ export async function loadRunner(checkpoint: Checkpoint, options: LoadOptions = 
   } catch (error) {
     await packing?.catch(() => {});
     await device.close();
+    freeAll();
     throw error;
   }
 }
@@ -154,6 +154,9 @@ async function policies(options: LoadOptions) {
     launch: { id: launch, policy: await launches.create(launch) },
   };
 }
+
+/** Who observes compilation sees that of the step alone. */
+const unobserved = ({ observe: _, ...rest }: LoadOptions): LoadOptions => rest;
 
 /** Its steps are short where they are checked: the reference takes some seconds a token of a small model. */
 async function withReference(runner: Loaded, checkpoint: Checkpoint, options: LoadOptions): Promise<Loaded> {

@@ -55,6 +55,15 @@ test("so does a cache that differs", async () => {
   await assert.rejects(verified(hashRunner(size), spoiled).step([prompt]), /cache block 6 at 1/);
 });
 
+test("an embedding of each class is computed twice, and one that differs does not reach the caller", async () => {
+  const { runner } = pair();
+  const tokens = [3, 1, 4, 1, 5];
+  assert.deepEqual(await runner.embed(tokens, [4, 5]), await hashRunner(size).embed(tokens, [0, 1]));
+  const wrong = pair({ seed: 1 }).runner;
+  await assert.rejects(wrong.embed(tokens, [4, 5]), /differs from the reference in an embedding of 8 tokens at 0/);
+  await wrong.embed([3, 1, 4, 1, 5, 9], [4, 5]);
+});
+
 test("a step for which the reference has no room waits for a smaller one of its class", async () => {
   const { runner, checked } = pair({ blocks: 1 });
   await runner.step([prompt]);
@@ -75,6 +84,7 @@ test("each level's code for a whole model gives the reference's bits, for a prom
       { tokens: [4], start: 6, blocks: [3], outputs: 1 },
       { tokens: [1, 2], start: 0, blocks: [1], outputs: 2 },
     ]);
+    await runner.embed([5, 6, 7], [2]);
     await runner.close();
   }
   checkpoint.close();

@@ -13,7 +13,7 @@ export function verified<R extends Runner>(runner: R, reference: Runner): R {
     const tokens = sequences.reduce((n, s) => n + s.tokens.length, 0);
     const rows = sequences.reduce((n, s) => n + s.outputs, 0);
     const most = classOf({ tokens, rows });
-    const key = `${most.tokens} tokens, ${most.rows} rows`;
+    const key = `a step of ${most.tokens} tokens, ${most.rows} rows`;
     const blocks = [...new Set(sequences.flatMap((s) => blocksOf(s, runner.blockSize)))];
     // A step that the reference has no room for leaves its class unchecked, for a smaller one to come.
     if (known.has(key) || blocks.length > reference.blocks || tokens > reference.tokensMax)
@@ -36,6 +36,18 @@ export function verified<R extends Runner>(runner: R, reference: Runner): R {
     }
     return given;
   };
+  const embed: Runner["embed"] = async (tokens, table) => {
+    const count = Math.ceil(tokens.length / runner.blockSize);
+    const key = `an embedding of ${classOf({ tokens: tokens.length, rows: 0 }).tokens} tokens`;
+    if (known.has(key) || count > reference.blocks || tokens.length > reference.tokensMax)
+      return runner.embed(tokens, table);
+    known.add(key);
+    const own = Array.from({ length: count }, (_, i) => i);
+    const expected = await reference.embed(tokens, own);
+    const given = await runner.embed(tokens, table);
+    compare(bits(given), bits(expected), key);
+    return given;
+  };
   const close = async (): Promise<void> => {
     await runner.close();
     await reference.close();
@@ -44,6 +56,7 @@ export function verified<R extends Runner>(runner: R, reference: Runner): R {
   return new Proxy(runner, {
     get(target, name) {
       if (name === "step") return step;
+      if (name === "embed") return embed;
       if (name === "close") return close;
       const value: unknown = Reflect.get(target, name, target);
       return typeof value === "function" ? value.bind(target) : value;
@@ -66,7 +79,6 @@ function compare(given: Uint32Array, expected: Uint32Array, where: string): void
   const shown = (x: Uint32Array): string => `${new Float32Array(x.slice(at, at + 1).buffer)[0]}`;
   assert(
     at < 0,
-    () =>
-      `generated code differs from the reference in a step of ${where} at ${at}: ${shown(given)}, not ${shown(expected)}`,
+    () => `generated code differs from the reference in ${where} at ${at}: ${shown(given)}, not ${shown(expected)}`,
   );
 }

@@ -1,6 +1,6 @@
 /** Random operands of kernels with what they stand for, and plain arithmetic on them. */
 
-import { type BlockFormat, blockFormats, blockLayout, panelRows } from "../compile/block-format.ts";
+import { type BlockFormat, blockFormats, blockLayout, hasFactors, panelRows } from "../compile/block-format.ts";
 import { rowFloats, type WeightFormat, weightLayout } from "../compile/layout.ts";
 import { bitsFloat, floatBits, floatToHalf, halfToFloat } from "../core/half.ts";
 import type { Random } from "../core/random.ts";
@@ -54,16 +54,17 @@ function blockRow(r: Random, view: DataView, f: BlockFormat, panel: number, lane
       view.setUint16(at + offset + lane * 2, bits, true);
       return halfToFloat(bits);
     };
-    const factors = f.scale === "codes" ? [half(0, 0.001), f.minima ? half(layout.minimumFactor, 0.001) : 0] : [1, 1];
-    const entry = (part: number, sub: number, factor: number): number => {
-      if (f.scale === "half") return half(part + sub * panelRows * 2, -0.01);
+    const factors = hasFactors(f) ? [half(0, 0.001), f.minima ? half(layout.minimumFactor, 0.001) : 0] : [1, 1];
+    const entry = (part: "scales" | "minima", sub: number, factor: number): number => {
+      if (f.scale === "half") return half(layout[part] + sub * panelRows * 2, -0.01);
       const code = f.signed ? integer(r, -128, 127) : integer(r, 0, 63);
-      view.setUint8(at + part + sub * panelRows + lane, code & 255);
+      if (f.scale === "sixes") setSix(view, at + layout.scales + lane, part, sub, code);
+      else view.setUint8(at + layout[part] + sub * panelRows + lane, code & 255);
       return Math.fround(factor * code);
     };
     for (let sub = 0; sub < f.block / f.subBlock; sub++) {
-      const scale = entry(layout.scales, sub, factors[0]!);
-      const minimum = f.minima ? entry(layout.minima, sub, factors[1]!) : 0;
+      const scale = entry("scales", sub, factors[0]!);
+      const minimum = f.minima ? entry("minima", sub, factors[1]!) : 0;
       for (let i = 0; i < f.subBlock; i++) {
         const column = sub * f.subBlock + i;
         const code = r() < 0.1 ? (r() < 0.5 ? 0 : most) : integer(r, 0, most);
@@ -72,6 +73,16 @@ function blockRow(r: Random, view: DataView, f: BlockFormat, panel: number, lane
       }
     }
   }
+}
+
+/** The bits of a scale, or of a minimum, among the three bytes of its pair, which begin with these bits 0. */
+function setSix(view: DataView, scales: number, part: "scales" | "minima", sub: number, code: number): void {
+  const or = (byte: number, bits: number): void => {
+    const at = scales + ((sub >> 1) * 3 + byte) * panelRows;
+    view.setUint8(at, view.getUint8(at) | bits);
+  };
+  if (part === "minima" && sub % 2 === 1) for (let n = 0; n < 3; n++) or(n, ((code >> (2 * n)) & 3) << 6);
+  else or(part === "minima" ? 2 : sub % 2, code);
 }
 
 /** Puts a code's bits where the format says; they were 0. */

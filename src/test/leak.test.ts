@@ -74,6 +74,19 @@ linux?.("1,000 devices opened, used and closed", async () => {
   await rounds(probe.machine ? 1000 : 30, { residentBytes: 16 << 20, mappings: 60 }, round);
 });
 
+linux?.("models that could not be loaded, as far as they had come", async () => {
+  const round = async (): Promise<void> => {
+    const checkpoint = await openCheckpoint(noiseFile);
+    const tensors = new Map([...checkpoint.tensors].filter(([name]) => name !== "layer.1.attention.k"));
+    const fewer = { ...checkpoint, tensors, tokenizer: checkpoint.tokenizer };
+    await assert.rejects(loadRunner(fewer, { context: 64 }), /no tensor layer\.1\.attention\.k/);
+    await assert.rejects(loadRunner(checkpoint, { context: 64, blocks: 4e8 }), /MiB/);
+    checkpoint.close();
+  };
+  // A round packs some 200 KiB of weights.
+  await rounds(90, { residentBytes: 8 << 20, mappings: 60 }, round);
+});
+
 linux?.("models loaded, run and closed, on each level that others build on", async () => {
   for (const [level, count] of [
     [undefined, 90],

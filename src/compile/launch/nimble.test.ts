@@ -31,6 +31,19 @@ test("a call that is too long for one thread is shared, and waited for", () => {
   );
 });
 
+test("edges that follow from others neither choose a stream nor make anybody wait", () => {
+  const seed = 11;
+  const random = stream(seed);
+  for (let run = 0; run < 60; run++) {
+    const edges = randomEdges(random, 7, 0.5);
+    const least = minimumEquivalent(edges);
+    const streams = streamsOf(least);
+    const crossing = least.flatMap((earlier, i) => earlier.filter((e) => streams[e] !== streams[i])).length;
+    const waits = policy.plan(launchView(edges, 7)).flatMap((task) => task.after).length;
+    assert.ok(waits <= crossing, `seed ${seed}: ${JSON.stringify(edges)}: ${waits} waits, ${crossing} edges`);
+  }
+});
+
 test("streams keep apart whatever is not ordered, with the fewest edges between them of all such assignments", () => {
   const seed = 11;
   const random = stream(seed);

@@ -20,7 +20,14 @@ export default launch({
   options: {
     grain: { default: 2000, unit: "ns", min: 0, help: "A call estimated longer than this is shared by all threads." },
   },
-  claim: { metric: "waits4", better: "lower", than: "per-op", on: "branchy", factor: 10, where: "sim" },
+  claim: {
+    metric: "microseconds4",
+    better: "lower",
+    than: "conflict-barrier",
+    on: "branchy",
+    factor: 1.4,
+    where: "sim",
+  },
 
   create({ grain }) {
     return {

@@ -2,7 +2,7 @@
  * Embedding: one row of a packed table a token, dequantised and times a constant. The table's layout serves the product with
  * it, so a row is read word by word, and each word's codes one by one.
  */
-import { type BlockFormat, blockFormats, blockLayout, panelRows, scaleBytes } from "../block-format.ts";
+import { type BlockFormat, blockFormats, blockLayout, panelRows, scaleBytes, sixOf } from "../block-format.ts";
 import { type WeightFormat, weightLayout } from "../layout.ts";
 import type { F32, Int } from "../tile.ts";
 import { at, type TileBuilder } from "../tile-builder.ts";
@@ -78,13 +78,17 @@ function rowQuad(b: TileBuilder, f: BlockFormat, block: Int, words: number, q: n
 function rowScale(b: TileBuilder, f: BlockFormat, block: Int, row: Int, part: "scales" | "minima", sub: number): F32 {
   const layout = blockLayout(f);
   const bytes = scaleBytes(f);
+  const factor = at(block, part === "scales" ? layout.factor : layout.minimumFactor, row, 2);
+  const times = (code: Int): F32 => b.fmul(b.toF32(b.splat(code)), half(b, b.loadInt(factor, "u16")));
+  if (f.scale === "sixes") {
+    const byte = (n: number): Int => b.loadInt(at(block, layout.scales + ((sub >> 1) * 3 + n) * panelRows, row), "u8");
+    return times(sixOf(part, sub, byte, b));
+  }
   const place = at(block, layout[part] + sub * panelRows * bytes, row, bytes);
   if (f.scale === "float") return b.broadcastF(place);
   if (f.scale === "half") return half(b, b.loadInt(place, "u16"));
-  const factor = at(block, part === "scales" ? layout.factor : layout.minimumFactor, row, 2);
   const code = b.loadInt(place, "u8");
-  const signed = f.signed ? b.sub(b.xor(code, 128), 128) : code;
-  return b.fmul(b.toF32(b.splat(signed)), half(b, b.loadInt(factor, "u16")));
+  return times(f.signed ? b.sub(b.xor(code, 128), 128) : code);
 }
 
 /** A finite binary16 in the low bits to f32: the exponent and fraction in place, rebiased by a multiplication. */

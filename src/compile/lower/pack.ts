@@ -79,7 +79,7 @@ function blocks(b: TileBuilder, type: BlockType, k: number, source: Int, panel: 
           const bits = b.loadInt(at(from, offset), "u16");
           b.storeInt(at(block, layout[part], index, 2), negated ? b.xor(bits, 0x8000) : bits, "u16");
         },
-        code: (value, part, sub) => b.storeInt(at(block, layout[part] + sub * panelRows, index), value, "u8"),
+        code: (value, entry) => b.storeInt(at(block, layout.scales + entry * panelRows, index), value, "u8"),
       };
       packers[type](parts);
       b.add(from, f.storedBytes, from);
@@ -95,7 +95,8 @@ interface BlockParts {
   word(n: number, value: Int): void;
   /** The f16 at `offset` of the block, its sign flipped where asked. */
   half(offset: number, part: "factor" | "minimumFactor" | "scales" | "minima", negated?: boolean): void;
-  code(value: Int, part: "scales" | "minima", sub: number): void;
+  /** A byte of the scales. */
+  code(value: Int, entry: number): void;
 }
 
 const packers: Readonly<Record<BlockType, (p: BlockParts) => void>> = {
@@ -119,7 +120,7 @@ const packers: Readonly<Record<BlockType, (p: BlockParts) => void>> = {
   },
   Q6_K(p) {
     for (let n = 0; n < 48; n++) p.word(n, p.b.loadInt(at(p.from, 4 * n)));
-    for (let sub = 0; sub < 16; sub++) p.code(p.b.loadInt(at(p.from, 192 + sub), "u8"), "scales", sub);
+    for (let sub = 0; sub < 16; sub++) p.code(p.b.loadInt(at(p.from, 192 + sub), "u8"), sub);
     p.half(208, "factor");
   },
 };
@@ -146,16 +147,23 @@ function gatherFifths(b: TileBuilder, bits: Int): Int {
   return all!;
 }
 
-/** f16 d and dmin, then 12 bytes: six bits each of eight scales and minima, the upper two of 4–7 in the bytes of 0–3. */
+/**
+ * f16 d and dmin, then 12 bytes: six bits each of eight scales and minima, the upper two of 4–7 in the bytes of 0–3. They go
+ * where two neighbours' lie together (`sixOf`), so that a loop over a block's columns finds each pair alike.
+ */
 function sixBitScales(p: BlockParts): void {
   const { b } = p;
   p.half(0, "factor");
   p.half(2, "minimumFactor");
-  for (let j = 0; j < 4; j++) {
-    const [scale, minimum, rest] = [4, 8, 12].map((o) => b.loadInt(at(p.from, o + j), "u8")) as [Int, Int, Int];
-    p.code(b.and(scale, 63), "scales", j);
-    p.code(b.and(minimum, 63), "minima", j);
-    p.code(b.or(b.and(rest, 15), b.shl(b.shr(scale, 6), 4)), "scales", 4 + j);
-    p.code(b.or(b.shr(rest, 4), b.shl(b.shr(minimum, 6), 4)), "minima", 4 + j);
+  const byte = (offset: number): Int => b.loadInt(at(p.from, 4 + offset), "u8");
+  const upper = (x: Int): Int => b.and(b.shr(x, 2), 0x30);
+  for (let j = 0; j < 8; j += 2) {
+    const scale = (j: number): Int => (j < 4 ? b.and(byte(j), 63) : b.or(b.and(byte(4 + j), 15), upper(byte(j - 4))));
+    const minimum = (j: number): Int => (j < 4 ? b.and(byte(4 + j), 63) : b.or(b.shr(byte(4 + j), 4), upper(byte(j))));
+    const second = minimum(j + 1);
+    const place = (j / 2) * 3;
+    p.code(b.or(scale(j), b.shl(b.and(second, 0x03), 6)), place);
+    p.code(b.or(scale(j + 1), b.shl(b.and(second, 0x0c), 4)), place + 1);
+    p.code(b.or(minimum(j), b.shl(b.and(second, 0x30), 2)), place + 2);
   }
 }

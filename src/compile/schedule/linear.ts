@@ -91,13 +91,15 @@ export function defaultSchedule(
   }
   // Whole bytes need no unpacking.
   const many = { ...plain, rows: 5, vectors: 2, nextPanel: 1, tail: "even" } as const;
+  // Bound by memory, where the fewest instructions leave the processor most room to look ahead.
+  const alone = { ...plain, rows: 1, vectors: 2, operand: "memory" } as const;
   if (blockFormats[format.type].words === 8) {
-    return { cases: [{ until: 1, tile: { ...plain, rows: 1, vectors: 2 } }], rest: many };
+    return { cases: [{ until: 1, tile: { ...alone, prefetch: 4096 } }], rest: many };
   }
   // Some long blocks in one turn: the next one's scales are unpacked while this one's products are added up.
   const { block, subBlock } = blockFormats[format.type];
   const unroll = block === 32 ? 1 : subBlock === 16 ? 4 : 2;
-  const one = { until: 1, tile: { ...plain, rows: 1, vectors: 2, prefetch: 8192, unroll } };
+  const one = { until: 1, tile: { ...alone, prefetch: 8192, unroll } };
   const few = { until: 16, tile: { ...many, rows: 4 } };
   return { cases: [one, few], rest: { ...many, stage: 1, prefetch: 8192 } };
 }

@@ -5,7 +5,15 @@
  * a function stays small: a register then points at the vector's own place, which is a row times 4, 2 or 1 bytes further
  * on for words, halves and bytes.
  */
-import { type BlockFormat, blockLayout, panelRows, period, scaleBytes } from "../../block-format.ts";
+import {
+  type BlockFormat,
+  blockLayout,
+  hasFactors,
+  panelRows,
+  period,
+  scaleBytes,
+  scaleEntries,
+} from "../../block-format.ts";
 import type { Address, Int } from "../../tile.ts";
 import { at, type TileBuilder } from "../../tile-builder.ts";
 
@@ -16,6 +24,8 @@ export interface BlockCursor {
   /** Word `word`, of part `part` of a quad's bits, for the rows whose words begin `column` bytes after the cursor's. */
   word(part: number, word: number, column: number): Address;
   scale(part: "scales" | "minima", sub: number, column: number): Address;
+  /** One of the three bytes of two sub-blocks, of `sixes`. */
+  six(pair: number, byte: number, column: number): Address;
   factor(part: "factor" | "minimumFactor", column: number): Address;
   /** Goes on by a turn, and after a block's last by what is left of it. */
   nextTurn(): void;
@@ -40,10 +50,10 @@ export function blockCursor(b: TileBuilder, f: BlockFormat, block: Int, column: 
     return v;
   };
   const entry = scaleBytes(f);
-  const scaleStep = turns === 1 ? 0 : ((quads * 4) / f.subBlock) * panelRows * entry;
+  const scaleStep = turns === 1 ? 0 : scaleEntries(f, quads * 4) * panelRows * entry;
   const words = f.bits(0).map((_, part) => register(0, turns === 1 ? 0 : advance[part]! * panelRows * 4));
   const scales = register(2 - Math.log2(entry), scaleStep);
-  const factors = f.scale === "codes" ? register(1, 0) : block;
+  const factors = hasFactors(f) ? register(1, 0) : block;
   const move = (bytes: (step: number) => number): void => {
     for (const { v, step } of known.values()) if (bytes(step) !== 0) b.add(v, bytes(step), v);
   };
@@ -52,6 +62,7 @@ export function blockCursor(b: TileBuilder, f: BlockFormat, block: Int, column: 
     turns,
     word: (part, word, offset) => at(words[part]!, layout.words + word * panelRows * 4 + offset),
     scale: (part, sub, offset) => at(scales, layout[part] + sub * panelRows * entry + (offset / 4) * entry),
+    six: (pair, byte, offset) => at(scales, layout.scales + (pair * 3 + byte) * panelRows + offset / 4),
     factor: (part, offset) => at(factors, layout[part] + offset / 2),
     nextTurn: () => move((step) => step),
     nextBlock: () => move((step) => layout.bytes - step * turns),

@@ -69,8 +69,9 @@ export function blockTile(
   };
   const activations = { ...quant, codes: b.int(x), facts: b.int(b.add(x, quant.facts)), operand };
   const cursors: Cursors = { ...activations, block, afterQuad };
+  const kept = rows * columns.length <= (b.target.registers >= 24 ? 2 : 1);
   const step = (): void => {
-    const factors = factorsOf(b, f, block, columns);
+    const factors = factorsOf(b, f, block, columns, kept);
     eachTurn(b, block, () => {
       [quads, line] = [0, 0];
       for (let part = 0; part < turn / quantBlock; part++)
@@ -113,7 +114,7 @@ export function blocksInOrder(
       const block = blockCursor(b, f, start, column);
       const to = column === undefined ? out : b.add(out, column);
       const sums = [columns.map((c) => b.loadF(at(to, c)))];
-      const factors = factorsOf(b, f, block, columns);
+      const factors = factorsOf(b, f, block, columns, false);
       const activations = { ...quant, codes: b.int(codes), facts: b.int(facts), operand };
       const cursors: Cursors = { ...activations, block, afterQuad() {} };
       eachTurn(b, block, () => {
@@ -145,13 +146,13 @@ function columnsOf32(
     const dots = f.subBlock === 32 ? integerDots(b, f, columns, sums.length, c, masks, part, 0, 8) : undefined;
     const parts = dots ?? integerDots(b, f, columns, sums.length, c, masks, part, half * 4, 4);
     for (const [i, column] of columns.entries()) {
-      const scale = scaleOf(b, f, factors.scales[i], "scales", c.block, column, sub);
+      const scale = scaleOf(b, f, factors, "scales", c.block, i, column, sub);
       for (const [r, sum] of sums.entries()) {
         const both = b.fmul(scale, broadcast(at(c.facts, r * c.rowBytes + fact.scale)));
         b.fma(sum[i]!, b.toF32(parts[r]![i]!), both);
       }
       if (!f.minima) continue;
-      const minimum = b.fsub(b.constF(0), scaleOf(b, f, factors.minima[i], "minima", c.block, column, sub));
+      const minimum = b.fsub(b.constF(0), scaleOf(b, f, factors, "minima", c.block, i, column, sub));
       for (const [r, sum] of sums.entries()) b.fma(sum[i]!, minimum, broadcast(at(c.facts, r * c.rowBytes + fact.sum)));
     }
   }

@@ -1,5 +1,5 @@
 /** Packed codes to bytes: in registers for a tile, or a whole panel into scratch. */
-import { type BlockFormat, blockLayout, panelRows, unpacked } from "../../block-format.ts";
+import { type BlockFormat, blockLayout, hasFactors, panelRows, sixOf, unpacked } from "../../block-format.ts";
 import type { F32, I32, Int } from "../../tile.ts";
 import { at, type TileBuilder, vector } from "../../tile-builder.ts";
 import { type BlockCursor, blockCursor, eachPart, eachTurn } from "./block-cursor.ts";
@@ -38,32 +38,65 @@ export function quad(
   return parts.reduce((joined, part) => b.i32("or", joined, part));
 }
 
-/** What the bytes of `codes` formats are multiplied with, for each vector; read once a block. */
+/** What the codes of scales are multiplied with, for each vector; read once a block. */
 export interface Factors {
   readonly scales: readonly F32[];
   readonly minima: readonly F32[];
+  /** Bytes of `sixes` of a turn, which several codes share, where there is room to keep them. */
+  readonly bytes: Map<string, I32> | undefined;
 }
 
-export function factorsOf(b: TileBuilder, f: BlockFormat, from: BlockCursor, columns: readonly number[]): Factors {
+export function factorsOf(
+  b: TileBuilder,
+  f: BlockFormat,
+  from: BlockCursor,
+  columns: readonly number[],
+  kept: boolean,
+): Factors {
+  const bytes = kept ? new Map<string, I32>() : undefined;
   const load = (part: "factor" | "minimumFactor"): F32[] => columns.map((c) => b.loadF(from.factor(part, c), "f16"));
-  if (f.scale !== "codes") return { scales: [], minima: [] };
-  return { scales: load("factor"), minima: f.minima ? load("minimumFactor") : [] };
+  if (!hasFactors(f)) return { scales: [], minima: [], bytes };
+  return { scales: load("factor"), minima: f.minima ? load("minimumFactor") : [], bytes };
 }
 
-/** The scale, or the minimum, of sub-block `sub` of a cursor's turn as f32. */
+/** The scale, or the minimum, of sub-block `sub` of a cursor's turn as f32: of the vector at `column`, the `i`th. */
 export function scaleOf(
   b: TileBuilder,
   f: BlockFormat,
-  factor: F32 | undefined,
+  factors: Factors,
   part: "scales" | "minima",
   from: BlockCursor,
+  i: number,
   column: number,
   sub: number,
 ): F32 {
   const place = from.scale(part, sub, column);
   if (f.scale === "float") return b.loadF(place);
   if (f.scale === "half") return b.loadF(place, "f16");
-  return b.fmul(b.toF32(b.loadI(place, f.signed ? "i8" : "u8")), factor!);
+  const code =
+    f.scale === "sixes" ? sixAt(b, factors, part, from, column, sub) : b.loadI(place, f.signed ? "i8" : "u8");
+  return b.fmul(b.toF32(code), factors[part][i]!);
+}
+
+function sixAt(
+  b: TileBuilder,
+  { bytes }: Factors,
+  part: "scales" | "minima",
+  from: BlockCursor,
+  column: number,
+  sub: number,
+): I32 {
+  const byte = (n: number): I32 => {
+    const key = `${column} ${sub >> 1} ${n}`;
+    const value = bytes?.get(key) ?? b.loadI(from.six(sub >> 1, n, column), "u8");
+    bytes?.set(key, value);
+    return value;
+  };
+  return sixOf(part, sub, byte, {
+    and: (a, bits) => b.i32("and", a, b.constI(bits)),
+    or: (x, y) => b.i32("or", x, y),
+    shr: (a, bits) => b.shift("shr", a, bits),
+  });
 }
 
 export interface Staged {
@@ -111,7 +144,7 @@ function unpackBlock(
   const subs = 32 / f.subBlock;
   const from = blockCursor(b, f, block, column);
   const to = column === undefined ? into : b.add(into, column);
-  const factors = factorsOf(b, f, from, [offset]);
+  const factors = factorsOf(b, f, from, [offset], true);
   eachTurn(b, from, () => {
     for (let q = 0; q < from.quads; q++) {
       const place = Math.floor(q / 8) * staged.bytes + staged.words + (q % 8) * panelRows * 4 + offset;
@@ -119,9 +152,9 @@ function unpackBlock(
     }
     for (let sub = 0; sub < (from.quads * 4) / f.subBlock; sub++) {
       const place = Math.floor(sub / subs) * staged.bytes + (sub % subs) * panelRows * 4 + offset;
-      b.store(at(to, staged.scales + place), scaleOf(b, f, factors.scales[0], "scales", from, offset, sub));
+      b.store(at(to, staged.scales + place), scaleOf(b, f, factors, "scales", from, 0, offset, sub));
       if (!f.minima) continue;
-      b.store(at(to, staged.minima + place), scaleOf(b, f, factors.minima[0], "minima", from, offset, sub));
+      b.store(at(to, staged.minima + place), scaleOf(b, f, factors, "minima", from, 0, offset, sub));
     }
     if (from.turns > 1) b.add(to, (from.quads / 8) * staged.bytes, to);
   });
