@@ -5,6 +5,9 @@ import type { Region, Span } from "./device.ts";
 import type { Native } from "./executable.ts";
 import { stamps } from "./x64-driver.ts";
 
+/** Of both clocks at one moment; the first of all is a slow one. */
+const readings = 5;
+
 /** Where a timed loop writes, and what it wrote. */
 export interface Timing {
   /** Before each run of `count` records, timed or not: the loop always writes. */
@@ -55,21 +58,26 @@ function spansOf(regions: readonly Region[], count: number, secondsPerTick: numb
   );
 }
 
-/** Both clocks are read twice, long enough apart that the time between reading one and the other does not count. */
+/**
+ * Both clocks are read twice, long enough apart that the time between reading one and the other does not count; and each time
+ * more than once, of which the quickest counts: this thread may lose its processor between the two.
+ */
 async function calibrate(native: Native): Promise<number> {
   const out = native.alloc(8);
   const code = native.install(readCode());
   const ticks = new DataView(out.buffer, out.offset);
-  const read = (): { readonly ticks: bigint; readonly seconds: number } => {
+  const once = (): { readonly ticks: bigint; readonly milliseconds: number; readonly took: number } => {
+    const before = performance.now();
     native.call(code, out.address);
-    return { ticks: ticks.getBigUint64(0, true), seconds: performance.now() / 1000 };
+    const milliseconds = performance.now();
+    return { ticks: ticks.getBigUint64(0, true), milliseconds, took: milliseconds - before };
   };
-  read();
+  const read = () => Array.from({ length: readings }, once).reduce((a, b) => (b.took < a.took ? b : a));
   const from = read();
   await sleep(20);
   const to = read();
   native.free(out);
-  return (to.seconds - from.seconds) / Number(to.ticks - from.ticks);
+  return (to.milliseconds - from.milliseconds) / 1000 / Number(to.ticks - from.ticks);
 }
 
 /** Stores the time stamp counter at the argument. */
