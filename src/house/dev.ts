@@ -9,6 +9,7 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { createRequire } from "node:module";
 import { dirname, join } from "node:path";
+import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
 
 const root = fileURLToPath(new URL("../../", import.meta.url));
@@ -54,10 +55,9 @@ async function end(): Promise<void> {
   process.exit(0);
 }
 
-tsc.stdout.setEncoding("utf8");
-tsc.stdout.on("data", (text: string) => {
-  process.stdout.write(text);
-  if (text.includes("Found 0 errors")) restarting = restarting.then(restart);
+createInterface({ input: tsc.stdout }).on("line", (line) => {
+  process.stdout.write(`${line}\n`);
+  if (line.includes("Found 0 errors")) restarting = restarting.then(restart);
 });
 tsc.on("exit", () => void end());
 for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(signal, () => void end());
