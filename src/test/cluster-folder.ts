@@ -76,7 +76,7 @@ export class ClusterFolder {
   async works(job: string): Promise<void> {
     await until(
       () => this.read(job, "lock") !== undefined,
-      20,
+      60,
       () => `worker of ${job}`,
     );
   }

@@ -6,6 +6,7 @@ import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "no
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
+import { until } from "../../test/cluster-folder.ts";
 import { attemptScript, fileName } from "./attempt.ts";
 
 const seconds = 60;
@@ -67,7 +68,12 @@ test("on a full disk no run begins that could not be found, and no end is writte
     writeFileSync(join(folder, "room"), "");
     const child = spawn("sh", ["-c", full + attemptScript, ...words(2, `rm ${folder}/room; exit 7`)]);
     const ended = once(child, "close");
-    await new Promise((wake) => setTimeout(wake, 700));
+    // The command has taken the room away; whoever writes its end finds none, now or later.
+    await until(
+      () => existsSync(join(folder, ".exit-2")),
+      60,
+      () => "file for the exit code",
+    );
     assert.ok(existsSync(join(folder, "claim-2")) && !existsSync(join(folder, "exit-2")));
     writeFileSync(join(folder, "room"), "");
     await ended;

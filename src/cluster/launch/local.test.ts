@@ -19,7 +19,7 @@ async function withFolder(body: (folder: ClusterFolder) => Promise<void>, option
 test("a job that is stopped goes on from its checkpoint on another node, and finishes once", () =>
   withFolder(async (folder) => {
     const cluster = await folder.cluster();
-    const job = jobOf("a/b: c", 1);
+    const job = jobOf("a/b: c", 600);
     cluster.start(runOf(job));
     await folder.heard("started a/b: c/0");
     await folder.works(job.id);
@@ -27,11 +27,11 @@ test("a job that is stopped goes on from its checkpoint on another node, and fin
     cluster.stop(job.id, 0);
     await folder.heard("stopped a/b: c/0");
     const saved = folder.units(job.id);
-    assert.ok(saved > 0.2 && saved < 1, `${saved} s of work were saved`);
-    const resumed = performance.now();
-    cluster.start(runOf(job, 1, [{ node: 1, gpus: 1 }]));
+    assert.ok(saved > 0.39, `${saved} s of work were saved`);
+    const [rest, resumed] = [0.5, performance.now()];
+    cluster.start(runOf({ ...job, duration: saved + rest }, 1, [{ node: 1, gpus: 1 }]));
     await folder.heard("finished a/b: c/1");
-    assert.ok((performance.now() - resumed) / 1e3 >= 1 - saved, "it did not do the rest of its work");
+    assert.ok((performance.now() - resumed) / 1e3 >= rest, "it did not do the rest of its work");
     assert.equal(folder.read(job.id, "done"), "1\n");
     assert.equal(folder.read(job.id, "overlap"), undefined);
     assert.deepEqual(
@@ -70,7 +70,7 @@ test("a scheduler that comes after another finds what runs, what ended, and begi
     for (const id of [pid!, stray!]) {
       await until(
         () => !existsSync(`/proc/${id}`),
-        5,
+        60,
         () => `end of ${id}`,
       );
     }

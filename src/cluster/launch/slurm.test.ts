@@ -1,5 +1,7 @@
 /** A real Slurm: gangs, checkpoints, lost nodes, a lost controller, submissions whose answer was lost. */
 import assert from "node:assert/strict";
+import { writeFileSync } from "node:fs";
+import { join } from "node:path";
 import { test } from "node:test";
 import { ClusterFolder, jobOf, runOf, until } from "../../test/cluster-folder.ts";
 import {
@@ -31,16 +33,20 @@ test("a gang starts on all of its nodes at once, and on the GPUs decided", slurm
       cluster.nodes.map(({ id, type, gpus }) => [id, type, gpus]),
       Array.from({ length: 20 }, (_, i) => [`n${i}`, "v100", 4]),
     );
-    const command = ["srun", "sh", "-c", 'echo "$SLURM_PROCID $SLURMD_NODENAME" >> "$HEDDLE_FOLDER/ranks"; sleep 1'];
+    // Both run until they have been looked at.
+    const seen = join(folder.path, "seen");
+    const waits = ["sh", "-c", 'until test -e "$0"; do sleep 0.1; done', seen];
+    const told =
+      'echo "$SLURM_PROCID $SLURMD_NODENAME" >> "$HEDDLE_FOLDER/ranks"; until test -e "$0"; do sleep 0.1; done';
     cluster.start(
       runOf(
-        jobOf("even", 1, { command }),
+        jobOf("even", 1, { command: ["srun", "sh", "-c", told, seen] }),
         0,
         [1, 2].map((node) => ({ node, gpus: 3 })),
       ),
     );
     cluster.start(
-      runOf(jobOf("uneven", 1.5), 0, [
+      runOf(jobOf("uneven", 1, { command: waits }), 0, [
         { node: 0, gpus: 4 },
         { node: 3, gpus: 1 },
       ]),
@@ -49,6 +55,7 @@ test("a gang starts on all of its nodes at once, and on the GPUs decided", slurm
     await folder.heard("started uneven/0");
     assert.deepEqual(named(folder, "even"), ["RUNNING n[1-2] gres:gpu:3"]);
     assert.deepEqual(named(folder, "uneven").sort(), ["RUNNING n0 gres:gpu:4", "RUNNING n3 gres:gpu:1"]);
+    writeFileSync(seen, "");
     await folder.heard("finished even/0");
     await folder.heard("finished uneven/0");
     assert.deepEqual(folder.read("even", "ranks")!.trimEnd().split("\n").sort(), ["0 n1", "1 n2"]);
@@ -58,15 +65,15 @@ test("a gang starts on all of its nodes at once, and on the GPUs decided", slurm
 test("a job that is preempted saves, and goes on elsewhere from there", slurmOrSkip, () =>
   withSlurm(async (folder) => {
     const cluster = await folder.cluster();
-    const job = jobOf("a/b: c%j", 2);
+    const job = jobOf("a/b: c%j", 600);
     cluster.start(runOf(job));
     await folder.works(job.id);
     await new Promise((wake) => setTimeout(wake, 400));
     cluster.stop(job.id, 0);
     await folder.heard("stopped a/b: c%j/0");
     const saved = folder.units(job.id);
-    assert.ok(saved > 0.2 && saved < 2, `${saved} s of work were saved`);
-    cluster.start(runOf(job, 1, [{ node: 2, gpus: 1 }]));
+    assert.ok(saved > 0.39, `${saved} s of work were saved`);
+    cluster.start(runOf({ ...job, duration: saved + 1 }, 1, [{ node: 2, gpus: 1 }]));
     await folder.heard("finished a/b: c%j/1");
     assert.equal(folder.read(job.id, "done"), "1\n");
     assert.equal(folder.read(job.id, "overlap"), undefined);
@@ -76,7 +83,7 @@ test("a job that is preempted saves, and goes on elsewhere from there", slurmOrS
     cluster.start(runOf(jobOf("late", 60), 0, [{ node: 1, gpus: 4 }]));
     await until(
       () => named(folder, "late")[0]?.startsWith("PENDING") === true,
-      10,
+      60,
       () => "job that waits",
     );
     cluster.stop("late", 0);
@@ -99,7 +106,7 @@ test("a run whose submission was not answered is found, and runs once", slurmOrS
     assert.equal(folder.read("job", "done"), "0\n");
     await until(
       () => named(folder, "stray").every((line) => line.startsWith("CANCELLED")),
-      10,
+      60,
       () => "end of the stray",
     );
     assert.ok(!folder.reports.includes("failed job/0"));
@@ -127,7 +134,7 @@ test("while the controller is away jobs run and submissions wait; nothing is los
       );
       await until(
         () => folder.read("before", "done") === "0\n",
-        10,
+        60,
         () => "end of the job",
       );
     } finally {
@@ -157,7 +164,7 @@ test("what a controller that was killed has forgotten begins again; nothing is l
     cluster.start(runOf(jobs.get("waits")!, 0, on(0)));
     await until(
       () => named(folder, "waits").length > 0,
-      10,
+      60,
       () => "job that waits",
     );
     (await killController())();
@@ -205,7 +212,7 @@ test(
         await folder.heard("started job/1");
         await until(
           () => folder.read("job", "attempt-1.log") !== undefined,
-          5,
+          60,
           () => "output",
         );
       } finally {
