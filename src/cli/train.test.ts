@@ -4,6 +4,7 @@ import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSy
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, test } from "node:test";
+import { until } from "../test/cluster-folder.ts";
 import { runHeddle, startHeddle } from "../test/heddle-process.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "heddle-train-cli-"));
@@ -85,9 +86,11 @@ test("Ctrl-C ends the step, saves and exits with 130, SIGTERM with 143; the run 
   ] as const) {
     const out = join(folder, signal);
     const running = startHeddle(["train", path, "--out", out, "--steps", "100000", "--threads", "1"]);
-    for (let wait = 0; wait < 400 && !existsSync(join(out, "checkpoints")); wait++) {
-      await new Promise((next) => setTimeout(next, 25));
-    }
+    await until(
+      () => existsSync(join(out, "checkpoints")),
+      60,
+      () => "folder of checkpoints",
+    );
     running.child.kill(signal);
     const ended = await running.ended;
     assert.equal(ended.code, code, ended.stderr);
