@@ -1,6 +1,6 @@
 /** The report of a replay, as a reader meets it: a real browser, a page from the command line, nothing loaded from anywhere. */
 import assert from "node:assert/strict";
-import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, type TestContext, test } from "node:test";
@@ -67,9 +67,6 @@ const path = join(place, "report.html");
 const shown: { report?: Report } = {};
 
 before(async () => {
-  // The page's program is no part of what `tsc` writes.
-  await import("../house/bundle-web.ts");
-  const { writeFileSync } = await import("node:fs");
   shown.report = await reportOf();
   writeFileSync(path, reportPage(shown.report));
 });

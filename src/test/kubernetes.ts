@@ -1,11 +1,11 @@
 /** A real API server for a test file: started with its store in a folder of its own, and ended with the tests. */
 import { spawnSync } from "node:child_process";
 import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
-import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { KubeConfig } from "@kubernetes/client-node";
+import { freePorts } from "./free-ports.ts";
 
 const scripts = fileURLToPath(new URL("../../bench/peers/kubernetes/", import.meta.url));
 /** What `bench/peers/kubernetes/install.sh` filled. */
@@ -24,7 +24,7 @@ export class TestKubernetes {
 
   static async start(): Promise<TestKubernetes> {
     const made = new TestKubernetes();
-    made.#port = await freePort();
+    made.#port = await freePorts(3);
     made.up();
     return made;
   }
@@ -58,21 +58,4 @@ export class TestKubernetes {
     spawnSync("bash", [join(scripts, "down.sh"), this.state]);
     rmSync(this.state, { recursive: true, force: true, maxRetries: 20, retryDelay: 100 });
   }
-}
-
-/** The first of three in a row that are free, below those that the kernel gives to others meanwhile. */
-async function freePort(): Promise<number> {
-  for (;;) {
-    const first = 21_000 + 3 * Math.floor(Math.random() * 1500);
-    const free = await Promise.all([0, 1, 2].map((i) => isFree(first + i)));
-    if (free.every(Boolean)) return first;
-  }
-}
-
-function isFree(port: number): Promise<boolean> {
-  const server = createServer();
-  return new Promise((resolve) => {
-    server.once("error", () => resolve(false));
-    server.listen(port, "127.0.0.1", () => server.close(() => resolve(true)));
-  });
 }

@@ -2,10 +2,10 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { randomBytes } from "node:crypto";
 import { existsSync, mkdtempSync, rmSync } from "node:fs";
-import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { freePorts } from "./free-ports.ts";
 
 /** A Python environment with `pip install "ray[default]"`. */
 const environment = process.env.HEDDLE_RAY ?? fileURLToPath(new URL("../../.ray", import.meta.url));
@@ -28,7 +28,8 @@ export class TestRay {
   /** The head has no GPUs, and outlives the nodes that have. */
   static async start(names: readonly string[], gpus: number): Promise<TestRay> {
     const ray = new TestRay();
-    [ray.#gcs, ray.#dashboard] = await freePorts();
+    ray.#gcs = await freePorts(2);
+    ray.#dashboard = ray.#gcs + 1;
     ray.#begin("head", [
       ...["--head", `--port=${ray.#gcs}`, `--dashboard-port=${ray.#dashboard}`, "--num-gpus=0"],
       `--temp-dir=${ray.#folder}`,
@@ -80,15 +81,4 @@ export class TestRay {
     for (const name of [...this.#nodes.keys()]) this.lose(name);
     rmSync(this.#folder, { recursive: true, force: true, maxRetries: 20, retryDelay: 100 });
   }
-}
-
-async function freePorts(): Promise<[number, number]> {
-  const servers = [createServer(), createServer()];
-  const ports: number[] = [];
-  for (const server of servers) {
-    await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-    ports.push((server.address() as { readonly port: number }).port);
-  }
-  await Promise.all(servers.map((server) => new Promise((done) => server.close(done))));
-  return [ports[0]!, ports[1]!];
 }
