@@ -26,7 +26,7 @@ const request = (choices: number, prompt: readonly number[] = [1, 2, 3, 4, 5]) =
   ignoreEos: true,
 });
 
-test("more choices than a pass holds sequences take turns", { timeout: 5000 }, async () => {
+test("more choices than a pass holds sequences take turns", { timeout: 60_000 }, async () => {
   for (const batching of ["static", "orca", "chunked-prefill"]) {
     const wide = await openService({ ...usual, runner: hashRunner({ ...sizes, blocks: 200, sequencesMax: 32 }) });
     const narrow = await openService({
@@ -43,7 +43,7 @@ test("more choices than a pass holds sequences take turns", { timeout: 5000 }, a
   }
 });
 
-test("what there is room for is served, and a token more for each choice is not", { timeout: 5000 }, async () => {
+test("what there is room for is served, and a token more for each choice is not", { timeout: 60_000 }, async () => {
   for (const kvCache of kvCaches.ids()) {
     const service = await openService({ ...usual, kvCache, runner: hashRunner({ ...sizes, blocks: 24 }) });
     for (const choices of [1, 2, 3, 5]) {
@@ -60,7 +60,7 @@ test("what there is room for is served, and a token more for each choice is not"
   }
 });
 
-test("a pass that fails behind an embedding is a failure told to all, not a crash", { timeout: 5000 }, async () => {
+test("a pass that fails behind an embedding is a failure told to all, not a crash", { timeout: 60_000 }, async () => {
   const before = () => {
     throw new Error("the device is gone");
   };
@@ -92,7 +92,7 @@ function failing(first: number, position: number): Runner {
 }
 
 test("a request whose logits are no numbers fails alone; the others and those to come are served", {
-  timeout: 5000,
+  timeout: 60_000,
 }, async () => {
   for (const speculation of speculations.ids()) {
     for (const [choices, position] of [
@@ -164,7 +164,7 @@ async function generateAll(requests: readonly GenerationRequest[], kvCache: KvCa
 }
 const batching = await batchings.create("chunked-prefill");
 
-test("whoever is preempted, what a pass swaps out never lands on what it swaps in", { timeout: 10_000 }, async () => {
+test("whoever is preempted, what a pass swaps out never lands on what it swaps in", { timeout: 60_000 }, async () => {
   const paged = await kvCaches.create("pagedattention", { swap: 1, watermark: 0 });
   const usualVictim = { ...paged };
   // The oldest of the others, so that requests restored in a pass are older than those that still grow in it.

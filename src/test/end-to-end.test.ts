@@ -8,6 +8,7 @@ import { after, afterEach, before, test } from "node:test";
 import OpenAI from "openai";
 import { createServer, type Server } from "../serve/http.ts";
 import { openService, type RunningService } from "../serve/service.ts";
+import { until } from "./http-client.ts";
 import { type Model, openModel } from "./serve-rig.ts";
 
 let model: Model;
@@ -27,7 +28,7 @@ before(async () => {
   client = new OpenAI({ baseURL: `${url.origin}/v1`, apiKey: "none", maxRetries: 0 });
 });
 afterEach(async () => {
-  for (let i = 0; i < 200 && service.status().running + service.status().waiting > 0; i++) await pause(10);
+  await until(() => service.status().running + service.status().waiting === 0);
   service.check();
   assert.equal(service.status().blocksUsed, 0, "blocks did not come back");
 });

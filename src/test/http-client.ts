@@ -64,11 +64,11 @@ export function exchangeRaw(url: string, bytes: string | Uint8Array, read: "all"
   });
 }
 
-/** Waits until something is so; fails after a while. */
-export async function until(what: () => boolean, milliseconds = 3000): Promise<void> {
-  const deadline = performance.now() + milliseconds;
+/** Waits until something is so; fails after a while that no machine is too busy for. */
+export async function until(what: () => boolean): Promise<void> {
+  const deadline = performance.now() + 60_000;
   while (!what()) {
-    if (performance.now() > deadline) throw new Error(`not within ${milliseconds} ms: ${what}`);
+    if (performance.now() > deadline) throw new Error(`not within a minute: ${what}`);
     await new Promise((resolve) => setTimeout(resolve, 5));
   }
 }
