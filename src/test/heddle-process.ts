@@ -1,7 +1,6 @@
 /** `heddle` as its users meet it: a process of its own, its two outputs, and how it ended. */
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
-import type { Readable } from "node:stream";
 import { fileURLToPath } from "node:url";
 
 export const heddleMain = fileURLToPath(new URL("../cli/main.js", import.meta.url));
@@ -24,8 +23,6 @@ export interface Heddle {
   readonly ended: Promise<Ended>;
   /** Resolves once standard output matches; fails where the process ends first. */
   said(pattern: RegExp): Promise<RegExpMatchArray>;
-  /** The same of standard error. */
-  warned(pattern: RegExp): Promise<RegExpMatchArray>;
 }
 
 export function startHeddle(words: readonly string[], environment: Environment = {}): Heddle {
@@ -41,19 +38,18 @@ export function startHeddle(words: readonly string[], environment: Environment =
     isOver = true;
     return { code, signal, stdout, stderr };
   });
-  const matched = async (from: Readable, read: () => string, pattern: RegExp): Promise<RegExpMatchArray> => {
-    for (;;) {
-      const found = read().match(pattern);
-      if (found !== null) return found;
-      if (isOver) throw new Error(`ended: ${stdout}${stderr}`);
-      await Promise.race([once(from, "data"), ended]);
-    }
-  };
   return {
     child,
     ended,
-    said: (pattern) => matched(child.stdout, () => stdout, pattern),
-    warned: (pattern) => matched(child.stderr, () => stderr, pattern),
+    async said(pattern) {
+      for (;;) {
+        const found = stdout.match(pattern);
+        if (found !== null) return found;
+        // Not before its output has come, too.
+        if (isOver) throw new Error(`ended: ${stdout}${stderr}`);
+        await Promise.race([once(child.stdout, "data"), ended]);
+      }
+    },
   };
 }
 
