@@ -1,8 +1,9 @@
 /**
  * Models and devices that were closed leave nothing behind: memory, mappings, threads, open files.
  *
- * A leak shows as growth from the middle of many rounds to their end; allocators and the collector of garbage make resident
- * memory go up and down by some megabytes in between. The bounds are a fraction of what a leak of one round's parts would add.
+ * A leak shows as growth from the middle of many rounds to their end, and goes on growing; allocators and the collector of
+ * garbage make resident memory go up and down by some megabytes in between, and now and then by more. The bounds are a fraction of
+ * what a leak of one round's parts would add.
  */
 import assert from "node:assert/strict";
 import { readdirSync, readFileSync } from "node:fs";
@@ -42,12 +43,31 @@ interface Bounds {
   readonly mappings: number;
 }
 
+/** Spells of rounds that all must have grown for a leak. */
+const spells = 3;
+
 /** Runs `round` so often; what is held after the first third and at the end must be the same, but for the bounds. */
 async function rounds(count: number, bounds: Bounds, round: () => Promise<void>): Promise<void> {
   const warm = Math.ceil(count / 3);
   for (let i = 0; i < warm; i++) await round();
-  const before = await held();
-  for (let i = warm; i < count; i++) await round();
+  const told: string[] = [];
+  for (let before = await held(); ; ) {
+    const after = await grown(before, bounds, count - warm, round);
+    if (after === undefined) return;
+    told.push(`${JSON.stringify(before)} before, ${JSON.stringify(after)} after ${count - warm} rounds`);
+    assert.ok(told.length < spells, told.join("\n"));
+    before = after;
+  }
+}
+
+/** What is held after `count` rounds more, where that is more than before. */
+async function grown(
+  before: Held,
+  bounds: Bounds,
+  count: number,
+  round: () => Promise<void>,
+): Promise<Held | undefined> {
+  for (let i = 0; i < count; i++) await round();
   const same = ({ threads, files, residentBytes, mappings }: Held): boolean =>
     threads <= before.threads &&
     files <= before.files &&
@@ -56,7 +76,7 @@ async function rounds(count: number, bounds: Bounds, round: () => Promise<void>)
   let after = await held();
   // Worker threads end in the background, and on a busy machine that takes a while.
   for (let i = 0; i < 60 && !same(after); i++) after = await held();
-  assert.ok(same(after), `${JSON.stringify(before)} before, ${JSON.stringify(after)} after ${count - warm} rounds`);
+  return same(after) ? undefined : after;
 }
 
 linux?.("1,000 devices opened, used and closed", async () => {
