@@ -28,10 +28,16 @@ export interface Scaling {
   wake?(): Seconds | undefined;
   /** Jobs that will never be run (admission control), asked after `sizes`. */
   rejected?(): readonly JobId[];
-  /** When it planned a job to end, at least, as of its last decision. */
-  plannedEnd?(job: JobId): Seconds | undefined;
+  /** When it planned a job to end, as of its last decision. */
+  plannedEnd?(job: JobId): PlannedEnd | undefined;
   /** Jobs choose their own batch sizes under it, and tell their goodput; else they keep those that their users gave. */
   readonly adaptsBatch?: boolean;
+}
+
+/** Where time is cut into slots, a job ends its work in the last slot that it holds GPUs in. */
+export interface PlannedEnd {
+  readonly work: Seconds;
+  readonly slot: Seconds;
 }
 
 /** Whether a job holds just so many GPUs, so that a policy need not name it whose unnamed jobs go on as they are. */

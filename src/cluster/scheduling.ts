@@ -3,7 +3,7 @@
 import type { Entry, Options } from "../core/entry.ts";
 import { slot } from "../core/slot.ts";
 import type { ClusterView, Decision } from "./decision.ts";
-import type { JobView } from "./job.ts";
+import type { JobId, JobView } from "./job.ts";
 import { type JobOrder, Kinds } from "./job-order.ts";
 import { gpusIn } from "./node.ts";
 import { schedulingIndex } from "./scheduling.index.ts";
@@ -15,6 +15,8 @@ export interface Scheduling {
   readonly falls?: readonly number[];
   /** Called before the first decision with the GPU-seconds that jobs of an older trace took, where the user named one. */
   learn?(services: readonly number[]): void;
+  /** Who had GPUs to take turns on from when it came, and waits for its turn, as of the last decision. */
+  turnsAwaited?(): readonly JobId[];
   decide(view: ClusterView): Decision;
 }
 

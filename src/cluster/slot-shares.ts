@@ -5,9 +5,10 @@
 import type { Seconds } from "../time/clock.ts";
 import { afresh, placed } from "./buddies.ts";
 import type { ClusterView } from "./decision.ts";
-import { type Need, needOf } from "./forecast.ts";
+import { type Need, needOf, throughputSizes } from "./forecast.ts";
 import type { JobId, JobView } from "./job.ts";
-import type { Scaling } from "./scaling.ts";
+import { presentOf } from "./kept-order.ts";
+import type { PlannedEnd, Scaling } from "./scaling.ts";
 import { costOf, gpusAt, nextSize, SlotForecast, type SlotPlan, slotsUntilEnd } from "./slots.ts";
 
 /** Deadlines are seconds from now. */
@@ -20,13 +21,14 @@ interface SlotShares {
   /** In the order in which those of a size are placed. */
   readonly gpus: ReadonlyMap<JobView, number>;
   readonly rejected: readonly JobView[];
-  /** Seconds until each would end with its minimum share. */
-  readonly ends: ReadonlyMap<JobView, Seconds>;
+  readonly plans: readonly Share[];
   /** Slots until a plan gives somebody another size, where nobody ends before. */
   readonly change: number | undefined;
 }
 
 interface Share extends Candidate {
+  /** Its minimum share. */
+  readonly least: SlotPlan;
   plan: SlotPlan;
   gpus: number;
   /** With the next size, if it was given. */
@@ -35,20 +37,34 @@ interface Share extends Candidate {
   cost: number;
 }
 
-/** Decides in slots of so many seconds; `reserve` is the part of the time to a deadline that is kept back. */
-export function inSlots(reserve: number, slot: Seconds): Scaling {
+interface SlotRules {
+  readonly slot: Seconds;
+  /** Part of the time to a deadline that is kept back. */
+  readonly reserve: number;
+  /** With whose plan a job's work is said to end: that of its minimum share, or that with the spare GPUs that it got. */
+  readonly endsWith: "minimum" | "spare";
+}
+
+/** Decides in slots. */
+export function inSlots({ slot, reserve, endsWith }: SlotRules): Scaling {
   let rejected: readonly JobId[] = [];
   let wake: Seconds | undefined;
-  const ends = new Map<JobId, Seconds>();
+  const ends = new Map<JobId, PlannedEnd>();
+  // Equal deadlines, as those of jobs without one: whoever was given more stands first, and who is new last.
+  let order: readonly JobId[] = [];
   return {
     unnamed: "held",
     sizes(view) {
       const fresh = new Set(view.arrived.filter(({ state }) => state === "waiting"));
-      const old = [...view.running, ...view.waiting].filter((job) => !fresh.has(job));
+      const old = presentOf(order, view).filter((job) => !fresh.has(job));
       const candidates = (jobs: Iterable<JobView>) => Array.from(jobs, (job) => candidate(view, job, reserve));
       const shares = slotShares(view.nodes.total(), slot, candidates(old), candidates(fresh));
+      order = [...shares.gpus].sort(([, a], [, b]) => b - a).map(([{ spec }]) => spec.id);
       ends.clear();
-      for (const [{ spec }, seconds] of shares.ends) ends.set(spec.id, view.now + seconds);
+      for (const { job, plan, least } of shares.plans) {
+        const { seconds } = endsWith === "minimum" ? least : plan;
+        ends.set(job.spec.id, { work: view.now + seconds, slot: view.now + slotsUntilEnd(plan) * slot });
+      }
       rejected = shares.rejected.map(({ spec }) => spec.id);
       wake = shares.change === undefined ? undefined : view.now + shares.change * slot;
       return placed(view, shares.gpus, afresh);
@@ -61,7 +77,8 @@ export function inSlots(reserve: number, slot: Seconds): Scaling {
 
 function candidate(view: ClusterView, job: JobView, reserve: number): Candidate {
   const need = needOf(view, job, reserve);
-  return { job, need: { ...need, deadline: need.deadline - view.now } };
+  // No size is left out for being slower than a smaller one.
+  return { job, need: { ...need, sizes: throughputSizes(view.nodes, job), deadline: need.deadline - view.now } };
 }
 
 function slotShares(total: number, slot: Seconds, old: readonly Candidate[], fresh: readonly Candidate[]): SlotShares {
@@ -74,13 +91,12 @@ function slotShares(total: number, slot: Seconds, old: readonly Candidate[], fre
     refused.length === 0
       ? withAll
       : promise(total, slot, [...old, ...fresh.filter((candidate) => !refused.includes(candidate))]);
-  const ends = new Map(shares.map(({ job, plan }) => [job, plan.seconds]));
   const line = dealSpare(shares, forecast);
   const change = Math.min(...shares.map(({ plan }) => nextSize(plan) ?? Number.POSITIVE_INFINITY));
   const end = Math.min(...shares.map(({ plan }) => slotsUntilEnd(plan)));
   return {
     gpus: new Map(line.map(({ job, gpus }) => [job, gpus])),
-    ends,
+    plans: shares,
     rejected: refused.map(({ job }) => job),
     change: change < end ? change : undefined,
   };
@@ -93,7 +109,8 @@ function promise(total: number, slot: Seconds, candidates: readonly Candidate[])
     .map((candidate): Share => {
       const plan = forecast.minimumShare(candidate.need);
       forecast.take(plan);
-      return { ...candidate, plan, gpus: gpusAt(plan, 0), larger: undefined, cost: Number.NEGATIVE_INFINITY };
+      const gpus = gpusAt(plan, 0);
+      return { ...candidate, least: plan, plan, gpus, larger: undefined, cost: Number.NEGATIVE_INFINITY };
     });
   return { shares, forecast };
 }

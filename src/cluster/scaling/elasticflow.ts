@@ -59,7 +59,7 @@ export default scaling({
   claim: { metric: "deadlinesMet", better: "higher", than: "requested", on: "tenants", factor: 1.8, where: "sim" },
 
   create({ reserve, slot, published }) {
-    if (published > 0) return inSlots(reserve, slot);
+    if (published > 0) return inSlots({ reserve, slot, endsWith: published > 1 ? "spare" : "minimum" });
     const plans = new Map<JobId, readonly Piece[]>();
     const undated = new Undated(reserve);
     let rejected: JobId[] = [];

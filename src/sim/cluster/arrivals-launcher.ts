@@ -16,28 +16,27 @@ export interface ArrivalsOptions {
   readonly slotSeconds: Seconds;
   /** From a look to the first iteration; `look` counts from 0. */
   readonly startSeconds: (gpus: number, look: number) => Seconds;
+  /** Who waits for a turn, as of the decision of the last look. */
+  readonly awaited: () => readonly JobId[];
   readonly report: (event: ClusterEvent) => void;
-}
-
-interface Looked extends Progress {
-  /** The look that it last began or went on at. */
-  look: number;
 }
 
 export class ArrivalsLauncher implements Launcher {
   readonly #clock: Clock;
   readonly #options: ArrivalsOptions;
-  readonly #jobs: ProgressOfJobs<Looked>;
+  readonly #jobs: ProgressOfJobs<Progress>;
   /** Until the last arrival. */
   readonly #looks: readonly Seconds[];
   #look = -1;
+  /** Who was waiting for a turn at the last look at which everybody waits for a start. */
+  #owing = new Set<JobId>();
 
   constructor(clock: Clock, options: ArrivalsOptions) {
     this.#clock = clock;
     this.#options = options;
     this.#jobs = new ProgressOfJobs({
       ...{ clock, report: options.report, work: durationOf },
-      make: (idle) => ({ ...idle, look: -1 }),
+      make: (idle) => idle,
       leaves: advance,
     });
     this.#looks = looksOf(
@@ -79,21 +78,20 @@ export class ArrivalsLauncher implements Launcher {
   }
 
   #goOn(now: Seconds): void {
+    if (this.#look === this.#looks.length - 2) this.#owing = new Set(this.#options.awaited());
     for (const progress of this.#jobs.running) {
       progress.starting = this.#startOf(progress);
-      progress.look = this.#look;
       this.#jobs.predict(progress, now + progress.starting + progress.left);
     }
     const next = this.#looks[this.#look + 1];
     if (next !== undefined || this.#jobs.running.size > 0) this.#askFor(next ?? now + this.#options.slotSeconds);
   }
 
-  #startOf({ spec, run, look }: Looked): Seconds {
+  #startOf({ spec, run }: Progress): Seconds {
     const last = this.#looks.length - 1;
     const gpus = gpusIn(run!.places);
     if (this.#look < last) return this.#options.startSeconds(gpus, this.#look);
-    const owes = last > 0 && look < last - 1 && spec.submit <= this.#looks[last - 1]!;
-    return owes ? this.#options.startSeconds(gpus, last - 1) : 0;
+    return this.#owing.delete(spec.id) ? this.#options.startSeconds(gpus, last - 1) : 0;
   }
 }
 

@@ -34,8 +34,14 @@ export function parseThroughputs(tables: Readonly<Record<string, string>>): Thro
   return rates;
 }
 
-/** The job with the sizes that were measured for it, up to one example a GPU. Throws a `UserError` where none were. */
-export function elasticJob(rates: Throughputs, job: JobSpec): JobSpec {
+/** Those that it lets grow up to the size at which they are fastest, by a list; any other may have every size. */
+const known: ReadonlySet<string> = new Set(["bert", "deepspeech2", "gpt2", "inception3", "resnet50", "vgg16"]);
+
+/**
+ * The job with the sizes that were measured for it, up to one example a GPU, or up to the largest that ElasticFlow's own policy
+ * gives it. Throws a `UserError` where none were.
+ */
+export function elasticJob(rates: Throughputs, job: JobSpec, upTo: "measured" | "own"): JobSpec {
   const { model = "", batch = 0 } = job;
   const row = rates.get(keyOf(model, batch));
   if (row === undefined) {
@@ -44,7 +50,9 @@ export function elasticJob(rates: Throughputs, job: JobSpec): JobSpec {
       `There are: ${[...rates.keys()].join(", ")}.`,
     );
   }
-  const max = Math.max(...[...row.keys()].filter((gpus) => gpus <= batch));
+  const measured = [...row.keys()].filter((gpus) => gpus <= batch);
+  const fastest = (a: number, b: number): number => (row.get(b)! > row.get(a)! ? b : a);
+  const max = upTo === "own" && known.has(model) ? measured.reduce(fastest) : Math.max(...measured);
   return { ...job, range: { min: 1, max } };
 }
 
@@ -98,10 +106,11 @@ export const elasticModel =
 
 /** Gandiva there: the cluster is looked at when a job comes, and everybody waits then; every slot after the last has come. */
 export const arrivalsModel =
-  (jobs: readonly JobSpec[], nodes: readonly NodeSpec[], restartSeconds?: Seconds) =>
+  (jobs: readonly JobSpec[], { nodes, policy, restartSeconds }: ElasticGiven) =>
   (clock: Clock, report: (event: ClusterEvent) => void): ArrivalsLauncher =>
     new ArrivalsLauncher(clock, {
       ...{ jobs, report, slotSeconds: elasticSlotSeconds },
+      awaited: () => policy.scheduling.turnsAwaited?.() ?? [],
       startSeconds: (gpus, look) => {
         const anew = look > 0 && look % decisionsOfController === 0 ? controllerSeconds(nodes) : 0;
         return restartSeconds ?? largeSeconds(nodes) + rescaleSeconds(gpus) + anew;

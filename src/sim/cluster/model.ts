@@ -120,7 +120,7 @@ const elasticflow: Model = {
     const rates = readThroughputs(tables!);
     return {
       ...{ gapSeconds: elasticSlotSeconds, ...setup },
-      jobs: jobs.map((job) => elasticJob(rates, job)),
+      jobs: jobs.map((job) => elasticJob(rates, job, "own")),
       launcher: elasticModel(rates, { ...setup, restartSeconds }),
     };
   },
@@ -132,7 +132,7 @@ const rigid: Model = {
   setup: ({ restartSeconds, tables, jobs, ...setup }) => {
     const rates = readThroughputs(tables!);
     const startSeconds = (gpus: number): Seconds => restartSeconds ?? rescaleSeconds(gpus);
-    return { ...setup, jobs: jobs.map((job) => elasticJob(rates, job)), launcher: rigidModel(rates, startSeconds) };
+    return { ...setup, jobs: jobs.map((job) => elasticJob(rates, job, "measured")), launcher: rigidModel(rates, startSeconds) };
   },
 };
 
@@ -145,7 +145,7 @@ const arrivals: Model = {
   setup: ({ restartSeconds, tables: _, roundSeconds: __, ...setup }) => ({
     ...setup,
     roundsOnly: true,
-    launcher: arrivalsModel(setup.jobs, setup.nodes, restartSeconds),
+    launcher: arrivalsModel(setup.jobs, { ...setup, restartSeconds }),
   }),
 };
 

@@ -7,6 +7,7 @@
 import type { JobId, JobSpec, Outlook } from "../../cluster/job.ts";
 import type { ClusterEvent, Launcher, Run } from "../../cluster/launcher.ts";
 import { gpusIn } from "../../cluster/node.ts";
+import type { PlannedEnd } from "../../cluster/scaling.ts";
 import type { Clock, Seconds } from "../../time/clock.ts";
 import { type Progress, ProgressOfJobs } from "./progress.ts";
 import { iterationsOf } from "./turns-launcher.ts";
@@ -19,7 +20,7 @@ export interface SlotOptions {
   /** From launch to the first iteration, where a group of processes is known, and where it has to be set up. */
   readonly startSeconds: (gpus: number, known: boolean) => Seconds;
   /** When the policy planned a job to end: it does not work after that, though its start made it later. */
-  readonly plannedEnd?: (job: JobId) => Seconds | undefined;
+  readonly plannedEnd?: (job: JobId) => PlannedEnd | undefined;
   /** The controller forgets all groups after so many decisions; those that are new then wait for it besides. */
   readonly controller: { readonly decisions: number; readonly seconds: Seconds };
 }
@@ -81,7 +82,7 @@ export class SlotLauncher implements Launcher {
 
   #leftAt({ spec, left, at, starting, rate, run }: Slotted, now: Seconds): number {
     if (run === undefined) return left;
-    const until = Math.min(now, this.#options.plannedEnd?.(spec.id) ?? now);
+    const until = Math.min(now, this.#options.plannedEnd?.(spec.id)?.work ?? now);
     return Math.max(0, left - Math.max(0, until - at - starting) * rate);
   }
 
@@ -106,13 +107,13 @@ export class SlotLauncher implements Launcher {
 
   /** It waits for its start, and then runs to the end of its last slot, if nothing is decided before. */
   #begin(progress: Slotted, group: string): void {
-    const { slotSeconds, startSeconds, controller } = this.#options;
+    const { slotSeconds, startSeconds, controller, plannedEnd } = this.#options;
     const known = this.#groups.has(group);
     this.#groups.add(group);
     progress.starting =
       startSeconds(gpusIn(progress.run!.places), known) + (!known && this.#isAnew() ? controller.seconds : 0);
     const slots = Math.ceil(Math.ceil(progress.left / progress.rate) / slotSeconds);
-    const end = progress.at + slots * slotSeconds + progress.starting;
-    this.#jobs.predict(progress, end);
+    const end = plannedEnd?.(progress.spec.id)?.slot ?? progress.at + slots * slotSeconds;
+    this.#jobs.predict(progress, end + progress.starting);
   }
 }

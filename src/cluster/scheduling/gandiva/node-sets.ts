@@ -12,6 +12,8 @@ import type { Scheduling } from "../../scheduling.ts";
 interface Gang {
   readonly id: JobId;
   readonly gpus: number;
+  /** There was no set for it when it came. */
+  late: boolean;
 }
 
 interface NodeSet {
@@ -41,8 +43,9 @@ export function byNodeSets(quantum: number): Scheduling {
       const place = (gang: Gang): boolean => put(sizeOf(sizes, gang.gpus), gang, free, view.nodes.gpusMax);
       for (const { spec, gpus } of view.arrived) {
         // Who asks for none takes the place of one.
-        const gang = { id: spec.id, gpus: Math.max(1, gpus) };
-        if (!place(gang)) pending.push(gang);
+        const gang = { id: spec.id, gpus: Math.max(1, gpus), late: false };
+        gang.late = !place(gang);
+        if (gang.late) pending.push(gang);
       }
       // Who is behind one that finds room moves up, and is not looked at before the next time.
       for (let i = 0; released && i < pending.length; i++) if (place(pending[i]!)) pending.splice(i, 1);
@@ -51,6 +54,10 @@ export function byNodeSets(quantum: number): Scheduling {
       const waits = sizes.some(({ sets }) => sets.some(({ jobs, capacity }) => jobs.length > capacity));
       const wake = waits ? { wake: quantum * (Math.floor(view.now / quantum) + 1) } : {};
       return { ...runs(view, sizes), ...wake };
+    },
+    turnsAwaited() {
+      const behind = sizes.flatMap(({ sets }) => sets.flatMap(({ jobs, capacity }) => jobs.slice(capacity)));
+      return behind.filter(({ late }) => !late).map(({ id }) => id);
     },
   };
 }
