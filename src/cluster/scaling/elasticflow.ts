@@ -31,10 +31,12 @@ export default scaling({
     "`published`: the rules of the published simulator that are not the paper's. Slots are counted from each decision. The last slots before a deadline are filled first, with the smallest size that suffices there; slots before those hold one size less.",
     "`published`: a spare size goes to who has nothing, else to whom it costs the *most* GPU time for each GPU; it is priced as held until what is free changes, with the minimum share after that; a minimum share is priced up to the next change before the deadline, though it ends sooner.",
     "`published`: jobs that come together are admitted together or not at all, and nobody is admitted while anybody is late; who is late gets all it can use. Everybody is placed anew at each decision, largest first.",
+    "`published`: no size is left out for being slower than a smaller one. Of equal deadlines, and those of jobs without one, whoever was given more at the last decision comes first.",
+    "`published`: a job works no longer than its plan says, though its start made it later: the plan of its minimum share (1, as in the published results), or the one with the spare GPUs that it got (2, as since November 2023).",
     "Where planning anew would break a promise, the old plan is kept: progressive filling is not monotone. A job that restarts have made late comes after all promises.",
     "Jobs without a deadline are promised their least size after all others and never rejected.",
     "`reserve` keeps part of the time to a deadline for restarts, which the plan does not price.",
-    "Sizes above the one of the highest throughput are never given.",
+    "Sizes above the one of the highest throughput, and those slower than a smaller one, are never given, unless `published` is set.",
   ],
   options: {
     reserve: {
@@ -51,9 +53,9 @@ export default scaling({
     },
     published: {
       default: 0,
-      unit: "0 or 1",
+      unit: "0, 1 or 2",
       min: 0,
-      help: "Whether to plan as the published simulator does: in slots, the last before a deadline first; see `differs`.",
+      help: "Whether to plan as the published simulator does: in slots, the last before a deadline first; 1 as of its results, 2 as of its last change; see `differs`.",
     },
   },
   claim: { metric: "deadlinesMet", better: "higher", than: "requested", on: "tenants", factor: 1.8, where: "sim" },

@@ -20,7 +20,6 @@ import { type ModelGiven, modelFor } from "./model.ts";
 import { simulateCluster } from "./simulate.ts";
 
 const tables = "elasticflow/ElasticFlow/scheduler/throughputs_A100";
-const nodes = nodeSpecs(16, 8, "a100");
 const results = "elasticflow/plot_figure/logs/figure10";
 
 type Row = Readonly<Record<string, string>>;
@@ -46,6 +45,7 @@ interface Asked extends Pick<ModelGiven, "roundSeconds" | "restartSeconds"> {
 async function replay(
   name: string,
   { policy: named, options, model, ...given }: Asked,
+  nodes = nodeSpecs(16, 8, "a100"),
 ): Promise<{ readonly jobs: readonly JobSpec[]; readonly found: ClusterMetrics }> {
   const { jobs } = await loadTrace(workload(name), { strict: true });
   const folder = modelFor(model).tables === undefined ? undefined : sharedData(tables)!;
@@ -83,11 +83,12 @@ for (const [folder, asked] of [
   });
 }
 
-const elasticflow: Asked = {
+/** As of its results, or of the last change to it. */
+const elasticflow = (published: 1 | 2): Asked => ({
   policy: "elasticflow+widest",
-  options: { elasticflow: { published: 1, slot: 240 } },
+  options: { elasticflow: { published, slot: 240 } },
   model: "elasticflow",
-};
+});
 
 for (const name of ["100-jobs", "seed-4", "seed-6"]) {
   test(
@@ -95,15 +96,20 @@ for (const name of ["100-jobs", "seed-4", "seed-6"]) {
     skipWithout(tables),
     async () => {
       const golden = name === "100-jobs" ? published("ef-accessctrl") : rows(workload(name));
-      assert.deepEqual(endsOf((await replay(name, elasticflow)).found), endsIn(golden));
+      assert.deepEqual(endsOf((await replay(name, elasticflow(1))).found), endsIn(golden));
     },
   );
 }
 
-test("figure 10: themis, by a program, ends every job at the published second", skipWithout(results), async () => {
+const themis: Asked = {
+  policy: "themis",
+  options: { themis: { program: 1 } },
   // In leases, which cost nothing there.
-  const leases = { model: "elasticflow", restartSeconds: 0, roundSeconds: 240 };
-  const { found } = await replay("100-jobs", { policy: "themis", options: { themis: { program: 1 } }, ...leases });
+  ...{ model: "elasticflow", restartSeconds: 0, roundSeconds: 240 },
+};
+
+test("figure 10: themis, by a program, ends every job at the published second", skipWithout(results), async () => {
+  const { found } = await replay("100-jobs", themis);
   assert.deepEqual(endsOf(found), endsIn(published("themis")));
 });
 
@@ -124,4 +130,22 @@ for (const name of ["seed-4", "seed-6", "seed-7"]) {
     const { found } = await replay(name, gandiva);
     assert.deepEqual(endsOf(found), endsIn(rows(workload(name)), "gandiva_end_time"));
   });
+}
+
+// Jobs without a deadline; sizes slower than smaller ones, and sizes on which a job cannot run at all.
+for (const [name, nodes] of [
+  ["1x8", nodeSpecs(1, 8, "a100")],
+  ["1x8-mixed", nodeSpecs(1, 8, "a100")],
+  ["1x4", nodeSpecs(1, 4, "a100")],
+  ["2x2", nodeSpecs(2, 2, "a100")],
+] as const) {
+  for (const [column, asked] of [
+    ["end_time", elasticflow(2)],
+    ["gandiva_end_time", gandiva],
+    ["themis_end_time", themis],
+  ] as const) {
+    test(`small clusters, ${name}: ${column}, every job at its second`, skipWithout(tables), async () => {
+      assert.deepEqual(endsOf((await replay(name, asked, nodes)).found), endsIn(rows(workload(name)), column));
+    });
+  }
 }

@@ -132,7 +132,11 @@ const rigid: Model = {
   setup: ({ restartSeconds, tables, jobs, ...setup }) => {
     const rates = readThroughputs(tables!);
     const startSeconds = (gpus: number): Seconds => restartSeconds ?? rescaleSeconds(gpus);
-    return { ...setup, jobs: jobs.map((job) => elasticJob(rates, job, "measured")), launcher: rigidModel(rates, startSeconds) };
+    return {
+      ...setup,
+      jobs: jobs.map((job) => elasticJob(rates, job, "measured")),
+      launcher: rigidModel(rates, startSeconds),
+    };
   },
 };
 
