@@ -148,6 +148,11 @@ export interface Target {
   readonly dot4: boolean;
   /** Two bf16 products in one instruction (AVX-512 BF16). */
   readonly dotBf16: boolean;
+  /**
+   * The cache that prefetch instructions fill. Where the first level can wait for few lines at once (AMD's family 25), it is the
+   * second, and a plain stream is read ahead better by the hardware than by instructions.
+   */
+  readonly fetchInto: 1 | 2;
 }
 
 export interface TileProgram {

@@ -97,7 +97,7 @@ function readKernel(target: Target): TileProgram {
     const sums = Array.from({ length: vectors }, () => b.constI(0));
     b.for(0, itemBytes, vectors * step, (i) => {
       for (const [n, sum] of sums.entries()) {
-        if ((n * step) % 64 === 0) b.prefetch(at(from, 4096 + n * step, i));
+        if (target.fetchInto === 1 && (n * step) % 64 === 0) b.prefetch(at(from, 4096 + n * step, i));
         b.i32("xor", sum, vector(at(from, n * step, i)), sum);
       }
     });

@@ -15,6 +15,7 @@ const line = 64;
 interface Processor {
   readonly level: X64Level;
   readonly bf16: boolean;
+  readonly fetchInto: Target["fetchInto"];
 }
 
 /** The best level that this processor and operating system support, or `undefined`. */
@@ -22,17 +23,29 @@ export function detect(native: Native): Processor | undefined {
   const code = native.install(cpuidCode());
   const out = native.alloc(64);
   native.call(code, out.address);
-  const [ecx1 = 0, ebx7 = 0, ecx7 = 0, xcr0 = 0, more = 0] = new Uint32Array(out.buffer, out.offset, 5);
+  const words = new Uint32Array(out.buffer, out.offset, 7);
+  const [ecx1 = 0, ebx7 = 0, ecx7 = 0, xcr0 = 0, more = 0, maker = 0, eax1 = 0] = words;
   native.free(out);
   const has = (word: number, bit: number): boolean => ((word >>> bit) & 1) === 1;
   const avx2 = has(ecx1, 12) && has(ecx1, 29) && has(ebx7, 5) && (xcr0 & 6) === 6;
   if (!avx2) return undefined;
   const foundation = has(ebx7, 16) && has(ebx7, 30) && has(ebx7, 31) && has(ebx7, 17);
   const wide = foundation && has(ecx7, 11) && (xcr0 & 0xe6) === 0xe6;
-  return { level: wide ? "x64-avx512" : "x64-avx2", bf16: wide && has(more, 5) };
+  const family = ((eax1 >>> 8) & 0xf) + ((eax1 >>> 20) & 0xff);
+  return {
+    level: wide ? "x64-avx512" : "x64-avx2",
+    bf16: wide && has(more, 5),
+    fetchInto: maker === amd && family === 25 ? 2 : 1,
+  };
 }
 
-/** Stores ecx of leaf 1, ebx and ecx of leaf 7, XCR0 (0 without OSXSAVE), and eax of leaf 7.1 at the argument. */
+/** "Auth", of AuthenticAMD. */
+const amd = 0x68747541;
+
+/**
+ * Stores ecx of leaf 1, ebx and ecx of leaf 7, XCR0 (0 without OSXSAVE), eax of leaf 7.1, ebx of leaf 0 and eax of leaf 1 at the
+ * argument.
+ */
 function cpuidCode(): Uint8Array {
   const a = new Assembler(false);
   const cpuid = (leaf: number, part = 0): void => {
@@ -42,7 +55,10 @@ function cpuidCode(): Uint8Array {
   };
   const none = a.label();
   a.push(reg.rbx);
+  cpuid(0);
+  a.store32({ base: reg.rdi, offset: 20 }, reg.rbx);
   cpuid(1);
+  a.store32({ base: reg.rdi, offset: 24 }, reg.rax);
   a.store32({ base: reg.rdi, offset: 0 }, reg.rcx);
   a.mov(reg.r8, reg.rcx);
   cpuid(7);
@@ -83,7 +99,7 @@ export function openX64(
     }
     const chosen = level ?? best.level;
     const dotBf16 = x64Targets[chosen].dotBf16 && best.bf16 && (options.bf16 ?? true);
-    return start(native, chosen, { ...x64Targets[chosen], dotBf16 }, options);
+    return start(native, chosen, { ...x64Targets[chosen], dotBf16, fetchInto: best.fetchInto }, options);
   } catch (error) {
     native.release();
     throw error;

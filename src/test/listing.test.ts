@@ -45,7 +45,10 @@ const codes: (readonly [string, Uint8Array])[] = [
   ["stop", stopCode()],
 ];
 for (const level of Object.keys(x64Targets) as X64Level[]) {
-  for (const kernel of compiledKernels(x64Targets[level])) codes.push([`${level} ${kernel.name}`, renderX64(kernel)]);
+  for (const fetchInto of [1, 2] as const) {
+    for (const kernel of compiledKernels({ ...x64Targets[level], fetchInto }))
+      codes.push([`${level}, fetching into ${fetchInto}, ${kernel.name}`, renderX64(kernel)]);
+  }
 }
 
 test("the listing knows every instruction that a model needs, and covers each byte once", () => {

@@ -279,7 +279,8 @@ export class Assembler {
     this.int([0x0f, 0xc1], s, d, 0);
   }
   exchange32 = (d: Memory, s: number): void => this.int([0x87], s, d, 0);
-  prefetch = (s: Memory): void => this.int([0x0f, 0x18], 1, s, 0);
+  /** Into the cache of this level. */
+  prefetch = (s: Memory, level: 1 | 2): void => this.int([0x0f, 0x18], level, s, 0);
   vzeroupper = (): void => this.byte(0xc5, 0xf8, 0x77);
 
   /** The mask k1 gets the low bits of rax, rcx, …, rdi. */

@@ -211,8 +211,9 @@ class Reader {
     if (opcode === 0xf7 && field === 6) return ["div", whole];
     if (opcode === 0xff && field === 1) return ["dec", whole];
     if (opcode === 0xff && field === 2 && "register" in operand) return ["call", names64[operand.register]!];
-    assert(opcode === 0x118 && field === 1, () => `the listing does not know opcode ${opcode.toString(16)} /${field}`);
-    return ["prefetcht0", text(operand, 1, names8)];
+    const known = opcode === 0x118 && (field === 1 || field === 2);
+    assert(known, () => `the listing does not know opcode ${opcode.toString(16)} /${field}`);
+    return [`prefetcht${field - 1}`, text(operand, 1, names8)];
   }
 
   #target(): string {

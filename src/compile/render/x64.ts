@@ -27,10 +27,10 @@ import { type Allocation, allocate, type Location } from "./x64-registers.ts";
 
 export type X64Level = "x64-avx512" | "x64-avx2";
 
-/** What a level may have: bf16 products need a processor that has them, beside AVX-512. */
+/** What a level may have: bf16 products need a processor that has them, beside AVX-512; prefetches go where it has room. */
 export const x64Targets: Readonly<Record<X64Level, Target>> = {
-  "x64-avx512": { lanes: 16, registers: 30, dot4: true, dotBf16: true },
-  "x64-avx2": { lanes: 8, registers: 14, dot4: false, dotBf16: false },
+  "x64-avx512": { lanes: 16, registers: 30, dot4: true, dotBf16: true, fetchInto: 1 },
+  "x64-avx2": { lanes: 8, registers: 14, dot4: false, dotBf16: false, fetchInto: 1 },
 };
 
 const calleeSaved = [reg.rbx, reg.rbp, reg.r12, reg.r13, reg.r14, reg.r15];
@@ -183,7 +183,7 @@ class Renderer {
       case "if":
         return this.#if(x);
       case "prefetch":
-        return a.prefetch(this.#address(x.at));
+        return a.prefetch(this.#address(x.at), this.#program.target.fetchInto);
       default:
         return this.#vectorInstruction(x);
     }
