@@ -12,7 +12,7 @@ root=$1 python=$2 to=$(cd "$3" && pwd)
 out=$(mktemp -d)
 run() { # cluster as the simulator names it, name of the fixture, jobs
   cd "$root/scheduler"
-  for schedule in ef-accessctrl gandiva themis; do
+  for schedule in ef-accessctrl gandiva themis edf dlas-gpu; do
     if [ "$schedule" = gandiva ]; then scheme=gandiva; else scheme=elastic; fi
     mkdir -p "$out/$2/$schedule"
     "$python" scheduler.py --cluster_spec="cluster_specs/$1.csv" --print --scheme=$scheme --trace_file="$3" \
@@ -23,7 +23,8 @@ import csv, sys
 jobs, results = sys.argv[1:]
 read = lambda path: list(csv.DictReader(open(path)))
 names = ["job_id", "submit_time", "iteration", "model_name", "ddl", "batch_size", "num_gpu", "duration", "best_effort"]
-titles = {"ef-accessctrl": "end_time", "gandiva": "gandiva_end_time", "themis": "themis_end_time"}
+titles = {"ef-accessctrl": "end_time", "gandiva": "gandiva_end_time", "themis": "themis_end_time", "edf": "edf_end_time",
+          "dlas-gpu": "tiresias_end_time"}
 ends = [{row["job_id"]: int(float(row["end_time"])) for row in read(f"{results}/{name}/job.csv")} for name in titles]
 print(",".join(names + list(titles.values())))
 for job in read(jobs):

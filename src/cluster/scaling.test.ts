@@ -44,7 +44,7 @@ function placedOrNothing(view: ClusterView, wants: readonly { job: JobView; gpus
 
 const earliestDeadline = (): Scaling => ({
   sizes(view) {
-    const due = ({ spec }: JobView): number => spec.deadline ?? Number.MAX_VALUE;
+    const due = ({ spec }: JobView): number => spec.deadline ?? 2 ** 40 + spec.submit;
     let free = view.nodes.total();
     const wants = all(view)
       .sort((a, b) => due(a) - due(b))

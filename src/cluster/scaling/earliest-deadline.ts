@@ -44,7 +44,11 @@ export default scaling({
   },
 });
 
+/** Seconds: later than any deadline. */
+const never = 2 ** 40;
+
 const claims: Claims = {
-  rank: ({ spec }) => spec.deadline ?? Number.POSITIVE_INFINITY,
+  // Who has no deadline comes after all others, by submission.
+  rank: ({ spec }) => spec.deadline ?? never + spec.submit,
   least: (job, nodes) => throughputSizes(nodes, job)[0]!.gpus,
 };

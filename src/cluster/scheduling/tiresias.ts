@@ -33,9 +33,9 @@ const options = {
   },
   emptied: {
     default: 0,
-    unit: "0 or 1",
+    unit: "0, 1 or 2",
     min: 0,
-    help: "1: the cluster, emptied, is given to the first that fit, who move for it; in the order of `startOrder`",
+    help: "1: the cluster, emptied, is given to the first that fit, who move for it; in the order of `startOrder`; 2: those who fall together do so by size, one queue at a time (ElasticFlow's simulator)",
   },
   gittins: {
     default: 0,
@@ -72,7 +72,7 @@ export default scheduling({
 function tiresias(values: TiresiasOptions): Scheduling {
   const limits = [values.demote1, values.demote2, values.demote3].filter((limit) => limit > 0);
   if (values.gittins > 0) return { ...byIndex(limits, values.gittins > 1), falls: limits };
-  if (values.emptied > 0) return { ...emptied(limits), falls: limits };
+  if (values.emptied > 0) return { ...emptied(limits, { widest: values.emptied > 1 }), falls: limits };
   const policy = new Tiresias(limits, values);
   return { decide: (view) => policy.decide(view), falls: limits };
 }

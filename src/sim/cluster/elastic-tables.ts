@@ -11,6 +11,8 @@ import type { ClusterPolicy } from "../../cluster/policy.ts";
 import { UserError } from "../../core/errors.ts";
 import type { Clock, Seconds } from "../../time/clock.ts";
 import { ArrivalsLauncher } from "./arrivals-launcher.ts";
+import { LevelsLauncher } from "./levels-launcher.ts";
+import { MergedLauncher } from "./merged-launcher.ts";
 import { SlotLauncher } from "./slot-launcher.ts";
 import { TurnsLauncher } from "./turns-launcher.ts";
 
@@ -111,11 +113,16 @@ export const arrivalsModel =
     new ArrivalsLauncher(clock, {
       ...{ jobs, report, slotSeconds: elasticSlotSeconds },
       awaited: () => policy.scheduling.turnsAwaited?.() ?? [],
-      startSeconds: (gpus, look) => {
-        const anew = look > 0 && look % decisionsOfController === 0 ? controllerSeconds(nodes) : 0;
-        return restartSeconds ?? largeSeconds(nodes) + rescaleSeconds(gpus) + anew;
-      },
+      startSeconds: startOf(nodes, restartSeconds),
     });
+
+const isAnew = (look: number): boolean => look > 0 && look % decisionsOfController === 0;
+
+/** Where the controller forgets no groups of processes, for it knows none. */
+const startOf =
+  (nodes: readonly NodeSpec[], restartSeconds: Seconds | undefined) =>
+  (gpus: number, look: number): Seconds =>
+    restartSeconds ?? largeSeconds(nodes) + rescaleSeconds(gpus) + (isAnew(look) ? controllerSeconds(nodes) : 0);
 
 /** The baselines of its figure 10: only what a decision starts waits for it, and so many seconds. */
 export const rigidModel =
@@ -124,4 +131,19 @@ export const rigidModel =
     new TurnsLauncher(clock, {
       ...{ report, rate: rateOf(rates), relaunches: () => false, lastStart: true },
       startSeconds: (_, gpus) => startSeconds(gpus),
+    });
+
+/** EDF there: what comes within a slot of a decision is seen a slot after it; starts cost nothing. */
+export const mergedModel =
+  (rates: Throughputs, jobs: readonly JobSpec[]) =>
+  (clock: Clock, report: (event: ClusterEvent) => void): MergedLauncher =>
+    new MergedLauncher(clock, { jobs, report, rate: rateOf(rates), slotSeconds: elasticSlotSeconds });
+
+/** Tiresias there: the cluster is looked at when jobs come, end or fall, and no sooner than a slot later. */
+export const levelsModel =
+  (jobs: readonly JobSpec[], { nodes, policy, restartSeconds }: ElasticGiven) =>
+  (clock: Clock, report: (event: ClusterEvent) => void): LevelsLauncher =>
+    new LevelsLauncher(clock, {
+      ...{ jobs, report, isAnew, slotSeconds: elasticSlotSeconds, falls: policy.scheduling.falls ?? [] },
+      startSeconds: startOf(nodes, restartSeconds),
     });

@@ -14,6 +14,8 @@ import {
   elasticJob,
   elasticModel,
   elasticSlotSeconds,
+  levelsModel,
+  mergedModel,
   readThroughputs,
   rescaleSeconds,
   rigidModel,
@@ -140,6 +142,17 @@ const rigid: Model = {
   },
 };
 
+const merged: Model = {
+  ...elasticflow,
+  title: "The same speeds; arrivals and ends within 240 s of a decision are seen after them, as for EDF there",
+  costs: [],
+  setup: ({ roundSeconds: _, tables, ...setup }) => {
+    const rates = readThroughputs(tables!);
+    const jobs = setup.jobs.map((job) => elasticJob(rates, job, "measured"));
+    return { ...setup, jobs, roundsOnly: true, launcher: mergedModel(rates, jobs) };
+  },
+};
+
 const arrivals: Model = {
   title:
     "Jobs run for the time that the trace says; the cluster is decided when one comes, and every 240 s after the last, as for Gandiva in ElasticFlow's simulator",
@@ -150,6 +163,17 @@ const arrivals: Model = {
     ...setup,
     roundsOnly: true,
     launcher: arrivalsModel(setup.jobs, { ...setup, restartSeconds }),
+  }),
+};
+
+const levels: Model = {
+  ...arrivals,
+  title:
+    "Jobs run for the time that the trace says; the cluster is decided when one comes, ends or falls, no sooner than 240 s later, as for Tiresias in ElasticFlow's simulator",
+  setup: ({ restartSeconds, tables: _, roundSeconds: __, ...setup }) => ({
+    ...setup,
+    roundsOnly: true,
+    launcher: levelsModel(setup.jobs, { ...setup, restartSeconds }),
   }),
 };
 
@@ -196,6 +220,8 @@ export const models: Readonly<Record<string, Model>> = {
   "muri-testbed": testbed,
   elasticflow,
   "elasticflow-baselines": rigid,
+  "elasticflow-edf": merged,
+  "elasticflow-tiresias": levels,
   "elasticflow-arrivals": arrivals,
 };
 

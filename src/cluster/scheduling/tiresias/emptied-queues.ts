@@ -14,11 +14,15 @@ import type { Scheduling } from "../../scheduling.ts";
 /** Seconds by which a threshold may be missed by rounding. */
 const slack = 1e-6;
 
-/** `limits` of service part the queues; nobody is promoted. */
-export function emptied(limits: readonly number[]): Scheduling {
+/**
+ * `limits` of service part the queues; nobody is promoted. With `widest`, who falls at the same time does so by size and then by
+ * arrival, no more than one queue, and by the time in which it made progress: as in ElasticFlow's simulator.
+ */
+export function emptied(limits: readonly number[], { widest = false } = {}): Scheduling {
   const queues: JobId[][] = Array.from({ length: limits.length + 1 }, () => []);
   const arrivals = new Map<JobId, number>();
   let count = 0;
+  const until = widest ? untilSeenToFall : untilFall;
   return {
     decide(view) {
       const gone = new Set(view.ended.map(({ spec }) => spec.id));
@@ -28,7 +32,9 @@ export function emptied(limits: readonly number[]): Scheduling {
         queues[0]!.push(spec.id);
         arrivals.set(spec.id, count++);
       }
-      demote(view, queues, limits, (id) => arrivals.get(id)!);
+      const arrival = (id: JobId): number => arrivals.get(id)!;
+      if (widest) demoteWidest(view, queues, limits, arrival);
+      else demote(view, queues, limits, arrival);
       const present = new Set([...view.running, ...view.waiting].map(({ spec }) => spec.id));
       const order = queues.flatMap((queue) => queue.filter((id) => present.has(id)).map((id) => view.job(id)));
       const decision = refill(
@@ -42,7 +48,7 @@ export function emptied(limits: readonly number[]): Scheduling {
         queue.push(...waiting);
       }
       const wake = queues.flatMap((queue, i) =>
-        queue.filter((id) => runs.has(id)).map((id) => view.now + untilFall(view.job(id), limits[i])),
+        queue.filter((id) => runs.has(id)).map((id) => view.now + until(view.job(id), limits[i])),
       );
       const first = Math.min(...wake);
       return first < Number.POSITIVE_INFINITY ? { ...decision, wake: first } : decision;
@@ -54,6 +60,12 @@ function untilFall({ service, gpus }: JobView, limit = Number.POSITIVE_INFINITY)
   return Math.ceil(limit / gpus - slack) - service / gpus;
 }
 
+/** Whoever should have fallen already is looked at again. */
+const untilSeenToFall = (job: JobView, limit = Number.POSITIVE_INFINITY): Seconds =>
+  Math.max(1, Math.ceil(limit / job.gpus - computed(job)));
+
+const computed = ({ outlook, ran }: JobView): Seconds => outlook?.computed ?? ran;
+
 /** Those that run fall by what they have had; each to the end of its next queue. */
 function demote(view: ClusterView, queues: JobId[][], limits: readonly number[], arrival: (id: JobId) => number): void {
   for (const [i, limit] of limits.entries()) {
@@ -63,6 +75,25 @@ function demote(view: ClusterView, queues: JobId[][], limits: readonly number[],
     });
     filterInPlace(queues[i]!, (id) => !fallen.includes(id));
     queues[i + 1]!.push(...fallen.sort((a, b) => arrival(a) - arrival(b)));
+  }
+}
+
+function demoteWidest(
+  view: ClusterView,
+  queues: JobId[][],
+  limits: readonly number[],
+  arrival: (id: JobId) => number,
+): void {
+  const gpus = (id: JobId): number => view.job(id).gpus;
+  const fallen = limits.map((limit, i) =>
+    queues[i]!.filter((id) => {
+      const job = view.job(id);
+      return job.places.length > 0 && computed(job) * job.gpus >= limit;
+    }),
+  );
+  for (const [i, ids] of fallen.entries()) {
+    filterInPlace(queues[i]!, (id) => !ids.includes(id));
+    queues[i + 1]!.push(...ids.sort((a, b) => gpus(b) - gpus(a) || arrival(a) - arrival(b)));
   }
 }
 
