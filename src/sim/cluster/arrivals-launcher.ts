@@ -8,6 +8,7 @@ import type { JobId, JobSpec, Outlook } from "../../cluster/job.ts";
 import type { ClusterEvent, Launcher, Run } from "../../cluster/launcher.ts";
 import { gpusIn } from "../../cluster/node.ts";
 import type { Clock, Seconds } from "../../time/clock.ts";
+import { arrivalTimes, lookAt } from "./looks.ts";
 import { type Progress, ProgressOfJobs } from "./progress.ts";
 import { durationOf } from "./steady-launcher.ts";
 
@@ -39,11 +40,8 @@ export class ArrivalsLauncher implements Launcher {
       make: (idle) => idle,
       leaves: advance,
     });
-    this.#looks = looksOf(
-      options.jobs.map(({ submit }) => submit),
-      options.slotSeconds,
-    );
-    this.#askFor(this.#looks[0]);
+    this.#looks = looksOf(arrivalTimes(options.jobs), options.slotSeconds);
+    lookAt(this.#looks[0] ?? Number.POSITIVE_INFINITY, clock, options.report);
   }
 
   start(run: Run): void {
@@ -72,11 +70,6 @@ export class ArrivalsLauncher implements Launcher {
     };
   }
 
-  #askFor(at: Seconds | undefined): void {
-    if (at === undefined) return;
-    this.#clock.at(at, () => this.#options.report({ kind: "round", at }));
-  }
-
   #goOn(now: Seconds): void {
     if (this.#look === this.#looks.length - 2) this.#owing = new Set(this.#options.awaited());
     for (const progress of this.#jobs.running) {
@@ -84,7 +77,8 @@ export class ArrivalsLauncher implements Launcher {
       this.#jobs.predict(progress, now + progress.starting + progress.left);
     }
     const next = this.#looks[this.#look + 1];
-    if (next !== undefined || this.#jobs.running.size > 0) this.#askFor(next ?? now + this.#options.slotSeconds);
+    const { slotSeconds, report } = this.#options;
+    if (next !== undefined || this.#jobs.running.size > 0) lookAt(next ?? now + slotSeconds, this.#clock, report);
   }
 
   #startOf({ spec, run }: Progress): Seconds {
@@ -104,8 +98,7 @@ const leftAt = ({ left, at, starting, run }: Progress, now: Seconds): Seconds =>
   run === undefined ? left : Math.max(0, left - Math.max(0, now - at - starting));
 
 /** Who comes too soon after a look is seen a slot after it, unless nobody else is to come. */
-function looksOf(submits: readonly Seconds[], slotSeconds: Seconds): readonly Seconds[] {
-  const times = [...new Set(submits)].sort((a, b) => a - b);
+function looksOf(times: readonly Seconds[], slotSeconds: Seconds): readonly Seconds[] {
   const looks: Seconds[] = [];
   for (let i = 0; i < times.length; ) {
     const before = looks.at(-1);

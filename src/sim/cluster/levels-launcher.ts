@@ -8,6 +8,7 @@ import type { JobId, JobSpec, Outlook } from "../../cluster/job.ts";
 import type { ClusterEvent, Launcher, Run } from "../../cluster/launcher.ts";
 import { gpusIn } from "../../cluster/node.ts";
 import type { Clock, Seconds } from "../../time/clock.ts";
+import { arrivalTimes, lookAt } from "./looks.ts";
 import { type Progress, ProgressOfJobs } from "./progress.ts";
 import { durationOf } from "./steady-launcher.ts";
 
@@ -54,8 +55,8 @@ export class LevelsLauncher implements Launcher {
       make: (idle) => ({ ...idle, level: 0 }),
       leaves: advance,
     });
-    this.#arrivals = [...new Set(options.jobs.map(({ submit }) => submit))].sort((a, b) => a - b);
-    this.#askFor(this.#arrivals[0]!);
+    this.#arrivals = arrivalTimes(options.jobs);
+    lookAt(this.#arrivals[0] ?? Number.POSITIVE_INFINITY, clock, options.report);
   }
 
   start(run: Run): void {
@@ -86,18 +87,14 @@ export class LevelsLauncher implements Launcher {
     return { done, total: wholeOf(spec), rate: (gpus) => (gpus === spec.gpus ? 1 : 0), computed: done };
   }
 
-  #askFor(at: Seconds): void {
-    if (at < Number.POSITIVE_INFINITY) this.#clock.at(at, () => this.#options.report({ kind: "round", at }));
-  }
-
   #goOn(now: Seconds): void {
-    const { slotSeconds, startSeconds, isAnew, falls } = this.#options;
+    const { slotSeconds, startSeconds, falls, report } = this.#options;
+    const anew = this.#options.isAnew(this.#look);
     const soonest = now + slotSeconds;
     let fall = Number.POSITIVE_INFINITY;
     let ends = Number.POSITIVE_INFINITY;
     const endings: Ending[] = [];
     for (const progress of this.#jobs.running) {
-      const anew = isAnew(this.#look);
       if (anew || !this.#ran.has(progress.spec.id)) {
         progress.starting = startSeconds(gpusIn(progress.run!.places), this.#look);
       }
@@ -111,7 +108,7 @@ export class LevelsLauncher implements Launcher {
     }
     const next = Math.min(ends, this.#nextArrival(now), Math.max(soonest, fall));
     this.#endings = next < ends ? [] : endings.filter(({ end }) => Math.max(soonest, end) === ends);
-    this.#askFor(next);
+    lookAt(next, this.#clock, report);
   }
 
   #nextArrival(now: Seconds): Seconds {

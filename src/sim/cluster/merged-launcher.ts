@@ -7,6 +7,7 @@ import type { JobId, JobSpec, Outlook } from "../../cluster/job.ts";
 import type { ClusterEvent, Launcher, Run } from "../../cluster/launcher.ts";
 import { gpusIn } from "../../cluster/node.ts";
 import type { Clock, Seconds } from "../../time/clock.ts";
+import { arrivalTimes, lookAt } from "./looks.ts";
 import { type Progress, ProgressOfJobs } from "./progress.ts";
 import { iterationsOf } from "./turns-launcher.ts";
 
@@ -43,8 +44,8 @@ export class MergedLauncher implements Launcher {
       make: (idle) => ({ ...idle, rate: 0 }),
       leaves: advance,
     });
-    this.#arrivals = [...new Set(options.jobs.map(({ submit }) => submit))].sort((a, b) => a - b);
-    this.#askFor(this.#arrivals[0]);
+    this.#arrivals = arrivalTimes(options.jobs);
+    lookAt(this.#arrivals[0] ?? Number.POSITIVE_INFINITY, clock, options.report);
   }
 
   start(run: Run): void {
@@ -77,11 +78,6 @@ export class MergedLauncher implements Launcher {
     };
   }
 
-  #askFor(at: Seconds | undefined): void {
-    if (at === undefined) return;
-    this.#clock.at(at, () => this.#options.report({ kind: "round", at }));
-  }
-
   #goOn(now: Seconds): void {
     const coming = new Set(this.#arrivals.filter((at) => at > now));
     for (const progress of this.#jobs.running) {
@@ -90,9 +86,9 @@ export class MergedLauncher implements Launcher {
       coming.add(end);
     }
     const first = Math.min(...coming);
-    if (first === Number.POSITIVE_INFINITY) return;
     const isLast = coming.size === 1 && this.#begun.size === this.#jobs.running.size;
-    this.#askFor(isLast ? first : Math.max(first, now + this.#options.slotSeconds));
+    const { slotSeconds, report } = this.#options;
+    lookAt(isLast ? first : Math.max(first, now + slotSeconds), this.#clock, report);
   }
 }
 
