@@ -5,9 +5,9 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, test } from "node:test";
 import { stream } from "../core/random.ts";
-import { until } from "../test/cluster-folder.ts";
 import { runHeddle, startHeddle } from "../test/heddle-process.ts";
 import { aloneOnSlurm, slurmOrSkip } from "../test/slurm.ts";
+import { until } from "../test/until.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "heddle-cluster-cli-"));
 after(() => rmSync(folder, { recursive: true, force: true }));

@@ -18,8 +18,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, test } from "node:test";
 import { draw } from "../core/random.ts";
-import { until } from "../test/cluster-folder.ts";
 import { type Ended, type Environment, runHeddle } from "../test/heddle-process.ts";
+import { until } from "../test/until.ts";
 
 const place = mkdtempSync(join(tmpdir(), "heddle-pull-"));
 after(() => rmSync(place, { recursive: true, force: true }));

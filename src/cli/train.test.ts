@@ -4,8 +4,8 @@ import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSy
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, test } from "node:test";
-import { until } from "../test/cluster-folder.ts";
 import { runHeddle, startHeddle } from "../test/heddle-process.ts";
+import { until } from "../test/until.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "heddle-train-cli-"));
 after(() => rmSync(folder, { recursive: true }));

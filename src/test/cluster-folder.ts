@@ -8,6 +8,7 @@ import type { JobSpec } from "../cluster/job.ts";
 import { jobFolder } from "../cluster/launch/attempt.ts";
 import type { Run } from "../cluster/launcher.ts";
 import type { NodeSpec, Share } from "../cluster/node.ts";
+import { until } from "./until.ts";
 
 export const workerFile = fileURLToPath(new URL("../cli/cluster-worker.js", import.meta.url));
 
@@ -104,13 +105,5 @@ export class ClusterFolder {
     for (const cluster of this.#opened) await cluster.close("leave");
     await (await this.cluster()).close("stop");
     rmSync(this.path, { recursive: true, force: true });
-  }
-}
-
-export async function until(isSo: () => boolean, seconds: number, what: () => string): Promise<void> {
-  const end = performance.now() + seconds * 1e3;
-  while (!isSo()) {
-    if (performance.now() > end) throw new Error(`after ${seconds} s there is no ${what()}`);
-    await new Promise((wake) => setTimeout(wake, 20));
   }
 }

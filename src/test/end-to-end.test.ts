@@ -8,8 +8,8 @@ import { after, afterEach, before, test } from "node:test";
 import OpenAI from "openai";
 import { createServer, type Server } from "../serve/http.ts";
 import { openService, type RunningService } from "../serve/service.ts";
-import { until } from "./http-client.ts";
 import { type Model, openModel } from "./serve-rig.ts";
+import { until } from "./until.ts";
 
 let model: Model;
 let service: RunningService;

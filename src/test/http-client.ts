@@ -63,12 +63,3 @@ export function exchangeRaw(url: string, bytes: string | Uint8Array, read: "all"
     socket.on("close", () => resolve(text));
   });
 }
-
-/** Waits until something is so; fails after a while that no machine is too busy for. */
-export async function until(what: () => boolean): Promise<void> {
-  const deadline = performance.now() + 60_000;
-  while (!what()) {
-    if (performance.now() > deadline) throw new Error(`not within a minute: ${what}`);
-    await new Promise((resolve) => setTimeout(resolve, 5));
-  }
-}

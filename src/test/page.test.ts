@@ -2,7 +2,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { openPage, skip } from "./chromium.ts";
-import { until, withClient } from "./http-client.ts";
+import { withClient } from "./http-client.ts";
+import { until } from "./until.ts";
 
 test("programs get a description at /, browsers a page that may load nothing else", async () => {
   await withClient({}, async ({ url }) => {

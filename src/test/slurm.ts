@@ -2,7 +2,7 @@
 import { execFileSync, spawnSync } from "node:child_process";
 import { existsSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
-import { until } from "./cluster-folder.ts";
+import { until } from "./until.ts";
 
 const answered = spawnSync("sinfo", ["-h", "-N", "-o", "%N"], { encoding: "utf8", timeout: 5000 });
 const isRequired = (process.env.HEDDLE_REQUIRE ?? "").split(",").includes("slurm");

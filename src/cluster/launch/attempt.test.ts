@@ -6,7 +6,7 @@ import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "no
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
-import { until } from "../../test/cluster-folder.ts";
+import { until } from "../../test/until.ts";
 import { attemptScript, fileName } from "./attempt.ts";
 
 const seconds = 60;

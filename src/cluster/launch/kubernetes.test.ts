@@ -4,9 +4,10 @@ import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { CoreV1Api } from "@kubernetes/client-node";
-import { ClusterFolder, jobOf, runOf, until, workerFile } from "../../test/cluster-folder.ts";
+import { ClusterFolder, jobOf, runOf, workerFile } from "../../test/cluster-folder.ts";
 import { Kubelet } from "../../test/kubelet.ts";
 import { kubernetesSkip, TestKubernetes } from "../../test/kubernetes.ts";
+import { until } from "../../test/until.ts";
 import type { Cluster } from "../cluster.ts";
 import { open } from "./kubernetes.ts";
 

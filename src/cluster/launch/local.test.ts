@@ -3,7 +3,8 @@ import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
 import { existsSync } from "node:fs";
 import { test } from "node:test";
-import { ClusterFolder, jobOf, nodesOf, runOf, until } from "../../test/cluster-folder.ts";
+import { ClusterFolder, jobOf, nodesOf, runOf } from "../../test/cluster-folder.ts";
+import { until } from "../../test/until.ts";
 import { attemptScript, makeJobFolder, readClaim } from "./attempt.ts";
 import { type LocalCluster, open } from "./local.ts";
 

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
-import { ClusterFolder, jobOf, runOf, until } from "../../test/cluster-folder.ts";
+import { ClusterFolder, jobOf, runOf } from "../../test/cluster-folder.ts";
 import {
   aloneOnSlurm,
   killController,
@@ -13,6 +13,7 @@ import {
   slurmOrSkip,
   stopController,
 } from "../../test/slurm.ts";
+import { until } from "../../test/until.ts";
 import { open } from "./slurm.ts";
 
 async function withSlurm(body: (folder: ClusterFolder) => Promise<void>): Promise<void> {

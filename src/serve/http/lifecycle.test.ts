@@ -3,7 +3,8 @@ import assert from "node:assert/strict";
 import http from "node:http";
 import net from "node:net";
 import { test } from "node:test";
-import { until, withClient } from "../../test/http-client.ts";
+import { withClient } from "../../test/http-client.ts";
+import { until } from "../../test/until.ts";
 
 const ask = { model: "fake", messages: [{ role: "user" as const, content: "Hi" }] };
 const endless = { reply: () => "x".repeat(100_000), tokenMilliseconds: 1, context: 200_000 };

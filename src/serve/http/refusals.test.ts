@@ -3,7 +3,8 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
 import { UserError } from "../../core/errors.ts";
-import { exchangeRaw, until, withClient } from "../../test/http-client.ts";
+import { exchangeRaw, withClient } from "../../test/http-client.ts";
+import { until } from "../../test/until.ts";
 import { createServer } from "../http.ts";
 
 const chat = "/v1/chat/completions";
