@@ -171,6 +171,29 @@ for (const device of devices) {
       );
     });
 
+    test("and-or adds the bits that two others have in common", async () => {
+      const out = await words(device, ints(0x0f0f0f0f, -1, 0, 0x12345678), (b, from, to) => {
+        const [x, mask] = [b.loadI(at(from)), b.constI(0x30303030)];
+        const [registers, memory, repeated] = [b.constI(1), b.copy(mask), b.constI(0)];
+        b.store(at(to), b.andOr(registers, x, mask));
+        b.store(at(to, 64), b.andOr(memory, b.constI(0x0ff0), vector(at(from))));
+        b.store(at(to, 128), b.andOr(repeated, x, broadcast(at(from, 12))));
+      });
+      const input = [0x0f0f0f0f, -1, 0, 0x12345678];
+      assert.deepEqual(
+        four(out),
+        input.map((x) => 1 | (x & 0x30303030)),
+      );
+      assert.deepEqual(
+        four(out, 16),
+        input.map((x) => 0x30303030 | (x & 0x0ff0)),
+      );
+      assert.deepEqual(
+        four(out, 32),
+        input.map((x) => x & 0x12345678),
+      );
+    });
+
     const withDot4 = device.target.dot4 ? test : undefined;
     withDot4?.("dot4 of unsigned and signed bytes is exact, extremes included", async () => {
       const pack = (...bytes: number[]): number => new Int32Array(Int8Array.from(bytes).buffer)[0]!;

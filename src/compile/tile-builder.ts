@@ -178,6 +178,8 @@ export class TileBuilder {
     const dst = into ?? this.#var("i32");
     return this.#emit(dst, { op: "i32Binary", kind, dst, a, b });
   }
+  /** acc |= a & b */
+  andOr = (acc: I32, a: I32, b: I32Operand): I32 => this.#emit(acc, { op: "andOr", dst: acc, a, b });
   shift(kind: I32Shift, a: I32, bits: number): I32 {
     const dst = this.#var("i32");
     return this.#emit(dst, { op: "i32Shift", kind, dst, a, bits });

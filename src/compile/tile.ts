@@ -90,6 +90,8 @@ export type Instruction =
   | { readonly op: "fma"; readonly dst: F32; readonly a: F32; readonly b: F32Operand }
   | { readonly op: "f32Unary"; readonly kind: "sqrt" | "round"; readonly dst: F32; readonly a: F32 }
   | { readonly op: "i32Binary"; readonly kind: I32Binary; readonly dst: I32; readonly a: I32; readonly b: I32Operand }
+  /** dst |= a & b */
+  | { readonly op: "andOr"; readonly dst: I32; readonly a: I32; readonly b: I32Operand }
   | { readonly op: "i32Shift"; readonly kind: I32Shift; readonly dst: I32; readonly a: I32; readonly bits: number }
   /** dst += the four products of a's unsigned bytes and b's signed bytes, exact. Only where `Target.dot4`. */
   | { readonly op: "dot4"; readonly dst: I32; readonly a: I32; readonly b: I32Operand }
@@ -164,11 +166,12 @@ export interface TileProgram {
   readonly variables: number;
 }
 
+const accumulates: ReadonlySet<Instruction["op"]> = new Set(["fma", "dot4", "dotBf16", "andOr"] as const);
+
 /** Calls `visit` on each variable an instruction (not its nested bodies) reads or writes. */
 export function operands(x: Instruction, visit: (v: Var, written: boolean) => void): void {
   if ("dst" in x) {
-    const accumulates = x.op === "fma" || x.op === "dot4" || x.op === "dotBf16";
-    if (accumulates) visit(x.dst, false);
+    if (accumulates.has(x.op)) visit(x.dst, false);
   }
   if ("at" in x) visitAddress(x.at, visit);
   if ("a" in x) visit(x.a, false);

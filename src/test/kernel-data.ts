@@ -56,10 +56,10 @@ function blockRow(r: Random, view: DataView, f: BlockFormat, panel: number, lane
     };
     const factors = hasFactors(f) ? [half(0, 0.001), f.minima ? half(layout.minimumFactor, 0.001) : 0] : [1, 1];
     const entry = (part: "scales" | "minima", sub: number, factor: number): number => {
-      if (f.scale === "half") return half(layout[part] + sub * panelRows * 2, -0.01);
+      if (f.scale === "half") return half(layout.scale(part, sub), -0.01);
       const code = f.signed ? integer(r, -128, 127) : integer(r, 0, 63);
-      if (f.scale === "sixes") setSix(view, at + layout.scales + lane, part, sub, code);
-      else view.setUint8(at + layout[part] + sub * panelRows + lane, code & 255);
+      if (f.scale === "sixes") setSix(view, at + layout.six(sub >> 1, 0) + lane, part, sub, code);
+      else view.setUint8(at + layout.scale(part, sub) + lane, code & 255);
       return Math.fround(factor * code);
     };
     for (let sub = 0; sub < f.block / f.subBlock; sub++) {
@@ -68,7 +68,7 @@ function blockRow(r: Random, view: DataView, f: BlockFormat, panel: number, lane
       for (let i = 0; i < f.subBlock; i++) {
         const column = sub * f.subBlock + i;
         const code = r() < 0.1 ? (r() < 0.5 ? 0 : most) : integer(r, 0, most);
-        setCode(view, f, at + layout.words + lane * 4, column, code);
+        setCode(view, f, (word) => at + layout.word(word) + lane * 4, column, code);
         plain[b * f.block + column] = f.minima ? scale * code - minimum : scale * (code - f.zero);
       }
     }
@@ -78,7 +78,7 @@ function blockRow(r: Random, view: DataView, f: BlockFormat, panel: number, lane
 /** The bits of a scale, or of a minimum, among the three bytes of its pair, which begin with these bits 0. */
 function setSix(view: DataView, scales: number, part: "scales" | "minima", sub: number, code: number): void {
   const or = (byte: number, bits: number): void => {
-    const at = scales + ((sub >> 1) * 3 + byte) * panelRows;
+    const at = scales + byte * panelRows;
     view.setUint8(at, view.getUint8(at) | bits);
   };
   if (part === "minima" && sub % 2 === 1) for (let n = 0; n < 3; n++) or(n, ((code >> (2 * n)) & 3) << 6);
@@ -86,11 +86,11 @@ function setSix(view: DataView, scales: number, part: "scales" | "minima", sub: 
 }
 
 /** Puts a code's bits where the format says; they were 0. */
-function setCode(view: DataView, f: BlockFormat, words: number, column: number, code: number): void {
+function setCode(view: DataView, f: BlockFormat, place: (word: number) => number, column: number, code: number): void {
   for (const { word, shift, mask } of f.bits(Math.floor(column / 4))) {
     const part = ((code << (8 * (column % 4))) & mask) >>> 0;
     const moved = shift >= 0 ? part >>> shift : part << -shift;
-    const at = words + word * panelRows * 4;
+    const at = place(word);
     view.setUint32(at, (view.getUint32(at, true) | moved) >>> 0, true);
   }
 }

@@ -52,7 +52,7 @@ function blocks(
       const scale = rowScale(b, f, block, row, "scales", sub);
       const minimum = f.minima ? rowScale(b, f, block, row, "minima", sub) : undefined;
       for (let q = 0; q < f.subBlock / 4; q++) {
-        const quad = rowQuad(b, f, b.add(block, words), layout.words, (sub * f.subBlock) / 4 + q);
+        const quad = rowQuad(b, f, b.add(block, words), (sub * f.subBlock) / 4 + q);
         for (let i = 0; i < 4; i++) {
           const code = b.toF32(b.splat(b.and(i === 0 ? quad : b.shr(quad, 8 * i), 255)));
           const weight = b.fmul(f.zero === 0 ? code : b.fsub(code, b.constF(f.zero)), scale);
@@ -66,9 +66,10 @@ function blocks(
   });
 }
 
-function rowQuad(b: TileBuilder, f: BlockFormat, block: Int, words: number, q: number): Int {
+function rowQuad(b: TileBuilder, f: BlockFormat, words: Int, q: number): Int {
+  const layout = blockLayout(f);
   const parts = f.bits(q).map(({ word, shift, mask }) => {
-    const loaded = b.loadInt(at(block, words + word * panelRows * 4));
+    const loaded = b.loadInt(at(words, layout.word(word)));
     const moved = shift === 0 ? loaded : shift > 0 ? b.shl(loaded, shift) : b.shr(loaded, -shift);
     return mask === -1 ? moved : b.and(moved, mask);
   });
@@ -81,10 +82,10 @@ function rowScale(b: TileBuilder, f: BlockFormat, block: Int, row: Int, part: "s
   const factor = at(block, part === "scales" ? layout.factor : layout.minimumFactor, row, 2);
   const times = (code: Int): F32 => b.fmul(b.toF32(b.splat(code)), half(b, b.loadInt(factor, "u16")));
   if (f.scale === "sixes") {
-    const byte = (n: number): Int => b.loadInt(at(block, layout.scales + ((sub >> 1) * 3 + n) * panelRows, row), "u8");
-    return times(sixOf(part, sub, byte, b));
+    const byte = (n: number): Int => b.loadInt(at(block, layout.six(sub >> 1, n), row), "u8");
+    return times(sixOf(part, sub, byte, { and: b.and, shr: b.shr, orAnd: (x, y, bits) => b.or(x, b.and(y, bits)) }));
   }
-  const place = at(block, layout[part] + sub * panelRows * bytes, row, bytes);
+  const place = at(block, layout.scale(part, sub), row, bytes);
   if (f.scale === "float") return b.broadcastF(place);
   if (f.scale === "half") return half(b, b.loadInt(place, "u16"));
   const code = b.loadInt(place, "u8");

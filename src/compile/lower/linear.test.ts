@@ -6,7 +6,7 @@ import type { Device } from "../../device/device.ts";
 import { matrix, rows } from "../../test/kernel-data.ts";
 import { kernelOn, openLevels } from "../../test/kernel-rig.ts";
 import { quantizeKernel } from "../../test/row-kernels.ts";
-import { type BlockType, blockFormats, blockLayout } from "../block-format.ts";
+import { type BlockType, blockFormats, blockLayout, panelRows } from "../block-format.ts";
 import { rowFloats, weightLayout } from "../layout.ts";
 import { defaultSchedule, type LinearTile } from "../schedule/linear.ts";
 import { activationBytes, lowerLinear } from "./linear.ts";
@@ -26,8 +26,9 @@ async function product(device: Device, type: BlockType, order: LinearTile["order
   const { packed } = matrix(random, format, shape.n, shape.k);
   const [x, bias] = [rows(random, tokens, shape.k), rows(random, 1, shape.n)];
   // The most that 16 bits must hold: every code of the first block the largest, by the largest of either sign.
-  const { words, bytes } = blockLayout(blockFormats[type]);
-  packed.fill(255, words, bytes);
+  const f = blockFormats[type];
+  const { word } = blockLayout(f);
+  for (let n = 0; n < f.words; n++) packed.fill(255, word(n), word(n) + panelRows * 4);
   x.fill(1, 0, 32).fill(-1, 32, 64);
   const codes = new Uint8Array(tokens * activationBytes(format, shape.k, target));
   await kernelOn(device, quantizeKernel(target, shape.k)).run([x, codes], tokens);

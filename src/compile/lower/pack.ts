@@ -2,7 +2,15 @@
  * Packing: rows of weights as a file holds them → panels (`layout.ts`). A row's block is words of four bytes, which go where
  * its format says; scales and their factors are taken apart. An item is a panel; rows beyond the last stay zero.
  */
-import { type BlockType, blockFormats, blockLayout, panelRows } from "../block-format.ts";
+import {
+  type BlockLayout,
+  type BlockType,
+  blockFormats,
+  blockLayout,
+  longFiveWord,
+  panelRows,
+  sixWord,
+} from "../block-format.ts";
 import { type WeightFormat, weightLayout } from "../layout.ts";
 import type { Int, Target, TileProgram } from "../tile.ts";
 import { at, TileBuilder } from "../tile-builder.ts";
@@ -72,14 +80,13 @@ function blocks(b: TileBuilder, type: BlockType, k: number, source: Int, panel: 
     b.for(0, k / f.block, 1, () => {
       const to = b.add(block, b.shl(index, 2));
       const parts: BlockParts = {
-        b,
-        from,
-        word: (n, value) => b.storeInt(at(to, layout.words + n * panelRows * 4), value),
-        half(offset, part, negated = false) {
+        ...{ b, from, layout },
+        word: (n, value) => b.storeInt(at(to, layout.word(n)), value),
+        half(offset, place, negated = false) {
           const bits = b.loadInt(at(from, offset), "u16");
-          b.storeInt(at(block, layout[part], index, 2), negated ? b.xor(bits, 0x8000) : bits, "u16");
+          b.storeInt(at(block, place, index, 2), negated ? b.xor(bits, 0x8000) : bits, "u16");
         },
-        code: (value, entry) => b.storeInt(at(block, layout.scales + entry * panelRows, index), value, "u8"),
+        code: (value, place) => b.storeInt(at(block, place, index), value, "u8"),
       };
       packers[type](parts);
       b.add(from, f.storedBytes, from);
@@ -93,10 +100,11 @@ interface BlockParts {
   readonly b: TileBuilder;
   readonly from: Int;
   word(n: number, value: Int): void;
-  /** The f16 at `offset` of the block, its sign flipped where asked. */
-  half(offset: number, part: "factor" | "minimumFactor" | "scales" | "minima", negated?: boolean): void;
-  /** A byte of the scales. */
-  code(value: Int, entry: number): void;
+  readonly layout: BlockLayout;
+  /** The f16 at `offset` of the stored block to `place` of the panel's, its sign flipped where asked. */
+  half(offset: number, place: number, negated?: boolean): void;
+  /** A byte to `place`. */
+  code(value: Int, place: number): void;
 }
 
 const packers: Readonly<Record<BlockType, (p: BlockParts) => void>> = {
@@ -105,7 +113,7 @@ const packers: Readonly<Record<BlockType, (p: BlockParts) => void>> = {
   Q5_0: (p) => halved(p, 6, 2),
   Q5_1: (p) => halved(p, 8, 4),
   Q8_0(p) {
-    p.half(0, "scales");
+    p.half(0, p.layout.scale("scales", 0));
     // Signed codes become unsigned by flipping their signs.
     for (let n = 0; n < 8; n++) p.word(n, p.b.xor(p.b.loadInt(at(p.from, 2 + 4 * n)), 0x80808080 | 0));
   },
@@ -115,23 +123,33 @@ const packers: Readonly<Record<BlockType, (p: BlockParts) => void>> = {
   },
   Q5_K(p) {
     sixBitScales(p);
-    for (let n = 0; n < 32; n++) p.word(n, p.b.loadInt(at(p.from, 48 + 4 * n)));
-    for (let n = 0; n < 8; n++) p.word(32 + n, p.b.loadInt(at(p.from, 16 + 4 * n)));
+    for (let n = 0; n < 32; n++)
+      p.word(longFiveWord(n >> 4, n % 8, n % 16 < 8 ? 0 : 1), p.b.loadInt(at(p.from, 48 + 4 * n)));
+    for (let place = 0; place < 8; place += 2) {
+      const [even, odd] = [0, 4].map((next) => p.b.loadInt(at(p.from, 16 + 4 * place + next))) as [Int, Int];
+      const [low, high] = [0x0f0f0f0f, 0xf0f0f0f0 | 0];
+      const first = p.b.or(p.b.and(even, low), p.b.and(p.b.shl(odd, 4), high));
+      const second = p.b.or(p.b.and(p.b.shr(even, 4), low), p.b.and(odd, high));
+      p.word(longFiveWord(0, place, "fifths"), first);
+      p.word(longFiveWord(1, place, "fifths"), second);
+    }
   },
   Q6_K(p) {
-    for (let n = 0; n < 48; n++) p.word(n, p.b.loadInt(at(p.from, 4 * n)));
-    for (let sub = 0; sub < 16; sub++) p.code(p.b.loadInt(at(p.from, 192 + sub), "u8"), sub);
-    p.half(208, "factor");
+    for (let n = 0; n < 32; n++) p.word(sixWord(n >> 4, n % 8, n % 16 < 8 ? 0 : 1), p.b.loadInt(at(p.from, 4 * n)));
+    for (let n = 0; n < 16; n++) p.word(sixWord(n >> 3, n % 8, "upper"), p.b.loadInt(at(p.from, 128 + 4 * n)));
+    for (let sub = 0; sub < 16; sub++) p.code(p.b.loadInt(at(p.from, 192 + sub), "u8"), p.layout.scale("scales", sub));
+    p.half(208, p.layout.factor);
   },
 };
 
 /** Blocks of 32: an f16 scale, an f16 smallest value where there are minima, fifth bits at `fifths`, nibbles. */
 function halved(p: BlockParts, nibbles: number, fifths: number | undefined): void {
-  p.half(0, "scales");
+  p.half(0, p.layout.scale("scales", 0));
   // The smallest value is added in the file; a minimum is taken off.
-  if (nibbles === 4 || nibbles === 8) p.half(2, "minima", true);
-  for (let n = 0; n < 4; n++) p.word(n, p.b.loadInt(at(p.from, nibbles + 4 * n)));
-  if (fifths !== undefined) p.word(4, gatherFifths(p.b, p.b.loadInt(at(p.from, fifths))));
+  if (nibbles === 4 || nibbles === 8) p.half(2, p.layout.scale("minima", 0), true);
+  const first = fifths === undefined ? 0 : 1;
+  if (fifths !== undefined) p.word(0, gatherFifths(p.b, p.b.loadInt(at(p.from, fifths))));
+  for (let n = 0; n < 4; n++) p.word(first + n, p.b.loadInt(at(p.from, nibbles + 4 * n)));
 }
 
 /** Bit 4q + j to bit 8j + q: each byte gets the fifth bits of its own column of the quads. */
@@ -153,17 +171,17 @@ function gatherFifths(b: TileBuilder, bits: Int): Int {
  */
 function sixBitScales(p: BlockParts): void {
   const { b } = p;
-  p.half(0, "factor");
-  p.half(2, "minimumFactor");
+  p.half(0, p.layout.factor);
+  p.half(2, p.layout.minimumFactor);
   const byte = (offset: number): Int => b.loadInt(at(p.from, 4 + offset), "u8");
   const upper = (x: Int): Int => b.and(b.shr(x, 2), 0x30);
   for (let j = 0; j < 8; j += 2) {
     const scale = (j: number): Int => (j < 4 ? b.and(byte(j), 63) : b.or(b.and(byte(4 + j), 15), upper(byte(j - 4))));
     const minimum = (j: number): Int => (j < 4 ? b.and(byte(4 + j), 63) : b.or(b.shr(byte(4 + j), 4), upper(byte(j))));
     const second = minimum(j + 1);
-    const place = (j / 2) * 3;
-    p.code(b.or(scale(j), b.shl(b.and(second, 0x03), 6)), place);
-    p.code(b.or(scale(j + 1), b.shl(b.and(second, 0x0c), 4)), place + 1);
-    p.code(b.or(minimum(j), b.shl(b.and(second, 0x30), 2)), place + 2);
+    const place = (byte: number): number => p.layout.six(j / 2, byte);
+    p.code(b.or(scale(j), b.shl(b.and(second, 0x03), 6)), place(0));
+    p.code(b.or(scale(j + 1), b.shl(b.and(second, 0x0c), 4)), place(1));
+    p.code(b.or(minimum(j), b.shl(b.and(second, 0x30), 2)), place(2));
   }
 }

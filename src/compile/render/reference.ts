@@ -141,6 +141,8 @@ class Writer {
         );
       case "dot4":
         return this.#each(`${this.#vec(x.dst)}[l] += dot4(${this.#vec(x.a)}[l], ${this.#lane(x.b, false)});`);
+      case "andOr":
+        return this.#each(`${this.#vec(x.dst)}[l] |= ${this.#vec(x.a)}[l] & ${this.#lane(x.b, false)};`);
       case "dotBf16": {
         const [d, a, b] = [`${this.#vec(x.dst)}[l]`, `${this.#vec(x.a)}[l]`, this.#lane(x.b, false)];
         return this.#each(`${d} = dotBf16(${d}, ${a}, ${b});`);

@@ -294,6 +294,10 @@ class Renderer {
         if (x.kind === "madd8") return this.#madd8(x);
         this.#get(x.a);
         return void this.#operand(x.b).simd(i32Ops[x.kind]);
+      case "andOr":
+        this.#get(x.dst);
+        this.#get(x.a);
+        return void this.#operand(x.b).simd(simd.and).simd(simd.or);
       case "i32Shift":
         return void this.#get(x.a).i32(x.bits).simd(shifts[x.kind]);
       case "compare":

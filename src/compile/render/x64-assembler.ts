@@ -46,6 +46,8 @@ export interface VectorOp {
   readonly memory?: number;
   /** It works on halves of lanes, and takes no lane repeated from memory. */
   readonly halves?: true;
+  /** What is always its last byte. */
+  readonly immediate?: number;
 }
 
 const op = (map: 1 | 2 | 3, prefix: 0 | 1 | 2 | 3, opcode: number, memory?: number): VectorOp =>
@@ -105,6 +107,8 @@ export const vop = {
   storeScalar: op(1, 2, 0x11),
   permute: op(3, 1, 0x04),
   shuffle128: op(3, 1, 0x23),
+  /** The first operand, or what the others have in common (EVEX only). */
+  andOr: { ...op(3, 1, 0x25), immediate: 0xf8 },
   swapHalves: op(3, 1, 0x06),
   packDw: op(1, 1, 0x6b),
   packWb: op(1, 1, 0x63),
@@ -324,7 +328,8 @@ export class Assembler {
       this.byte((w << 7) | ((~a & 15) << 3) | (length << 2) | o.prefix, o.opcode);
       this.#modrm(field, rm);
     }
-    if (how.immediate !== undefined) this.byte(how.immediate);
+    const immediate = how.immediate ?? o.immediate;
+    if (immediate !== undefined) this.byte(immediate);
   }
 }
 

@@ -1,9 +1,24 @@
-/** Instructions on some lanes, or between lanes, that take several of the machine's. */
+/** Instructions on lanes: which of the machine's they are, and those on some lanes, or between lanes, that take several. */
 
 import type { LaneComparison, Shuffle } from "../tile.ts";
 import { type Assembler, type Memory, reg, type VectorOp, vop } from "./x64-assembler.ts";
 
 type Bits = 256 | 512;
+
+/** One of the machine's each. */
+export const i32Ops = {
+  add: vop.paddd,
+  sub: vop.psubd,
+  mul: vop.pmulld,
+  and: vop.pand,
+  or: vop.por,
+  xor: vop.pxor,
+  madd16: vop.pmaddwd,
+  madd8: vop.pmaddubsw,
+  add16: vop.paddw,
+  min: vop.pminsd,
+  max: vop.pmaxsd,
+} as const;
 
 /** The lane order of `Shuffle`: within 128-bit parts, or of whole parts. */
 export function shuffle(asm: Assembler, bits: Bits, kind: Shuffle, dst: number, a: number, b: number): void {

@@ -368,6 +368,7 @@ const vectorForms: Readonly<Record<string, string>> = {
   "3.1.6": "vperm2f128 reg vvvv rm imm",
   "3.1.8": "vroundps reg rm imm",
   "3.1.19": "vextractf128 rm/2 reg imm",
+  "3.1.25": "vpternlogd reg vvvv rm imm",
   "3.1.23": "vshuff32x4 reg vvvv rm imm",
 };
 

@@ -22,7 +22,7 @@ import {
   writes,
 } from "../tile.ts";
 import { Assembler, type Condition, type Memory, reg, type VectorOp, vop } from "./x64-assembler.ts";
-import { compareLanes, part, reduce, shuffle, storeNarrow } from "./x64-lanes.ts";
+import { compareLanes, i32Ops, part, reduce, shuffle, storeNarrow } from "./x64-lanes.ts";
 import { type Allocation, allocate, type Location } from "./x64-registers.ts";
 
 export type X64Level = "x64-avx512" | "x64-avx2";
@@ -226,6 +226,8 @@ class Renderer {
         return this.#op(vop.round, this.#vec(x.dst), 0, this.#vec(x.a), 8);
       case "i32Binary":
         return this.#binary(i32Ops[x.kind], this.#vec(x.dst), this.#vec(x.a), x.b);
+      case "andOr":
+        return this.#andOr(x);
       case "i32Shift": {
         const field = x.kind === "shl" ? 6 : x.kind === "sar" ? 4 : 2;
         return this.#op(x.kind === "shr16" ? vop.shiftW : vop.shiftD, field, this.#vec(x.dst), this.#vec(x.a), x.bits);
@@ -241,6 +243,12 @@ class Renderer {
       case "reduce":
         return this.#reduce(x);
     }
+  }
+
+  #andOr({ dst, a, b }: Extract<Instruction, { op: "andOr" }>): void {
+    if (this.#asm.evex) return this.#binary(vop.andOr, this.#vec(dst), this.#vec(a), b);
+    this.#binary(vop.pand, this.#v0, this.#vec(a), b);
+    this.#op(vop.por, this.#vec(dst), this.#vec(dst), this.#v0);
   }
 
   #compareLanes({ kind, dst, a, b }: Extract<Instruction, { op: "compare" }>): void {
@@ -381,17 +389,3 @@ class Renderer {
     a.bind(done);
   }
 }
-
-const i32Ops = {
-  add: vop.paddd,
-  sub: vop.psubd,
-  mul: vop.pmulld,
-  and: vop.pand,
-  or: vop.por,
-  xor: vop.pxor,
-  madd16: vop.pmaddwd,
-  madd8: vop.pmaddubsw,
-  add16: vop.paddw,
-  min: vop.pminsd,
-  max: vop.pmaxsd,
-} as const;

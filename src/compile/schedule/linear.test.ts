@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import type { BlockType } from "../block-format.ts";
+import { type BlockType, blockFormats, blockLayout } from "../block-format.ts";
 import { lowerLinear } from "../lower/linear.ts";
 import { renderX64, x64Targets } from "../render/x64.ts";
 import { listing } from "../render/x64-listing.ts";
@@ -19,6 +19,8 @@ const fetches = (target: Target, type: BlockType): string[] =>
     .map(({ mnemonic }) => mnemonic)
     .filter((mnemonic) => mnemonic.startsWith("prefetch"));
 
+const types = Object.keys(blockFormats) as BlockType[];
+
 test("one token's weights are fetched into the first level where it can wait for many lines", () => {
   for (const type of ["Q8_0", "Q4_0", "Q4_K", "Q5_0", "Q6_K"] as const) {
     assert.ok(ahead(near, type) > 0, type);
@@ -26,10 +28,30 @@ test("one token's weights are fetched into the first level where it can wait for
   }
 });
 
-test("where it cannot, plain streams are the hardware's, and what comes back to its words goes into the second level", () => {
-  for (const type of ["Q8_0", "Q4_0", "Q4_K", "Q5_0"] as const) assert.equal(ahead(far, type), 0, type);
-  for (const type of ["Q5_K", "Q6_K"] as const) {
-    assert.ok(ahead(far, type) > 0, type);
+test("where it cannot, all are plain streams and the hardware's, and what else is fetched goes into the second level", () => {
+  for (const type of types) {
+    assert.equal(ahead(far, type), 0, type);
     assert.deepEqual([...new Set(fetches(far, type))], ["prefetcht1"], type);
+  }
+});
+
+/** Lines of a block in the order in which one token's tile comes to them, as offsets from the register that has most of them. */
+function linesOf(type: BlockType): number[] {
+  const { tile } = defaultSchedule(far, format(type), shape).cases[0]!;
+  const program = lowerLinear(far, format(type), shape, { cases: [], rest: tile });
+  const places = listing(renderX64(program)).flatMap(({ operands }) => {
+    const [, base, offset = "0"] = /[XYZ]MMWORD PTR \[(r\w+)(?:\+0x([0-9a-f]+))?\]$/.exec(operands) ?? [];
+    return base === undefined ? [] : [{ base, line: Math.floor(Number.parseInt(offset, 16) / 64) }];
+  });
+  const of = (base: string) => places.filter((place) => place.base === base);
+  const [panel] = [...new Set(places.map(({ base }) => base))].map(of).sort((x, y) => y.length - x.length);
+  return [...new Set(panel!.map(({ line }) => line))];
+}
+
+test("one token's tile comes to each line of a block in the order in which they lie, but for two", () => {
+  for (const type of types) {
+    const lines = linesOf(type);
+    assert.equal(lines.length, blockLayout(blockFormats[type]).bytes / 64, type);
+    for (const [i, line] of lines.entries()) assert.ok(Math.abs(line - i) <= 2, `${type}: line ${line} comes ${i}th`);
   }
 });

@@ -97,12 +97,11 @@ export function defaultSchedule(
     const prefetch = target.fetchInto === 1 ? 4096 : 0;
     return { cases: [{ until: 1, tile: { ...alone, prefetch } }], rest: many };
   }
-  const { block, subBlock, bits } = blockFormats[format.type];
+  const { block, subBlock } = blockFormats[format.type];
   // Some long blocks in one turn: the next one's scales are unpacked while this one's products are added up.
   const near = { prefetch: 8192, unroll: block === 32 ? 1 : subBlock === 16 ? 4 : 2 };
-  // Only a long block whose codes have two parts is no plain stream: it comes back to its words up to four times.
-  const far = { prefetch: block === 256 && bits(0).length > 1 ? 16384 : 0, unroll: block === 32 ? 1 : 2 };
-  const one = { until: 1, tile: { ...alone, ...(target.fetchInto === 1 ? near : far) } };
+  // A block is read in the order in which it lies: a plain stream.
+  const one = { until: 1, tile: { ...alone, ...(target.fetchInto === 1 && near) } };
   const few = { until: 16, tile: { ...many, rows: 4 } };
   return { cases: [one, few], rest: { ...many, stage: 1, prefetch: 8192 } };
 }

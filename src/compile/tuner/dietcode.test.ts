@@ -10,13 +10,13 @@ test("all numbers of tokens together need a fraction of the trials, and end with
   const dietcode = await dynamic("dietcode");
   const tvm = await dynamic("tvm");
   assert.ok(tvm.trialsToBest! / dietcode.trialsToBest! >= 5, `${tvm.trialsToBest} and ${dietcode.trialsToBest}`);
-  assert.ok(dietcode.shareOfBest! >= 0.95, `${dietcode.shareOfBest}`);
+  assert.ok(dietcode.shareOfBest! >= 0.98, `${dietcode.shareOfBest}`);
 });
 
 test("learned from each shape alone it takes longer; with one kernel for all it does not get there", async () => {
   const { trialsToBest } = await dynamic("dietcode");
   assert.ok((await dynamic("dietcode", { shared: 0 })).trialsToBest! / trialsToBest! >= 1.5);
-  assert.ok((await dynamic("dietcode", { leaves: 1 })).shareOfBest! < 0.95);
+  assert.ok((await dynamic("dietcode", { leaves: 1 })).shareOfBest! < 0.98);
 });
 
 test("a tree of few thresholds sends each shape to the kernel that suits its neighbours", () => {

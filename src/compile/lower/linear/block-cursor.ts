@@ -5,24 +5,16 @@
  * a function stays small: a register then points at the vector's own place, which is a row times 4, 2 or 1 bytes further
  * on for words, halves and bytes.
  */
-import {
-  type BlockFormat,
-  blockLayout,
-  hasFactors,
-  panelRows,
-  period,
-  scaleBytes,
-  scaleEntries,
-} from "../../block-format.ts";
+import { type BlockFormat, blockLayout, hasFactors, panelRows, scaleBytes, turnColumns } from "../../block-format.ts";
 import type { Address, Int } from "../../tile.ts";
 import { at, type TileBuilder } from "../../tile-builder.ts";
 
 export interface BlockCursor {
-  /** Columns of a turn, and turns of a block: parts and sub-blocks are counted within a turn. */
+  /** Quads of a turn, and turns of a block: words, quads and sub-blocks are counted within a turn. */
   readonly quads: number;
   readonly turns: number;
-  /** Word `word`, of part `part` of a quad's bits, for the rows whose words begin `column` bytes after the cursor's. */
-  word(part: number, word: number, column: number): Address;
+  /** Word `word`, for the rows whose words begin `column` bytes after the cursor's. */
+  word(word: number, column: number): Address;
   scale(part: "scales" | "minima", sub: number, column: number): Address;
   /** One of the three bytes of two sub-blocks, of `sixes`. */
   six(pair: number, byte: number, column: number): Address;
@@ -35,9 +27,9 @@ export interface BlockCursor {
 /** A cursor at the block at `block`, for rows whose words begin `column` bytes on; none where offsets say all. */
 export function blockCursor(b: TileBuilder, f: BlockFormat, block: Int, column: Int | undefined): BlockCursor {
   const layout = blockLayout(f);
-  const whole = { quads: f.block / 4, advance: [] as readonly number[] };
-  const { quads, advance } = b.target.lanes === 16 ? whole : period(f);
-  const turns = f.block / 4 / quads;
+  const columns = b.target.lanes === 16 ? f.block : turnColumns(f);
+  const turns = f.block / columns;
+  const step = turns === 1 ? 0 : layout.turnBytes;
   const known = new Map<string, { readonly v: Int; readonly step: number }>();
   /** The register for entries of `4 >> narrower` bytes that are `step` bytes further on after a turn. */
   const register = (narrower: number, step: number): Int => {
@@ -50,19 +42,18 @@ export function blockCursor(b: TileBuilder, f: BlockFormat, block: Int, column: 
     return v;
   };
   const entry = scaleBytes(f);
-  const scaleStep = turns === 1 ? 0 : scaleEntries(f, quads * 4) * panelRows * entry;
-  const words = f.bits(0).map((_, part) => register(0, turns === 1 ? 0 : advance[part]! * panelRows * 4));
-  const scales = register(2 - Math.log2(entry), scaleStep);
+  const words = register(0, step);
+  const scales = register(2 - Math.log2(entry), step);
   const factors = hasFactors(f) ? register(1, 0) : block;
   const move = (bytes: (step: number) => number): void => {
     for (const { v, step } of known.values()) if (bytes(step) !== 0) b.add(v, bytes(step), v);
   };
   return {
-    quads,
+    quads: columns / 4,
     turns,
-    word: (part, word, offset) => at(words[part]!, layout.words + word * panelRows * 4 + offset),
-    scale: (part, sub, offset) => at(scales, layout[part] + sub * panelRows * entry + (offset / 4) * entry),
-    six: (pair, byte, offset) => at(scales, layout.scales + (pair * 3 + byte) * panelRows + offset / 4),
+    word: (word, offset) => at(words, layout.word(word) + offset),
+    scale: (part, sub, offset) => at(scales, layout.scale(part, sub) + (offset / 4) * entry),
+    six: (pair, byte, offset) => at(scales, layout.six(pair, byte) + offset / 4),
     factor: (part, offset) => at(factors, layout[part] + offset / 2),
     nextTurn: () => move((step) => step),
     nextBlock: () => move((step) => layout.bytes - step * turns),

@@ -4,14 +4,25 @@
  * Where four products are not one instruction, two are, added up in 16 bits for as many quads as certainly fit, and then as
  * pairs. Codes of 8 bits do not fit even once: they are multiplied with either part of the activations' codes.
  */
-import { type BlockFormat, blockLayout } from "../../block-format.ts";
+import { type BlockFormat, blockLayout, hasFactors, turnColumns } from "../../block-format.ts";
 import { fact, quantBlock, quantLayout } from "../../layout.ts";
 import type { LinearTile } from "../../schedule/linear.ts";
-import type { F32, I32, I32Operand, Int } from "../../tile.ts";
+import type { F32, I32, I32Operand, Int, Target } from "../../tile.ts";
 import { at, broadcast, type TileBuilder } from "../../tile-builder.ts";
 import { type BlockCursor, blockCursor, eachPart, eachTurn } from "./block-cursor.ts";
 import { type Inner, steps } from "./inner.ts";
-import { type Constants, constants, type Factors, factorsOf, masksOf, quad, scaleOf } from "./unpack.ts";
+import {
+  byWords,
+  type Constants,
+  constants,
+  type Factors,
+  factorsOf,
+  heldWords,
+  masksOf,
+  quad,
+  scaleOf,
+  sixMasksOf,
+} from "./unpack.ts";
 
 const [ones, sixteens] = [0x00010001, 0x00100010];
 
@@ -70,12 +81,13 @@ export function blockTile(
   const activations = { ...quant, codes: b.int(x), facts: b.int(b.add(x, quant.facts)), operand };
   const cursors: Cursors = { ...activations, block, afterQuad };
   const kept = rows * columns.length <= (b.target.registers >= 24 ? 2 : 1);
+  const how = together(b.target, f, rows, columns.length);
   const step = (): void => {
-    const factors = factorsOf(b, f, block, columns, kept);
+    const factors = factorsOf(b, f, block, columns, known, kept);
     eachTurn(b, block, () => {
       [quads, line] = [0, 0];
-      for (let part = 0; part < turn / quantBlock; part++)
-        columnsOf32(b, f, columns, sums, cursors, known, factors, part);
+      for (let sub = 0; sub < turn / f.subBlock; sub += how.subBlocks)
+        subBlocks(b, f, columns, sums, cursors, known, factors, sub, how);
       if (ahead !== undefined) b.add(ahead, Math.round((fetches.bytes / k) * turn), ahead);
     });
   };
@@ -87,8 +99,12 @@ export function blockTile(
 
 function constantsOf(b: TileBuilder, f: BlockFormat, sums: number): Constants {
   const { dot4, registers } = b.target;
-  const values = dot4 ? masksOf(f) : [...masksOf(f), ones, sixteens];
-  return constants(b, values, registers >= 24 || sums <= 2);
+  if (registers < 24 && sums > 2) return constants(b, []);
+  return constants(b, [
+    ...masksOf(f),
+    ...(dot4 ? [] : [ones, sixteens]),
+    ...(registers >= 24 && sums <= 2 ? sixMasksOf(f) : []),
+  ]);
 }
 
 /**
@@ -114,12 +130,12 @@ export function blocksInOrder(
       const block = blockCursor(b, f, start, column);
       const to = column === undefined ? out : b.add(out, column);
       const sums = [columns.map((c) => b.loadF(at(to, c)))];
-      const factors = factorsOf(b, f, block, columns, false);
+      const factors = factorsOf(b, f, block, columns, known, false);
       const activations = { ...quant, codes: b.int(codes), facts: b.int(facts), operand };
       const cursors: Cursors = { ...activations, block, afterQuad() {} };
       eachTurn(b, block, () => {
-        for (let part = 0; part < (block.quads * 4) / quantBlock; part++)
-          columnsOf32(b, f, columns, sums, cursors, known, factors, part);
+        for (let sub = 0; sub < (block.quads * 4) / f.subBlock; sub++)
+          subBlocks(b, f, columns, sums, cursors, known, factors, sub, { subBlocks: 1, shared: false });
       });
       for (const [i, c] of columns.entries()) b.store(at(to, c), sums[0]![i]!);
     });
@@ -129,38 +145,61 @@ export function blocksInOrder(
   });
 }
 
-/** Adds up 32 columns, part `part` of the turn, and takes the cursors of the activations on. */
-function columnsOf32(
+/** How a turn's sub-blocks are multiplied: so many at a time, and whether words that several quads have are loaded once. */
+interface Together {
+  readonly subBlocks: number;
+  readonly shared: boolean;
+}
+
+/**
+ * All of a turn, whose words are then read in the order in which they lie, behind them the scales; fewer where their dots do not fit the
+ * registers.
+ */
+function together({ dot4, registers }: Target, f: BlockFormat, rows: number, vectors: number): Together {
+  const factors = hasFactors(f) ? vectors * (f.minima ? 2 : 1) : 0;
+  const constants = new Set([...masksOf(f), ...sixMasksOf(f)]).size;
+  const words = 2 * vectors + 4;
+  const fits = (n: number): boolean => (n + 1) * rows * vectors + factors + constants + words <= registers;
+  let subBlocks = dot4 ? turnColumns(f) / f.subBlock : 1;
+  while (subBlocks > 1 && !fits(subBlocks)) subBlocks /= 2;
+  return { subBlocks, shared: dot4 && fits(subBlocks) };
+}
+
+/** Adds up the turn's sub-blocks from `first` on, in this order, and takes the cursors of the activations on behind each 32 columns. */
+function subBlocks(
   b: TileBuilder,
   f: BlockFormat,
   columns: readonly number[],
   sums: readonly F32[][],
   c: Cursors,
-  masks: Constants,
+  known: Constants,
   factors: Factors,
-  part: number,
+  first: number,
+  how: Together,
 ): void {
-  const halves = quantBlock / f.subBlock;
-  for (let half = 0; half < halves; half++) {
-    const sub = part * halves + half;
-    const dots = f.subBlock === 32 ? integerDots(b, f, columns, sums.length, c, masks, part, 0, 8) : undefined;
-    const parts = dots ?? integerDots(b, f, columns, sums.length, c, masks, part, half * 4, 4);
+  const begin = (first * f.subBlock) % quantBlock;
+  const dots = integerDots(b, f, columns, sums.length, c, known, first, how);
+  for (const [s, parts] of dots.entries()) {
+    const facts = Math.floor((begin + s * f.subBlock) / quantBlock) * fact.stride;
     for (const [i, column] of columns.entries()) {
-      const scale = scaleOf(b, f, factors, "scales", c.block, i, column, sub);
+      const scale = scaleOf(b, f, factors, "scales", c.block, i, column, first + s);
       for (const [r, sum] of sums.entries()) {
-        const both = b.fmul(scale, broadcast(at(c.facts, r * c.rowBytes + fact.scale)));
+        const both = b.fmul(scale, broadcast(at(c.facts, facts + r * c.rowBytes + fact.scale)));
         b.fma(sum[i]!, b.toF32(parts[r]![i]!), both);
       }
       if (!f.minima) continue;
-      const minimum = b.fsub(b.constF(0), scaleOf(b, f, factors, "minima", c.block, i, column, sub));
-      for (const [r, sum] of sums.entries()) b.fma(sum[i]!, minimum, broadcast(at(c.facts, r * c.rowBytes + fact.sum)));
+      const minimum = scaleOf(b, f, factors, "minima", c.block, i, column, first + s);
+      for (const [r, sum] of sums.entries())
+        b.fma(sum[i]!, minimum, broadcast(at(c.facts, facts + r * c.rowBytes + fact.sum)));
     }
   }
-  b.add(c.codes, quantBlock, c.codes);
-  b.add(c.facts, fact.stride, c.facts);
+  const end = begin + how.subBlocks * f.subBlock;
+  if (end % quantBlock > 0) return;
+  b.add(c.codes, end, c.codes);
+  b.add(c.facts, (end / quantBlock) * fact.stride, c.facts);
 }
 
-/** Σ (code - zero) × q over `count` quads of part `part` from `first` on, for each row and vector. */
+/** Σ (code - zero) × q of some sub-blocks from `first` on, for each row and vector. */
 function integerDots(
   b: TileBuilder,
   f: BlockFormat,
@@ -168,24 +207,35 @@ function integerDots(
   rows: number,
   c: Cursors,
   known: Constants,
-  part: number,
   first: number,
-  count: number,
-): I32[][] {
-  const dots = Array.from({ length: rows }, (_, r) => {
-    const start = f.zero !== 0 ? offsetOf(b, f, c, r, first) : b.constI(0);
-    return columns.map((_, i) => (i === 0 ? start : b.copy(start)));
-  });
-  const words = (q: number): I32[] => columns.map((column) => quad(b, f, known, c.block, column, part * 8 + q));
+  how: Together,
+): I32[][][] {
+  const each = f.subBlock / 4;
+  const begin = first * each;
+  /** Bytes from the cursor of the codes. */
+  const codes = ((first * f.subBlock) % quantBlock) - begin * 4;
+  const dots = Array.from({ length: how.subBlocks }, (_, s) =>
+    Array.from({ length: rows }, (_, r) => {
+      const start = f.zero !== 0 ? offsetOf(b, f, c, r, codes + (begin + s * each) * 4) : b.constI(0);
+      return columns.map((_, i) => (i === 0 ? start : b.copy(start)));
+    }),
+  );
   if (!b.target.dot4) {
-    const group = Math.min(count, quadsIn16(f));
-    for (let q = first; q < first + count; q += group) pairDots(b, f, dots, words, c, known, q, group);
+    const words = (q: number): I32[] => columns.map((column) => quad(b, f, known, c.block, column, q));
+    const group = Math.min(each, quadsIn16(f));
+    for (const [s, sums] of dots.entries()) {
+      const from = begin + s * each;
+      for (let q = from; q < from + each; q += group) pairDots(b, f, sums, words, c, known, codes, q, group);
+    }
     return dots;
   }
-  for (let q = first; q < first + count; q++) {
-    const w = words(q);
-    for (const [r, row] of dots.entries()) {
-      const from = at(c.codes, r * c.rowBytes + q * 4);
+  const inTurn = Array.from({ length: how.subBlocks * each }, (_, i) => begin + i);
+  const quads = how.shared ? byWords(f, inTurn) : inTurn;
+  const held = how.shared ? heldWords(b, f, c.block, quads) : undefined;
+  for (const q of quads) {
+    const w = columns.map((column) => quad(b, f, known, c.block, column, q, held));
+    for (const [r, row] of dots[Math.floor((q - begin) / each)]!.entries()) {
+      const from = at(c.codes, r * c.rowBytes + codes + q * 4);
       const v: I32Operand = c.operand === "memory" ? broadcast(from) : b.broadcastI(from);
       for (const [i, dot] of row.entries()) b.dot4(dot, w[i]!, v);
     }
@@ -194,13 +244,14 @@ function integerDots(
   return dots;
 }
 
-/** -zero × Σq of the quads from `first` on: of the whole 32, or of the half that a sub-block of 16 is. */
-function offsetOf(b: TileBuilder, f: BlockFormat, c: Cursors, r: number, first: number): I32 {
-  const load = (offset: number): I32 => b.broadcastI(at(c.facts, r * c.rowBytes + offset));
+/** -zero × Σq of the sub-block that begins `column` columns behind the cursor: all of 32, or either half. */
+function offsetOf(b: TileBuilder, f: BlockFormat, c: Cursors, r: number, column: number): I32 {
+  const facts = r * c.rowBytes + Math.floor(column / quantBlock) * fact.stride;
+  const load = (offset: number): I32 => b.broadcastI(at(c.facts, facts + offset));
   const sum = (): I32 => {
     if (f.subBlock === 32) return load(fact.negative);
     const low = load(fact.negativeLow);
-    return first === 0 ? low : b.i32("sub", load(fact.negative), low);
+    return column % quantBlock === 0 ? low : b.i32("sub", load(fact.negative), low);
   };
   return b.shift("shl", sum(), Math.log2(f.zero));
 }
@@ -212,7 +263,7 @@ function quadsIn16({ codeBits }: BlockFormat): number {
   return 2 ** Math.floor(Math.log2(fits));
 }
 
-/** Adds the products of `count` quads from `first` on, in 16 bits and then as pairs. */
+/** Adds the products of `count` quads from `first` on, in 16 bits and then as pairs; `codes` bytes lie between cursor and quad 0. */
 function pairDots(
   b: TileBuilder,
   f: BlockFormat,
@@ -220,6 +271,7 @@ function pairDots(
   words: (q: number) => I32[],
   c: Cursors,
   known: Constants,
+  codes: number,
   first: number,
   count: number,
 ): void {
@@ -235,7 +287,7 @@ function pairDots(
     const w = words(q);
     for (const [r, row] of sums.entries()) {
       for (const [n, { run }] of runs.entries()) {
-        const from = at(c.codes, r * c.rowBytes + run + q * 4);
+        const from = at(c.codes, r * c.rowBytes + run + codes + q * 4);
         const v = row.length === 1 ? broadcast(from) : b.broadcastI(from);
         for (const [i, sum] of row.entries()) {
           const pairs = b.i32("madd8", w[i]!, v);
