@@ -26,26 +26,30 @@ export function accessesOf(
   );
 }
 
+/** Parts of the memory, each with a list of who touched it: what lies apart is not compared. */
+const parts = 256;
+
 /**
- * For each of some calls that run, in order, the earlier ones that it must follow. Whoever conflicts with an access that a
- * later one covers and writes is ordered by that one, and left out.
+ * For each of some calls that run, in order, the earlier ones that it must follow. Whoever touched what a later one writes, all of
+ * it, is ordered by that one, and left out.
  */
 export function dependencies(accesses: readonly (readonly Access[])[]): readonly (readonly number[])[] {
-  const past: Access[] = [];
-  const owners: number[] = [];
+  const end = accesses.reduce((most, own) => own.reduce((most, { to }) => Math.max(most, to), most), 1);
+  const part = (place: number): number => Math.floor((place / end) * parts);
+  const past = Array.from({ length: parts }, () => [] as (Access & { readonly call: number })[]);
   return accesses.map((own, call) => {
     const found = new Set<number>();
-    for (const a of own) {
-      for (let i = past.length - 1; i >= 0; i--) {
-        const o = past[i]!;
-        if (!(a.written || o.written) || a.from >= o.to || o.from >= a.to) continue;
-        found.add(owners[i]!);
-        if (o.written && o.from <= a.from && o.to >= a.to) break;
+    for (const { from, to, written } of own) {
+      for (let i = part(from); i <= part(to - 1); i++) {
+        for (const o of past[i]!) if ((written || o.written) && from < o.to && o.from < to) found.add(o.call);
       }
     }
-    for (const a of own) {
-      past.push(a);
-      owners.push(call);
+    for (const { from, to, written } of own) {
+      const access = { from, to, written, call };
+      for (let i = part(from); i <= part(to - 1); i++) {
+        if (written) past[i] = past[i]!.filter((o) => o.call === call || o.from < from || o.to > to);
+        past[i]!.push(access);
+      }
     }
     return [...found].sort((x, y) => x - y);
   });

@@ -18,7 +18,7 @@ interface Interval {
   end: number;
   weight: number;
   /** The loop last found that it must outlive. */
-  loop?: Loop;
+  loop: Loop | undefined;
 }
 
 interface Loop {
@@ -28,13 +28,14 @@ interface Loop {
 }
 
 export interface Allocation {
-  readonly of: ReadonlyMap<number, Location>;
+  /** By the variable's id. */
+  readonly of: readonly (Location | undefined)[];
   readonly slots: number;
 }
 
 export function allocate(program: TileProgram, ints: readonly number[], vectors: readonly number[]): Allocation {
-  const intervals = [...liveness(program).values()].sort((a, b) => a.start - b.start || a.variable.id - b.variable.id);
-  const of = new Map<number, Location>();
+  const intervals = liveness(program).sort((a, b) => a.start - b.start || a.variable.id - b.variable.id);
+  const of = new Array<Location | undefined>(program.variables);
   const slots = scan(
     intervals.filter((i) => i.variable.type === "int"),
     ints,
@@ -56,7 +57,7 @@ export function allocate(program: TileProgram, ints: readonly number[], vectors:
 export function vectorsNeeded(program: TileProgram): number {
   const changes: number[] = [];
   const change = (at: number, by: number): void => void (changes[at] = (changes[at] ?? 0) + by);
-  for (const { variable, start, end } of liveness(program).values()) {
+  for (const { variable, start, end } of liveness(program)) {
     if (variable.type === "int") continue;
     change(start, 1);
     change(end + 1, -1);
@@ -69,29 +70,33 @@ export function vectorsNeeded(program: TileProgram): number {
   return most;
 }
 
-function liveness(program: TileProgram): Map<number, Interval> {
-  const intervals = new Map<number, Interval>();
-  const { args, begin, end, scratch } = program.inputs;
-  for (const variable of [args, begin, end, scratch])
-    intervals.set(variable.id, { variable, start: 0, end: 0, weight: 1 });
+function liveness(program: TileProgram): Interval[] {
+  /** By the variable's id, and in the order in which they are first mentioned. */
+  const intervals = new Array<Interval | undefined>(program.variables);
+  const all: Interval[] = [];
+  const begin = (variable: Var, start: number, weight: number): void => {
+    const interval = { variable, start, end: start, weight, loop: undefined };
+    intervals[variable.id] = interval;
+    all.push(interval);
+  };
+  const { args, begin: first, end, scratch } = program.inputs;
+  for (const variable of [args, first, end, scratch]) begin(variable, 0, 1);
   let position = 1;
   const loops: Loop[] = [];
   const touch = (variable: Var): void => {
     const weight = 8 ** Math.min(loops.length, 5);
-    let interval = intervals.get(variable.id);
-    if (interval === undefined) {
-      interval = { variable, start: position, end: position, weight };
-      intervals.set(variable.id, interval);
-      return;
-    }
+    const interval = intervals[variable.id];
+    if (interval === undefined) return begin(variable, position, weight);
     if (position > interval.end) interval.end = position;
     interval.weight += weight;
     outlives(interval);
   };
   /** A variable from outside lives to the end of the outermost loop that it was not made in. */
   const outlives = (interval: Interval): void => {
-    const outermost = loops.find((loop) => interval.start < loop.start);
-    if (outermost === undefined || interval.loop === outermost) return;
+    // The loops begin one after the other: most variables are of the innermost.
+    if (loops.length === 0 || interval.start >= loops.at(-1)!.start) return;
+    const outermost = loops.find((loop) => interval.start < loop.start)!;
+    if (interval.loop === outermost) return;
     interval.loop = outermost;
     outermost.outer.push(interval);
   };
@@ -102,8 +107,8 @@ function liveness(program: TileProgram): Map<number, Interval> {
       if (x.op === "for") {
         const loop: Loop = { start: position, outer: [] };
         loops.push(loop);
-        outlives(intervals.get(x.i.id)!);
-        if (typeof x.to === "object") outlives(intervals.get(x.to.id)!);
+        outlives(intervals[x.i.id]!);
+        if (typeof x.to === "object") outlives(intervals[x.to.id]!);
         walk(x.body);
         loops.pop();
         for (const interval of loop.outer) interval.end = Math.max(interval.end, position);
@@ -115,13 +120,13 @@ function liveness(program: TileProgram): Map<number, Interval> {
     }
   };
   walk(program.body);
-  return intervals;
+  return all;
 }
 
 function scan(
   intervals: readonly Interval[],
   registers: readonly number[],
-  of: Map<number, Location>,
+  of: (Location | undefined)[],
   spills: boolean,
   name: string,
 ): number {
@@ -129,27 +134,33 @@ function scan(
   let active: Interval[] = [];
   let slots = 0;
   const registerOf = (i: Interval): number => {
-    const location = of.get(i.variable.id)!;
-    assert(location.kind === "register", () => `${name}: an active interval has no register`);
+    const location = of[i.variable.id];
+    assert(location?.kind === "register", () => `${name}: an active interval has no register`);
     return location.register;
   };
+  /** The least end of those that are active, or less. */
+  let nextEnd = Number.POSITIVE_INFINITY;
   for (const interval of intervals) {
     // An integer's register is not reused by the instruction that reads it last: some expand into several.
-    for (const a of active) if (a.end < interval.start) free.push(registerOf(a));
-    active = active.filter((a) => a.end >= interval.start);
+    if (nextEnd < interval.start) {
+      for (const a of active) if (a.end < interval.start) free.push(registerOf(a));
+      active = active.filter((a) => a.end >= interval.start);
+      nextEnd = active.reduce((least, { end }) => Math.min(least, end), Number.POSITIVE_INFINITY);
+    }
+    nextEnd = Math.min(nextEnd, interval.end);
     const register = free.shift();
     if (register !== undefined) {
-      of.set(interval.variable.id, { kind: "register", register });
+      of[interval.variable.id] = { kind: "register", register };
       active.push(interval);
       continue;
     }
     assert(spills, () => `${name} needs more than ${registers.length} vector registers`);
     const least = active.reduce((best, a) => (a.weight < best.weight ? a : best), interval);
     if (least !== interval) {
-      of.set(interval.variable.id, { kind: "register", register: registerOf(least) });
+      of[interval.variable.id] = { kind: "register", register: registerOf(least) };
       active = [...active.filter((a) => a !== least), interval];
     }
-    of.set(least.variable.id, { kind: "slot", slot: slots++ });
+    of[least.variable.id] = { kind: "slot", slot: slots++ };
   }
   return slots;
 }

@@ -81,7 +81,7 @@ class Renderer {
     const home = (i: number): Memory => ({ base: reg.rsp, offset: frame - 8 * (i + 1) });
     for (const [i, r] of entry.entries()) a.store(home(i), r);
     for (const [i, v] of [args, begin, end, scratch].entries()) {
-      const to = this.#where.of.get(v.id);
+      const to = this.#where.of[v.id];
       if (to === undefined) continue;
       if (to.kind === "register") a.mov(to.register, home(i));
       else {
@@ -100,7 +100,7 @@ class Renderer {
   #slot = (slot: number): Memory => ({ base: reg.rsp, offset: slot * 8 });
 
   #location(v: Var): Location {
-    const found = this.#where.of.get(v.id);
+    const found = this.#where.of[v.id];
     assert(found !== undefined, () => `${this.#program.name}: variable ${v.id} has no location`);
     return found;
   }
