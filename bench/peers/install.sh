@@ -20,6 +20,8 @@ if [ "${1:-}" = avx2 ]; then
   peers=$peers/avx2
   export CMAKE_ARGS="-DGGML_NATIVE=OFF -DGGML_AVX=ON -DGGML_AVX2=ON -DGGML_FMA=ON -DGGML_F16C=ON -DGGML_BMI2=ON -DGGML_AVX512=OFF"
 fi
+# pip builds with as many compilers as there are files otherwise.
+export CMAKE_BUILD_PARALLEL_LEVEL="${CMAKE_BUILD_PARALLEL_LEVEL:-$(nproc)}"
 [ -x "$peers/venv/bin/python" ] || python3 -m venv "$peers/venv"
 python=$peers/venv/bin/python
 # What is not built for a level (torch, numpy) is found where the other peers are.
