@@ -33,6 +33,8 @@ function spread<T extends Float32Array | Int32Array | Uint16Array | Uint8Array>(
 const floats = (...four: number[]): Float32Array => spread(new Float32Array(32), four);
 const ints = (...four: number[]): Int32Array => spread(new Int32Array(32), four);
 const four = (out: Int32Array, at = 0): number[] => [...out.subarray(at, at + 4)];
+const become = (out: Int32Array, at: number, from: readonly number[], made: (x: number) => number): void =>
+  assert.deepEqual(four(out, at), from.map(made));
 const asFloats = (out: Int32Array, at = 0): number[] => four(out, at).map((bits) => bitsFloat(bits));
 
 for (const device of devices) {
@@ -153,22 +155,10 @@ for (const device of devices) {
         b.store(at(to, 128), b.shift("sar", v, 31));
         b.store(at(to, 192), b.i32("sub", b.shift("shl", v, 4), b.shift("shr", v, 28)));
       });
-      assert.deepEqual(
-        four(out),
-        x.map((v) => ((v & 0xff00ff) | 0x1000) ^ 1),
-      );
-      assert.deepEqual(
-        four(out, 16),
-        x.map((v) => (((v >>> 16) >>> 4) << 16) | ((v & 0xffff) >>> 4)),
-      );
-      assert.deepEqual(
-        four(out, 32),
-        x.map((v) => v >> 31),
-      );
-      assert.deepEqual(
-        four(out, 48),
-        x.map((v) => ((v << 4) - (v >>> 28)) | 0),
-      );
+      become(out, 0, x, (v) => ((v & 0xff00ff) | 0x1000) ^ 1);
+      become(out, 16, x, (v) => (((v >>> 16) >>> 4) << 16) | ((v & 0xffff) >>> 4));
+      become(out, 32, x, (v) => v >> 31);
+      become(out, 48, x, (v) => ((v << 4) - (v >>> 28)) | 0);
     });
 
     test("and-or adds the bits that two others have in common", async () => {
@@ -180,18 +170,9 @@ for (const device of devices) {
         b.store(at(to, 128), b.andOr(repeated, x, broadcast(at(from, 12))));
       });
       const input = [0x0f0f0f0f, -1, 0, 0x12345678];
-      assert.deepEqual(
-        four(out),
-        input.map((x) => 1 | (x & 0x30303030)),
-      );
-      assert.deepEqual(
-        four(out, 16),
-        input.map((x) => 0x30303030 | (x & 0x0ff0)),
-      );
-      assert.deepEqual(
-        four(out, 32),
-        input.map((x) => x & 0x12345678),
-      );
+      become(out, 0, input, (x) => 1 | (x & 0x30303030));
+      become(out, 16, input, (x) => 0x30303030 | (x & 0x0ff0));
+      become(out, 32, input, (x) => x & 0x12345678);
     });
 
     const withDot4 = device.target.dot4 ? test : undefined;

@@ -136,17 +136,10 @@ class Writer {
         return this.#each(`${this.#vec(x.dst)}[l] = ${value};`);
       }
       case "fma":
-        return this.#each(
-          `${this.#vec(x.dst)}[l] = fma(${this.#vec(x.a)}[l], ${this.#lane(x.b, true)}, ${this.#vec(x.dst)}[l]);`,
-        );
       case "dot4":
-        return this.#each(`${this.#vec(x.dst)}[l] += dot4(${this.#vec(x.a)}[l], ${this.#lane(x.b, false)});`);
+      case "dotBf16":
       case "andOr":
-        return this.#each(`${this.#vec(x.dst)}[l] |= ${this.#vec(x.a)}[l] & ${this.#lane(x.b, false)};`);
-      case "dotBf16": {
-        const [d, a, b] = [`${this.#vec(x.dst)}[l]`, `${this.#vec(x.a)}[l]`, this.#lane(x.b, false)];
-        return this.#each(`${d} = dotBf16(${d}, ${a}, ${b});`);
-      }
+        return this.#accumulate(x);
       case "shuffle":
         return this.#shuffle(x);
       case "f32Unary": {
@@ -170,6 +163,17 @@ class Writer {
       case "reduce":
         return this.#reduce(x);
     }
+  }
+
+  #accumulate(x: Extract<Instruction, { op: "fma" | "dot4" | "dotBf16" | "andOr" }>): string {
+    const [d, a, b] = [`${this.#vec(x.dst)}[l]`, `${this.#vec(x.a)}[l]`, this.#lane(x.b, x.op === "fma")];
+    const sums = {
+      fma: `fma(${a}, ${b}, ${d})`,
+      dot4: `${d} + dot4(${a}, ${b})`,
+      dotBf16: `dotBf16(${d}, ${a}, ${b})`,
+      andOr: `${d} | (${a} & ${b})`,
+    };
+    return this.#each(`${d} = ${sums[x.op]};`);
   }
 
   #store(x: Extract<Instruction, { op: "store" | "storePart" | "storeLane" | "storeI8" | "storeI16" }>): string {
