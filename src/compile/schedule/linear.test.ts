@@ -48,6 +48,16 @@ function linesOf(type: BlockType): number[] {
   return [...new Set(panel!.map(({ line }) => line))];
 }
 
+test("activations of few tokens are repeated within each product where that costs nothing", () => {
+  for (const type of types) {
+    for (const [target, operand] of [
+      [near, "register"],
+      [far, "memory"],
+    ] as const)
+      assert.equal(tileFor(defaultSchedule(target, format(type), shape), 16).operand, operand, type);
+  }
+});
+
 test("one token's tile comes to each line of a block in the order in which they lie, but for two", () => {
   for (const type of types) {
     const lines = linesOf(type);
