@@ -40,7 +40,7 @@ export interface LoadOptions {
   readonly level?: Level;
   /** Most positions of one sequence; default and at most the model's. */
   readonly context?: number;
-  /** Cache blocks of 16 positions; default what fits in 1 GiB, at most eight whole contexts. */
+  /** Cache blocks of 16 positions; default what fits in 1 GiB, at most a whole context for each sequence of a step. */
   readonly blocks?: number;
   readonly tokensMax?: number;
   readonly rowsMax?: number;
@@ -125,7 +125,8 @@ export async function loadRunner(checkpoint: Checkpoint, options: LoadOptions = 
     const weights = await packing;
     const ofBlock = config.layers * 2 * blockBytes({ kvHeads: config.kvHeads, width: config.headWidth, cache });
     const whole = Math.ceil(context / positionsPerBlock);
-    const blocks = options.blocks ?? Math.max(1, Math.min(8 * whole, Math.floor(defaults.cacheBytes / ofBlock)));
+    const blocks =
+      options.blocks ?? Math.max(1, Math.min(limits.sequencesMax * whole, Math.floor(defaults.cacheBytes / ofBlock)));
     const runner = new CompiledRunner({
       device,
       programs,

@@ -2,14 +2,17 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { UserError } from "../core/errors.ts";
+import { loadRunner } from "../model/load.ts";
+import { openCheckpoint } from "../model/open.ts";
 import type { Runner } from "../model/runner.ts";
 import { createFakeService } from "../test/fake-service.ts";
 import { hashRunner } from "../test/hash-runner.ts";
-import { collect } from "../test/serve-rig.ts";
+import { collect, noiseModel } from "../test/serve-rig.ts";
 import { batchings } from "./batching.ts";
 import { Engine } from "./engine.ts";
 import { type GenerationRequest, NoNumbers } from "./generation.ts";
 import { type KvCache, kvCaches } from "./kv-cache.ts";
+import type { LogLine } from "./log.ts";
 import { ModelExecutor } from "./model-executor.ts";
 import { openService } from "./service.ts";
 import { speculations } from "./speculation.ts";
@@ -40,6 +43,26 @@ test("more choices than a pass holds sequences take turns", { timeout: 60_000 },
     narrow.check();
     await wide.close();
     await narrow.close();
+  }
+});
+
+test("without a word about blocks, whole contexts of a full pass are in the cache at once", async () => {
+  const checkpoint = await openCheckpoint(noiseModel);
+  const runner = await loadRunner(checkpoint, { threads: 2, context: 64 });
+  const passes: Extract<LogLine, { kind: "pass" }>[] = [];
+  const observe = (line: LogLine) => void (line.kind === "pass" && passes.push(line));
+  const service = await openService({ ...usual, batching: "chunked-prefill", checkpoint, runner, observe });
+  try {
+    const prompt = (client: number) => Array.from({ length: 32 }, (_, i) => (7 * i + 3 * client) % 128);
+    await Promise.all(
+      Array.from({ length: 32 }, (_, i) => collect(service, { ...request(1, prompt(i)), tokensMax: 32 })),
+    );
+    assert.equal(Math.max(...passes.map((p) => p.pass.sequences.length)), 32);
+    assert.equal(passes.flatMap((p) => p.preempted).length, 0);
+  } finally {
+    await service.close();
+    await runner.close();
+    checkpoint.close();
   }
 });
 

@@ -16,7 +16,7 @@ export default batching({
   ],
   options: {
     tokenBudget: { default: 128, unit: "tokens", min: 1, help: "Tokens in one pass." },
-    batchMax: { default: 16, unit: "sequences", min: 1, help: "Sequences in one pass." },
+    batchMax: { default: 32, unit: "sequences", min: 1, help: "Sequences in one pass." },
   },
   claim: { metric: "gapTokensMax", better: "lower", than: "orca", on: "long-prompt", factor: 3, where: "machine" },
 
