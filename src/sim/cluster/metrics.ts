@@ -18,11 +18,7 @@ export interface JobOutcome {
   readonly restarts: number;
   /** Seconds on GPUs. */
   readonly ran: Seconds;
-  /**
-   * Finish-time fairness: its JCT over the time it would have taken on its share of the cluster alone. The share is 1/n of all GPUs,
-   * n the mean number of jobs that were in the cluster during its life; a job that asks for more GPUs than its share holds takes
-   * longer on it by their ratio, and none is faster than its duration (Themis, NSDI 2020, §3.1; Gavel, OSDI 2020, §4.2).
-   */
+  /** Finish-time fairness, by the reading's `FinishTimeFairness`. */
   readonly rho?: number;
   readonly ended?: "finished" | "failed" | "rejected" | "refused";
 }
@@ -51,6 +47,26 @@ export interface ClusterMetrics {
   /** Time, jobs that wait, GPUs that are free; one row where any changes, thinned to at most `rowsMax` rows. */
   readonly queue: readonly (readonly [at: Seconds, waiting: number, free: number])[];
 }
+
+/** A job that has ended: `beside` is the mean number of jobs that were in the cluster during its life, itself among them. */
+export interface EndedJob {
+  readonly spec: JobSpec;
+  readonly jct: Seconds;
+  readonly beside: number;
+  /** Of the whole trace. */
+  readonly jobs: number;
+  readonly gpus: number;
+}
+
+/** ρ: a job's JCT over the time it would have taken on its share of the cluster alone. */
+export type FinishTimeFairness = (job: EndedJob) => number | undefined;
+
+/**
+ * The share is 1/n of all GPUs, n the jobs beside it; a job that asks for more GPUs than its share holds takes longer on it by their
+ * ratio, and none is faster than its duration (Themis, NSDI 2020, §3.1; Gavel, OSDI 2020, §4.2).
+ */
+const onShareOfLife: FinishTimeFairness = ({ spec, jct, beside, gpus }) =>
+  spec.duration ? jct / (spec.duration * Math.max(1, (spec.gpus * beside) / gpus)) : undefined;
 
 class Life {
   readonly spec: JobSpec;
@@ -85,6 +101,7 @@ const rowsMax = 4096;
 
 export class ClusterReading {
   readonly #gpus: number;
+  readonly #fairness: FinishTimeFairness;
   readonly #lives = new Map<JobId, Life>();
   #active = 0;
   #crowd = 0;
@@ -94,8 +111,9 @@ export class ClusterReading {
   #stride = 1;
   #decisions = 0;
 
-  constructor(nodes: readonly NodeSpec[]) {
+  constructor(nodes: readonly NodeSpec[], rho: FinishTimeFairness = onShareOfLife) {
     this.#gpus = gpusIn(nodes);
+    this.#fairness = rho;
   }
 
   readonly add = (line: LogLine): void => {
@@ -222,11 +240,10 @@ export class ClusterReading {
   }
 
   #rho({ spec, end, submitted, crowd }: Life): number | undefined {
-    if (end === undefined || !spec.duration) return undefined;
+    if (end === undefined) return undefined;
     const jct = end - submitted;
-    const jobs = jct === 0 ? 1 : Math.max(1, crowd / jct);
-    const stretch = Math.max(1, (spec.gpus * jobs) / this.#gpus);
-    return jct / (spec.duration * stretch);
+    const beside = jct === 0 ? 1 : Math.max(1, crowd / jct);
+    return this.#fairness({ spec, jct, beside, jobs: this.#lives.size, gpus: this.#gpus });
   }
 }
 

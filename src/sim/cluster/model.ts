@@ -20,9 +20,10 @@ import {
   rescaleSeconds,
   rigidModel,
 } from "./elastic-tables.ts";
-import { profileOf } from "./gavel/profile.ts";
+import { profileOf, staticFairness } from "./gavel/profile.ts";
 import { gavelRules, type LeaseRules, leases, shockwaveRules } from "./gavel/simulate.ts";
 import { readThroughputs as readGavelThroughputs } from "./gavel/throughputs.ts";
+import type { FinishTimeFairness } from "./metrics.ts";
 import { muriRoundSeconds, muriSimulator, muriTestbed } from "./muri-testbed.ts";
 import { profiledSetup, readProfiles } from "./pollux/simulate.ts";
 import type { ClusterSetup } from "./simulate.ts";
@@ -56,6 +57,8 @@ export interface Model {
     /** Where they lie beside a trace, as they were published. */
     readonly beside: readonly string[];
   };
+  /** As its paper's simulator reports it, where that is another than `ClusterReading`'s own. */
+  readonly fairness?: (given: Pick<ModelGiven, "nodes" | "tables">) => FinishTimeFairness;
   /** Those that the user may give; the others are its own. */
   readonly costs: readonly (keyof RunCost)[];
   setup(given: ModelGiven): ClusterSetup;
@@ -177,11 +180,13 @@ const levels: Model = {
   }),
 };
 
+const throughputsOf = (tables: string | undefined) => readGavelThroughputs(readFileSync(tables!, "utf8"), tables!);
+
 const leased = (ofPaper: LeaseRules, rest: Omit<Model, "setup" | "costs">): Model => ({
   ...rest,
   costs: ["restartSeconds"],
   setup({ jobs, nodes, policy, tables, ...asked }) {
-    const throughputs = readGavelThroughputs(readFileSync(tables!, "utf8"), tables!);
+    const throughputs = throughputsOf(tables);
     const reference = nodes[0]!.type;
     // What the trace does not say, the table does; finish-time fairness is measured by it.
     const known = jobs.map((job) =>
@@ -202,6 +207,13 @@ const gavel = leased(gavelRules, {
 });
 
 const shockwave = leased(shockwaveRules, {
+  fairness({ nodes, tables }) {
+    const throughputs = throughputsOf(tables);
+    return ({ spec, jct, jobs, gpus }) => {
+      const { duration } = profileOf(spec, throughputs, nodes[0]!.type);
+      return duration > 0 ? staticFairness(jct, duration, jobs, gpus) : undefined;
+    };
+  },
   title: "The same with batch sizes that change, in leases of 120 s, as in Shockwave's simulator",
   formats: ["shockwave"],
   nodes: "32x1:v100",

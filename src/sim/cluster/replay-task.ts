@@ -32,7 +32,7 @@ export interface Replayed {
 /** Calls `progress` with the number of jobs that have ended, now and then. */
 export async function replayTask(task: ReplayTask, progress: (ended: number) => void): Promise<Replayed> {
   const { jobs, nodes, policy } = task;
-  const metrics = new ClusterReading(nodes);
+  const metrics = new ClusterReading(nodes, modelFor(task.model).fairness?.(task));
   const columns = new ReportReading(jobs.map(({ id }) => id));
   const every = Math.max(1, Math.floor(jobs.length / 100));
   let [ended, decisions] = [0, 0];

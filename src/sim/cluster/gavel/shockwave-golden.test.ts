@@ -6,9 +6,10 @@
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { test } from "node:test";
-import { policyOf } from "../../../cluster/policy.ts";
+import { namePolicy, policyOf } from "../../../cluster/policy.ts";
 import { loadTrace } from "../../../cluster/trace/load.ts";
 import { sharedData, skipWithout } from "../../../test/shared-data.ts";
+import { replayTask } from "../replay-task.ts";
 import { type LeaseFigures, shockwaveRules, simulateLeases, singleGpuNodes } from "./simulate.ts";
 import { readThroughputs } from "./throughputs.ts";
 
@@ -80,6 +81,20 @@ test(
     );
   },
 );
+
+test("what a replay reports of it is what the published simulator does", skipWithout(table), async () => {
+  const { jobs } = await loadTrace(sharedData(`shockwave/traces/${small}.trace`)!);
+  const task = {
+    ...{ jobs, nodes: singleGpuNodes({ v100: 32 }), model: "shockwave", tables: sharedData(table)! },
+    policy: await namePolicy("gavel", { gavel: { agnostic: 1 } }),
+  };
+  const { averageJct, fairness } = (await replayTask(task, () => undefined)).metrics;
+  const golden = goldenOf("max_min_fairness");
+  const ratios = golden.finish_time_fairness_list;
+  assert.ok(Math.abs(averageJct - golden.avg_jct) < 0.001);
+  assert.equal(fairness.worst, Math.max(...ratios));
+  assert.equal(fairness.unfair, ratios.filter((rho) => rho > 1.05).length);
+});
 
 // The published run had Gurobi: makespan 31,929 s, JCT 11,302 s, worst 3.44. Which of equal optima it stops at depends on its settings.
 test(
