@@ -155,6 +155,8 @@ export interface Target {
    * second, and a plain stream is read ahead better by the hardware than by instructions.
    */
   readonly fetchInto: 1 | 2;
+  /** Where a product of several tokens has an activation that it repeats: in memory, where loading it within the product costs nothing. */
+  readonly repeated: "register" | "memory";
 }
 
 export interface TileProgram {

@@ -7,7 +7,7 @@ import { compile } from "./pipeline.ts";
 import type { Target } from "./tile.ts";
 import { type Sizes, type Work, workOf } from "./work.ts";
 
-const target: Target = { lanes: 16, registers: 30, dot4: true, dotBf16: true, fetchInto: 1 };
+const target: Target = { lanes: 16, registers: 30, dot4: true, dotBf16: true, fetchInto: 1, repeated: "register" };
 const f32: WeightFormat = { kind: "f32" };
 const shapes = new Map([
   ["table", [64, 32]],

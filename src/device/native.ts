@@ -15,7 +15,8 @@ const line = 64;
 interface Processor {
   readonly level: X64Level;
   readonly bf16: boolean;
-  readonly fetchInto: Target["fetchInto"];
+  /** What its level alone does not say. */
+  readonly traits: Partial<Pick<Target, "fetchInto" | "repeated">>;
 }
 
 /** The best level that this processor and operating system support, or `undefined`. */
@@ -35,9 +36,12 @@ export function detect(native: Native): Processor | undefined {
   return {
     level: wide ? "x64-avx512" : "x64-avx2",
     bf16: wide && has(more, 5),
-    fetchInto: maker === amd && family === 25 ? 2 : 1,
+    traits: maker === amd && family === 25 ? zen4 : {},
   };
 }
+
+/** Repeating within the product is 10 to 19 % faster there for 4 to 16 tokens. */
+const zen4 = { fetchInto: 2, repeated: "memory" } as const;
 
 /** "Auth", of AuthenticAMD. */
 const amd = 0x68747541;
@@ -99,7 +103,7 @@ export function openX64(
     }
     const chosen = level ?? best.level;
     const dotBf16 = x64Targets[chosen].dotBf16 && best.bf16 && (options.bf16 ?? true);
-    return start(native, chosen, { ...x64Targets[chosen], dotBf16, fetchInto: best.fetchInto }, options);
+    return start(native, chosen, { ...x64Targets[chosen], dotBf16, ...best.traits }, options);
   } catch (error) {
     native.release();
     throw error;

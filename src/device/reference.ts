@@ -6,7 +6,14 @@ import { assert, UserError } from "../core/errors.ts";
 import { Allocator } from "./allocator.ts";
 import { type Device, type DeviceOptions, type Region, record } from "./device.ts";
 
-export const referenceTarget: Target = { lanes: 16, registers: 30, dot4: true, dotBf16: true, fetchInto: 1 };
+export const referenceTarget: Target = {
+  lanes: 16,
+  registers: 30,
+  dot4: true,
+  dotBf16: true,
+  fetchInto: 1,
+  repeated: "register",
+};
 const bytesMax = 2 ** 30;
 
 export function openReference({ scratchBytes }: DeviceOptions): Device {

@@ -23,7 +23,14 @@ import {
 } from "./wasm-opcodes.ts";
 import { addsUp, loadsMax, type Straight, straight } from "./wasm-straight.ts";
 
-export const wasmTarget: Target = { lanes: 4, registers: 14, dot4: false, dotBf16: false, fetchInto: 1 };
+export const wasmTarget: Target = {
+  lanes: 4,
+  registers: 14,
+  dot4: false,
+  dotBf16: false,
+  fetchInto: 1,
+  repeated: "register",
+};
 
 /** What relaxed instructions do on this host: where they do not do what the IR asks, several others are written. */
 export interface Relaxed {

@@ -29,8 +29,8 @@ export type X64Level = "x64-avx512" | "x64-avx2";
 
 /** What a level may have: bf16 products need a processor that has them, beside AVX-512; prefetches go where it has room. */
 export const x64Targets: Readonly<Record<X64Level, Target>> = {
-  "x64-avx512": { lanes: 16, registers: 30, dot4: true, dotBf16: true, fetchInto: 1 },
-  "x64-avx2": { lanes: 8, registers: 14, dot4: false, dotBf16: false, fetchInto: 1 },
+  "x64-avx512": { lanes: 16, registers: 30, dot4: true, dotBf16: true, fetchInto: 1, repeated: "register" },
+  "x64-avx2": { lanes: 8, registers: 14, dot4: false, dotBf16: false, fetchInto: 1, repeated: "register" },
 };
 
 const calleeSaved = [reg.rbx, reg.rbp, reg.r12, reg.r13, reg.r14, reg.r15];

@@ -9,7 +9,7 @@ import { defaultSchedule, tileFor } from "./linear.ts";
 
 const shape = { n: 64, k: 512, bias: false };
 const near = x64Targets["x64-avx512"];
-const far: Target = { ...near, fetchInto: 2 };
+const far: Target = { ...near, fetchInto: 2, repeated: "memory" };
 
 const format = (type: BlockType) => ({ kind: "blocks", type }) as const;
 const ahead = (target: Target, type: BlockType): number =>
