@@ -35,6 +35,14 @@ test("where it cannot, all are plain streams and the hardware's, and what else i
   }
 });
 
+test("without AVX-512 too a short block is read at once there, and by halves of panels elsewhere", () => {
+  const narrow = x64Targets["x64-avx2"];
+  for (const type of types.filter((type) => blockFormats[type].block === 32)) {
+    const order = (target: Target): string => tileFor(defaultSchedule(target, format(type), shape), 1).order;
+    assert.deepEqual([order(narrow), order({ ...narrow, fetchInto: 2 })], ["tokens", "blocks"], type);
+  }
+});
+
 /** Lines of a block in the order in which one token's tile comes to them, as offsets from the register that has most of them. */
 function linesOf(type: BlockType): number[] {
   const { tile } = defaultSchedule(far, format(type), shape).cases[0]!;

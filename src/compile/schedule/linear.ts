@@ -73,8 +73,11 @@ export function defaultSchedule(
   if (target.lanes === 8) {
     const few = { ...plain, rows: 2, vectors: 1, nextPanel: 1 } as const;
     const { block, codeBits } = blockFormats[format.type];
-    // A line of memory is two vectors; those of a long block, with its scales, take too many registers.
-    const one = block === 32 ? [{ until: 1, tile: { ...few, rows: 1, vectors: 2 } }] : [];
+    // A line of memory is two vectors; those of a long block, with its scales, take too many registers. A plain stream is block after
+    // block; else half of the panel's lines come first, with the next panel's on instructions.
+    const stream = { ...plain, rows: 1, vectors: 2, order: "blocks" } as const;
+    const near = { ...few, rows: 1, vectors: 2 } as const;
+    const one = block === 32 ? [{ until: 1, tile: target.fetchInto === 1 ? near : stream }] : [];
     // The products of 8-bit codes take two registers each, and whole bytes need no unpacking.
     if (codeBits === 8) return { cases: one, rest: few };
     const many = { ...few, rows: 4, stage: 1, prefetch: 8192, tail: "even" } as const;
