@@ -21,7 +21,7 @@ import {
   rigidModel,
 } from "./elastic-tables.ts";
 import { profileOf, staticFairness } from "./gavel/profile.ts";
-import { gavelRules, type LeaseRules, leases, shockwaveRules } from "./gavel/simulate.ts";
+import { comparisonRules, gavelRules, type LeaseRules, leases, shockwaveRules } from "./gavel/simulate.ts";
 import { readThroughputs as readGavelThroughputs } from "./gavel/throughputs.ts";
 import type { FinishTimeFairness } from "./metrics.ts";
 import { muriRoundSeconds, muriSimulator, muriTestbed } from "./muri-testbed.ts";
@@ -206,7 +206,7 @@ const gavel = leased(gavelRules, {
   },
 });
 
-const shockwave = leased(shockwaveRules, {
+const ofShockwave = {
   fairness({ nodes, tables }) {
     const throughputs = throughputsOf(tables);
     return ({ spec, jct, jobs, gpus }) => {
@@ -214,13 +214,24 @@ const shockwave = leased(shockwaveRules, {
       return duration > 0 ? staticFairness(jct, duration, jobs, gpus) : undefined;
     };
   },
-  title: "The same with batch sizes that change, in leases of 120 s, as in Shockwave's simulator",
-  formats: ["shockwave"],
   nodes: "32x1:v100",
   tables: {
     what: "a table of throughputs in the form of Shockwave's tacc_throughputs.json",
     beside: ["../tacc_throughputs.json", "tacc_throughputs.json"],
   },
+} satisfies Partial<Model>;
+
+const shockwave = leased(shockwaveRules, {
+  title: "The same with batch sizes that change, in leases of 120 s, as in Shockwave's simulator",
+  formats: ["shockwave"],
+  ...ofShockwave,
+});
+
+const comparison = leased(comparisonRules, {
+  title:
+    "The same, where a job that ran for as long as its profile says is done: Shockwave's comparison with a real cluster",
+  formats: [],
+  ...ofShockwave,
 });
 
 export const models: Readonly<Record<string, Model>> = {
@@ -228,6 +239,7 @@ export const models: Readonly<Record<string, Model>> = {
   pollux,
   gavel,
   shockwave,
+  "shockwave-comparison": comparison,
   muri,
   "muri-testbed": testbed,
   elasticflow,
