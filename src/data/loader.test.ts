@@ -1,5 +1,6 @@
 /** What every loader promises: the same batches in the same order, from any position, whoever makes them. */
 import assert from "node:assert/strict";
+import { spawnSync } from "node:child_process";
 import { test } from "node:test";
 import { median } from "../core/statistics.ts";
 import * as module from "../test/record-maps.ts";
@@ -69,6 +70,25 @@ for (const id of loaders.ids()) {
     await loader.close();
   });
 }
+
+test("a loader that is closed while threads work is waited for, though an answer comes while they end", () => {
+  // Nothing else keeps this process alive; its thread sleeps until the answer is there, unread.
+  const code = `
+    import { loaders } from "${import.meta.resolve("./loader.js")}";
+    import { openLoader } from "${import.meta.resolve("./open-loader.js")}";
+    import * as module from "${import.meta.resolve("../test/stored-records.js")}";
+    const pipeline = { shards: [64], ops: [{ kind: "map", map: "read" }], batch: 8, epochs: 1, seed: 1 };
+    const configuration = { readSeconds: 1e-3, elements: 1, rounds: 1 };
+    const policy = await loaders.create("tf-data");
+    const loader = openLoader({ policy, pipeline, module, configuration, position: 0, cores: 1, memoryBytes: 1 << 20 });
+    await loader.next();
+    void loader.next();
+    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 200);
+    await loader.close();
+    console.log("closed");`;
+  const { stdout, stderr } = spawnSync(process.execPath, ["--input-type=module", "-e", code], { encoding: "utf8" });
+  assert.equal(stdout, "closed\n", stderr);
+});
 
 test("on real threads the tuner takes more workers for a store that keeps the consumer waiting", async (context) => {
   const step = async (autotune: number): Promise<{ readonly seconds: number; readonly workers: number }> => {

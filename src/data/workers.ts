@@ -50,14 +50,16 @@ export class Workers {
   }
 
   #start(): Thread {
-    const worker = new Worker(new URL("./worker.js", import.meta.url), { workerData: this.#setup });
+    // No options of this process: `--input-type` and the like are refused for a file.
+    const worker = new Worker(new URL("./worker.js", import.meta.url), { workerData: this.#setup, execArgv: [] });
     const waiting: Thread["waiting"] = new Map();
     worker.unref();
     worker.on("message", (answer: WorkerAnswer) => {
       const { done, failed } = waiting.get(answer.id)!;
       waiting.delete(answer.id);
-      if (waiting.size === 0) worker.unref();
+      // An answer that comes while the thread ends must not take from it what keeps the process waiting for that.
       if (this.#closed) return;
+      if (waiting.size === 0) worker.unref();
       if ("error" in answer) failed(answer.error);
       else done({ item: answer.fields, seconds: answer.seconds, bytes: bytesOf(answer.fields) });
     });

@@ -42,7 +42,11 @@ export async function replaySideBySide(
 
 function replayOnThread(task: ReplayTask, running: Set<Worker>, progress: (ended: number) => void): Promise<Replayed> {
   const resourceLimits = { maxYoungGenerationSizeMb };
-  const worker = new Worker(new URL("./replay-worker.js", import.meta.url), { workerData: task, resourceLimits });
+  const worker = new Worker(new URL("./replay-worker.js", import.meta.url), {
+    workerData: task,
+    resourceLimits,
+    execArgv: [],
+  });
   running.add(worker);
   return new Promise<Replayed>((resolve, reject) => {
     worker.on("message", (message: Message) => {
