@@ -1,8 +1,10 @@
 /**
- * Four neighbouring words, each repeated in all lanes, as one load and four shuffles.
+ * Words that are repeated in all lanes: where V8 (11.3) keeps their addresses, and four neighbouring ones as one load and four
+ * shuffles.
  *
- * V8 adds an instruction's constant offset to the memory's base ahead of the loop for loads that repeat a word, and keeps
- * all those addresses on the stack: a load and a reload for each word. Whole vectors have the offset in their address.
+ * V8 adds an instruction's constant offset to the memory's base ahead of the loop for loads that repeat a word. A few such
+ * bases stay in registers, and the loop has no additions for them; more are on the stack, and each word is a load and a reload.
+ * Whole vectors have the offset in their address.
  */
 import type { Address, Instruction } from "../tile.ts";
 
@@ -54,6 +56,16 @@ const changesMemory: ReadonlySet<Instruction["op"]> = new Set([
   "for",
   "if",
 ] as const);
+
+/** Offsets that V8 has registers for, beside those of a loop. */
+const basesMost = 6;
+
+/** Whether the words of a list of instructions that are loaded alone lie at so few offsets that those stay in the instructions. */
+export function fewBases(body: readonly Instruction[], shared: ReadonlyMap<Address, SharedWord>): boolean {
+  const offsets = new Set<number>();
+  for (const at of body.map(repeated)) if (at !== undefined && !shared.has(at) && at.offset > 0) offsets.add(at.offset);
+  return offsets.size <= basesMost;
+}
 
 const laneOf = ({ offset }: Address): number => (((offset / 4) % 4) + 4) % 4;
 

@@ -108,8 +108,9 @@ class Renderer {
   #load(opcode: readonly number[], at: Address): FunctionWriter {
     this.#straight.loads++;
     const offset = this.#address(at);
-    // See `wasm-broadcast.ts`: loads that change what they load have no offset in their address.
-    if (offset > 0 && transforms.has(opcode)) this.#f.i32(offset).op(intOps.add).memory(opcode, 0);
+    // See `wasm-broadcast.ts`: to loads that change what they load V8 gives no offset in their address.
+    const apart = transforms.has(opcode) && !(opcode === load.splat && this.#straight.offsets);
+    if (offset > 0 && apart) this.#f.i32(offset).op(intOps.add).memory(opcode, 0);
     else this.#f.memory(opcode, offset);
     return this.#f;
   }

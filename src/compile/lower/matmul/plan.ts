@@ -108,7 +108,7 @@ function tileFor(target: Target, columns: number): { readonly rows: number; read
 }
 
 /** Rows of a tile of 1, 2, … vectors. */
-const tiles: Readonly<Record<Target["lanes"], readonly number[]>> = { 16: [12, 12, 8, 6], 8: [10, 5], 4: [8, 4, 3] };
+const tiles: Readonly<Record<Target["lanes"], readonly number[]>> = { 16: [12, 12, 8, 6], 8: [10, 5], 4: [7, 4, 3] };
 
 /** Whether A is better read from a copy: a step along K is a line, and where the second cache has not all of them it waits. */
 const copiesA = (target: Target, shape: MatmulShape): boolean =>

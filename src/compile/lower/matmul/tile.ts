@@ -40,17 +40,18 @@ export function multiply(
   const cursor = b.int(panel.from);
   const order = kind === "rounded" ? 1 : 0;
   const flips = kind === "quads" ? b.constI(0x80808080 | 0) : undefined;
-  const step = (offset: Int, u: number): void => {
+  const step = (across: Int, u: number): void => {
     const word = u ^ order;
     const line = word * panel.lineBytes;
     const columns = sums[0]!.map((_, v) => at(cursor, line + v * b.target.lanes * 4));
-    const rows = sums.map((_, r) => at(a.from, r * a.rowBytes + word * a.wordBytes, offset));
+    const rows = sums.map((_, r) => at(across, r * a.rowBytes + word * a.wordBytes));
     addWord(b, kind, sums, columns, rows, flips);
   };
   const turns = (from: number, to: number, times: number): void => {
     if (to <= from) return;
-    b.for(from * a.wordBytes, to * a.wordBytes, times * a.wordBytes, (offset) => {
-      for (let u = 0; u < times; u++) step(offset, u);
+    const [first, end] = [b.add(a.from, from * a.wordBytes), b.add(a.from, to * a.wordBytes)];
+    b.for(first, end, times * a.wordBytes, (across) => {
+      for (let u = 0; u < times; u++) step(across, u);
       b.add(cursor, times * panel.lineBytes, cursor);
       if (ahead === undefined) return;
       b.prefetch(at(ahead));
