@@ -85,9 +85,7 @@ export function defaultSchedule(
   }
   if (!wide) {
     const f = blockFormats[format.type];
-    // A short block is one loop; of a long one, whose turns are a loop of their own, sums are better kept in registers.
-    const one = f.block === 32 ? ({ rows: 1, vectors: 2, order: "blocks" } as const) : { rows: 1, vectors: 1 };
-    const few = { until: 2, tile: { ...plain, ...one } };
+    const few = { until: 2, tile: { ...plain, rows: 1, vectors: 2, order: "blocks" } as const };
     // The products of 8-bit codes take two registers each: V8 keeps those of one token in registers.
     if (f.codeBits === 8) return { cases: [few], rest: { ...plain, rows: 1, vectors: 2, stage: 1 } };
     return { cases: [few], rest: { ...plain, rows: 4, vectors: 1, stage: 1 } };

@@ -97,13 +97,14 @@ export function blockTile(
   return sums;
 }
 
-function constantsOf(b: TileBuilder, f: BlockFormat, sums: number): Constants {
+/** Kept in registers where there are few others that are held for a block: sums, and factors of its scales. */
+function constantsOf(b: TileBuilder, f: BlockFormat, held: number): Constants {
   const { dot4, registers } = b.target;
-  if (registers < 24 && sums > 2) return constants(b, []);
+  if (registers < 24 && held > 2) return constants(b, []);
   return constants(b, [
     ...masksOf(f),
     ...(dot4 ? [] : [ones, sixteens]),
-    ...(registers >= 24 && sums <= 2 ? sixMasksOf(f) : []),
+    ...(registers >= 24 && held <= 2 ? sixMasksOf(f) : []),
   ]);
 }
 
@@ -123,7 +124,7 @@ export function blocksInOrder(
   const quant = quantLayout(k, b.target.dot4);
   const { bytes } = blockLayout(f);
   const [start, codes, facts] = [b.int(panel), b.int(x), b.int(b.add(x, quant.facts))];
-  const known = constantsOf(b, f, vectors);
+  const known = constantsOf(b, f, vectors * (hasFactors(f) ? 2 : 1));
   b.for(0, k / f.block, 1, () => {
     for (let line = 0; prefetch > 0 && line < bytes / 64; line++) b.prefetch(at(start, prefetch + line * 64));
     eachPart(b, vectors, (columns, column) => {
