@@ -2,8 +2,10 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { type BlockType, blockFormats, blockLayout } from "../block-format.ts";
 import { lowerLinear } from "../lower/linear.ts";
+import { wasmTarget } from "../render/wasm.ts";
 import { renderX64, x64Targets } from "../render/x64.ts";
 import { listing } from "../render/x64-listing.ts";
+import { vectorsNeeded } from "../render/x64-registers.ts";
 import type { Target } from "../tile.ts";
 import { defaultSchedule, tileFor } from "./linear.ts";
 
@@ -71,5 +73,14 @@ test("one token's tile comes to each line of a block in the order in which they 
     const lines = linesOf(type);
     assert.equal(lines.length, blockLayout(blockFormats[type]).bytes / 64, type);
     for (const [i, line] of lines.entries()) assert.ok(Math.abs(line - i) <= 2, `${type}: line ${line} comes ${i}th`);
+  }
+});
+
+test("the analytical choice of every format fits the registers, on every level", () => {
+  for (const [level, target] of Object.entries({ ...x64Targets, wasm: wasmTarget })) {
+    for (const type of types) {
+      const needed = vectorsNeeded(lowerLinear(target, format(type), shape));
+      assert.ok(needed <= target.registers, `${type} on ${level}: ${needed} of ${target.registers}`);
+    }
   }
 });
