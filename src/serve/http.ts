@@ -87,6 +87,8 @@ export function createServer(options: ServerOptions): Server {
     async drain() {
       connections.drain(app.server);
       await Promise.all([connections.idle(), service.drain()]);
+      // What is left asked for nothing yet, as the spare connections of browsers: Node would wait for it for a minute.
+      app.server.closeAllConnections();
       await closeApp();
     },
     async close() {

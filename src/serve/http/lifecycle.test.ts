@@ -1,5 +1,6 @@
 /** Clients that leave, dawdle or stay while the server goes. */
 import assert from "node:assert/strict";
+import { once } from "node:events";
 import http from "node:http";
 import net from "node:net";
 import { test } from "node:test";
@@ -108,6 +109,21 @@ test("a request on a kept connection of a draining server is a 503 that says to 
     await until(() => socket.closed);
     assert.match(text, /^HTTP\/1\.1 200 OK[\s\S]*HTTP\/1\.1 503[\s\S]*retry-after: 5[\s\S]*"code":"shutting_down"/);
     assert.equal(service.requests.length, 1);
+  });
+});
+
+test("draining does not wait for connections that ask for nothing", { timeout: 20_000 }, async () => {
+  await withClient({}, async ({ server, url }) => {
+    const { hostname, port } = new URL(url);
+    const sockets = ["", "GET /health HTTP/1.1\r\nho"].map((begun) => {
+      const socket = net.connect({ host: hostname, port: Number(port) });
+      socket.write(begun);
+      return socket;
+    });
+    await Promise.all(sockets.map((socket) => once(socket, "connect")));
+    await fetch(`${url}/health`);
+    await server.drain();
+    await until(() => sockets.every((socket) => socket.closed));
   });
 });
 
